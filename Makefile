@@ -1,0 +1,37 @@
+# Every command builds what it needs; nothing outside this folder is touched.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+RUN    := $(VENV)/.requirements
+DEV    := $(VENV)/.requirements-dev
+
+.PHONY: demo test check app bench campaign clean
+
+demo: $(RUN)            ## train twins, sample, score, compare: the main job end to end
+	$(BIN)/python -m workbench demo
+
+test: $(DEV)            ## the default suite
+	$(BIN)/python -m pytest
+
+check: $(DEV)           ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+campaign: $(DEV)        ## the long reliability and parity campaigns
+	$(BIN)/python -m pytest -m slow
+
+clean:                  ## the environment and caches; runs/ is kept
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN): requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(DEV): requirements-dev.txt $(RUN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
