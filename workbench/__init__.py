@@ -1,0 +1,1 @@
+"""The engine: it knows the corpora, the models and the analyses, and they do not know it."""

@@ -1,0 +1,166 @@
+"""Settings documents: strict YAML, and `--set a.b=c` overrides.
+
+YAML is read by its 1.2 core rules, not PyYAML's 1.1: `no` and `2024-01-01` stay text, `1e-3` is a
+number, `010` is ten. Keys given twice, anchors and aliases are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workbench.errors import InputError
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 40
+
+
+class StrictLoader(yaml.SafeLoader):
+    """PyYAML's safe loader with the scalars of YAML 1.2 and without repeated keys or aliases."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose one node, refusing aliases (their expansion is unbounded) and deep nesting."""
+        if self.check_event(yaml.AliasEvent):
+            raise self._problem("aliases are not supported, write the value out")
+        self.depth = getattr(self, "depth", 0) + 1
+        if self.depth > MAX_DEPTH:
+            raise self._problem(f"nested deeper than {MAX_DEPTH} levels")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping, refusing keys that are not text and keys given twice."""
+        lines: dict[str, int] = {}
+        for key_node, _ in node.value:
+            key, line = key_node.value, key_node.start_mark.line + 1
+            if key_node.tag != "tag:yaml.org,2002:str":
+                raise yaml.MarkedYAMLError(
+                    problem="keys must be text (quote it)", problem_mark=key_node.start_mark
+                )
+            if key in lines:
+                raise yaml.MarkedYAMLError(
+                    problem=f"key {key!r} is given twice, first in line {lines[key]}",
+                    problem_mark=key_node.start_mark,
+                )
+            lines[key] = line
+        return super().construct_mapping(node, deep=deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """Read a whole number in base ten, or sixteen after `0x`."""
+        text = self.construct_scalar(node)
+        return int(text, 16 if text.startswith("0x") else 10)
+
+    def _problem(self, problem: str) -> yaml.MarkedYAMLError:
+        return yaml.MarkedYAMLError(problem=problem, problem_mark=self.peek_event().start_mark)
+
+
+for _name, _pattern, _first in [
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]{1,400}|0x[0-9a-fA-F]{1,400}", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
+]:
+    # The empty scalar is looked up under "", which PyYAML spells as an empty first character.
+    _characters = ["" if character == "\0" else character for character in _first]
+    StrictLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})$"), _characters
+    )
+StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_yaml_int)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Read one YAML document.
+
+    Raises:
+        InputError: Not YAML, or a key given twice, with `where` and the line.
+    """
+    try:
+        return yaml.load(text, Loader=StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        problem = " ".join(str(error.problem or error.context).split())
+        raise InputError(f"{where}{line}: {problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{where}: not readable as YAML: {problem}") from error
+
+
+def load_yaml(path: Path | str) -> dict[str, Any]:
+    """Read a YAML file whose top level is a mapping; an empty file is an empty mapping.
+
+    Raises:
+        InputError: The file is missing, too large, not UTF-8, not YAML, or not a mapping.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file, give the path of a YAML file")
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: larger than {MAX_BYTES:,} bytes, not a settings file")
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}, save it as UTF-8") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    document = parse_yaml(text, str(path))
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: must hold `key: value` lines, got a {type(document).__name__}")
+    return document
+
+
+def apply_overrides(mapping: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Set dotted keys: `["vae.width=64"]` gives a copy of `mapping` with that value changed.
+
+    A value is read as YAML, so `null`, `1e-3`, `[1, 2]` and `{a: 1}` mean what they mean in a file.
+    Whether the key exists is for `build` to say.
+
+    Raises:
+        InputError: An override without `=` or with an empty part of a key, a key below a value that
+            is no mapping, or a key that two overrides set.
+    """
+    result = _copied(mapping)
+    seen: set[str] = set()
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        key = key.strip()
+        if not equals or not all(key.split(".")):
+            raise InputError(f"--set {override}: must read KEY=VALUE, as in vae.width=64")
+        if key in seen:
+            raise InputError(f"--set {override}: {key} is set twice")
+        seen.add(key)
+        _set_dotted(result, key, parse_yaml(text, f"--set {key}"))
+    return result
+
+
+def _set_dotted(target: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for depth, parent in enumerate(parents):
+        child = target.setdefault(parent, {})
+        if child is None:
+            child = target[parent] = {}
+        if not isinstance(child, dict):
+            above = ".".join(parents[: depth + 1])
+            raise InputError(f"--set {key}: {above} is a value and has no keys below it")
+        target = child
+    target[last] = value
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    return value
