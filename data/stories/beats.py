@@ -1,0 +1,81 @@
+"""Beats that every plot shares: how a story opens, what is set up, how it closes."""
+
+from data.stories.frames import compile_frames
+
+OPENINGS = compile_frames(
+    [
+        "One {time}, {hero} the {kind} [take] {her_thing} to the {place}.",
+        "One {time}, {hero} the {kind} [bring] {her_thing} to the {place}.",
+        "One {time}, {hero} the {kind} [walk] to the {place} with {friend}.",
+        "One {time}, {hero} the {kind} [meet] {friend} {at} the {place}.",
+        "One {time}, {hero} the {kind} [be] {at} the {place} and [feel] {mood}.",
+        "One {time}, {weather_begins}, and {hero} the {kind} [feel] {mood}.",
+        "One {time}, {weather_begins} while {hero} the {kind} [be] {at} the {place}.",
+        "{hero} [be] a {mood} {kind} who [live] near the {place}.",
+        "{hero} the {kind} [live] near the {place} and [have] {a_thing}.",
+        "{hero} the {kind} [go] to the {place} with {friend} and {her_thing}.",
+        "{hero} the {kind} [get] {a_thing} from {friend} one {time}.",
+        "{hero} the {kind} and {friend} [meet+] {at} the {place} one {time}.",
+        "Near the {place} [live] a {mood} {kind} named {hero}.",
+        "There [be] once a {mood} {kind} named {hero} who [have] {a_thing}.",
+        "A {mood} {kind} named {hero} [walk] to the {place} one {time}.",
+        "A {mood} {kind} named {hero} [come] to the {place} with {her_thing}.",
+    ]
+)
+
+SETUPS = compile_frames(
+    [
+        "{she} [carry] {a_thing} in {poss} bag.",
+        "{she} [love] {her_thing}.",
+        "{she} [like] to {use} {her_thing}.",
+        "{she} [want] to {use} {her_thing} with {friend}.",
+        "{she} [want] to {use} {her_thing}, but {weather_begins}.",
+        "{she} [hold] {her_thing} when {weather_begins}.",
+        "{she} [be] {mood}, but {she} [have] {a_thing}.",
+        "{she} [show] {her_thing} to {friend}.",
+        "{friend} [give] {him} {a_thing}.",
+        "{friend} [like] {her_thing}.",
+        "{friend} [come] along, but {weather_begins}.",
+        "{friend} [be] there too, and {weather_begins}.",
+        "{friend} [be] there too.",
+        "{friend} [stay] close when {weather_begins}.",
+        "{she} [play] with {friend} when {weather_begins}.",
+        "{she} [feel] {mood}, but {friend} [be] there.",
+        "{she} [feel] {mood}, and {weather_begins}.",
+        "{she} [be] {mood} because {weather_begins}.",
+        "{weather_begins}, and {she} [feel] {mood}.",
+        "{weather_begins}, but {she} [walk] on with {friend}.",
+        "Soon {weather_begins}.",
+        "{she} [feel] {mood} that {time}.",
+        "{she} [go] to the {place} with {friend}.",
+        "{she} [take] it to the {place} that {time}.",
+    ]
+)
+
+CLOSINGS = compile_frames(
+    [
+        "{ref} [thank] {friend} and [hold] {my_thing} close.",
+        "{ref} [take] {my_thing} home, and {friend} [smile].",
+        "{ref} [smile] at {friend} and at {the_thing}.",
+        "Now {ref} [can] {use} {my_thing} again.",
+        "{hero} and {friend} [walk+] home from the {place} together.",
+        "{hero} and {friend} [dance+] {at} the {place} all {time}.",
+        "{hero} and {friend} [be+] happy all {time}.",
+        "{they} [take+] {the_thing} and [leave+] the {place}.",
+        "{they} [stay+] {at} the {place} with {the_thing}.",
+        "{they} [laugh+] and [eat+] cake {at} the {place}.",
+        "It [be] a good {time} for {hero} and {friend}.",
+        "That {time}, the {kind} [be] not {bad_mood}.",
+        "That {time}, {hero} and {friend} [be+] glad.",
+        "{ref} [be] no longer {bad_mood}.",
+        "{ref} [be] not {bad_mood} now, and {friend} [smile].",
+        "{ref} [thank] {friend} and [be] no longer {bad_mood}.",
+        "{ref} [feel] {good_mood} again and [thank] {friend}.",
+        "{ref} [be] {good_mood} again.",
+        "The {good_mood} {kind} and {friend} [walk+] home.",
+        "Then {weather_ends}, and {they} [leave+] the {place}.",
+        "Soon {weather_ends}, and {hero} [thank] {friend}.",
+        "When {weather_ends}, {ref} [hug] {friend}.",
+        "When {weather_ends}, {ref} [take] {my_thing} home.",
+    ]
+)

@@ -1,0 +1,145 @@
+"""Generation: draws casts and plots, tells them, and keeps what is the right length and new."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from random import Random
+
+from data.documents import Document, Span
+from data.stories.beats import CLOSINGS, OPENINGS, SETUPS
+from data.stories.cast import draw_cast, pick
+from data.stories.frames import Frame
+from data.stories.plots import PLOTS, Plot
+from data.stories.telling import Telling
+
+MIN_PIECES = 36
+MAX_PIECES = 56
+MIN_CARRIED = 3
+_MAX_SETUPS = 3
+_MAX_ATTEMPTS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoriesConfig:
+    """Which stories to generate.
+
+    Args:
+        num_documents: number of stories, all different.
+        seed: draws the stories; a larger `num_documents` only goes on with the same ones.
+
+    Raises:
+        ValueError: when a number is out of range.
+    """
+
+    num_documents: int = 12_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.num_documents < 1:
+            raise ValueError(f"num_documents must be >= 1, got {self.num_documents}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be >= 0, got {self.seed}")
+
+
+def generate_stories(config: StoriesConfig) -> Iterator[Document]:
+    """Yield stories one by one, deterministic under the seed and never the same text twice.
+
+    Memory grows by one 8-byte hash a story (about 100 bytes in Python's set); two texts with the
+    same hash count as the same.
+
+    Raises:
+        ValueError: when the grammar yields nothing new in 10,000 attempts in a row.
+    """
+    rng = Random(config.seed)
+    seen: set[bytes] = set()
+    for _ in range(config.num_documents):
+        yield _next_story(rng, seen)
+
+
+def _next_story(rng: Random, seen: set[bytes]) -> Document:
+    for _ in range(_MAX_ATTEMPTS):
+        plot = pick(pick(PLOTS, rng), rng)
+        telling = Telling(draw_cast(rng), owned=plot.owned, rng=rng)
+        if not _tell_plot(telling, plot, rng) or not _is_wanted(telling):
+            continue
+        text, spans = _lay_out(telling)
+        digest = blake2b(text.encode(), digest_size=8).digest()
+        if digest not in seen:
+            seen.add(digest)
+            return _document(telling, plot, text, spans)
+    raise ValueError(
+        f"num_documents: no new story in {_MAX_ATTEMPTS} attempts after {len(seen)}; ask for fewer"
+    )
+
+
+def _tell_plot(telling: Telling, plot: Plot, rng: Random) -> bool:
+    """Tell opening, set-up, beats and closing; False where no frame fits."""
+    withheld = plot.withheld
+    if not _tell_one(telling, OPENINGS, withheld, rng):
+        return False
+    for _ in range(_MAX_SETUPS):
+        missing = plot.needs - telling.told
+        if not missing:
+            break
+        useful = tuple(frame for frame in SETUPS if frame.tells & missing)
+        if not _tell_one(telling, useful, withheld, rng):
+            return False
+    return all(_tell_one(telling, beat, frozenset(), rng) for beat in (*plot.beats, CLOSINGS))
+
+
+def _tell_one(
+    telling: Telling, frames: tuple[Frame, ...], withheld: frozenset[str], rng: Random
+) -> bool:
+    told = telling.told
+    fitting = [frame for frame in frames if frame.fits(told) and not frame.tells & withheld]
+    if not fitting:
+        return False
+    telling.tell(pick(fitting, rng))
+    return True
+
+
+def _is_wanted(telling: Telling) -> bool:
+    """Whether a story has the right length and takes enough facts across its middle."""
+    fields = telling.fields
+    if not MIN_PIECES <= len(fields) <= MAX_PIECES:
+        return False
+    middle = len(fields) // 2
+    carried = set(fields[:middle]) & set(fields[middle:]) - {None, "pronoun"}
+    return len(carried) >= MIN_CARRIED
+
+
+def _lay_out(telling: Telling) -> tuple[str, tuple[Span, ...]]:
+    """Join pieces with English spacing and note where every word lies."""
+    spans = []
+    pieces = []
+    position = 0
+    for word, labels in zip(telling.words, telling.labels, strict=True):
+        if labels is None:
+            pieces.append(word)
+            position += len(word)
+            continue
+        if pieces:
+            pieces.append(" ")
+            position += 1
+        pieces.append(word)
+        spans.append(Span(start=position, end=position + len(word), labels=labels))
+        position += len(word)
+    return "".join(pieces), tuple(spans)
+
+
+def _document(telling: Telling, plot: Plot, text: str, spans: tuple[Span, ...]) -> Document:
+    cast = telling.cast
+    told = set(telling.fields)
+    return Document(
+        text=text,
+        labels={
+            "setting": cast.place.setting,
+            "mood": cast.mood.adjective,
+            "hero_kind": cast.kind.noun,
+            "tense": cast.tense,
+            "weather": cast.weather.noun,
+            "plot": plot.name,
+        },
+        facts={field: value for field, value in cast.facts.items() if field in told},
+        spans=spans,
+    )
