@@ -1,0 +1,279 @@
+"""Checkpoints: a directory `step-<n>` each, of which the newest sound one counts.
+
+`model.safetensors` holds the weights, `optimizer.safetensors` the optimizer's tensors and any
+others (generator states, averages), `state.json` what is not a tensor, `manifest.json` the sizes
+and hashes of all three. Order comes from the step in the name, never from a clock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import DamagedArtefactError, InputError
+from workbench.store.atomic import publish, remove_directory, rename_directory
+from workbench.store.durable import write_durably
+from workbench.store.faults import check_room
+from workbench.store.manifest import verify
+from workbench.store.schema import Schema
+from workbench.store.tensors import (
+    count_bytes,
+    detached,
+    load_tensors,
+    refuse_non_finite,
+    save_tensors,
+)
+from workbench.store.trees import pack, unpack
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+SCHEMA = Schema(name="checkpoint", version=1, needs_release="0.1.0")
+SLACK_BYTES = 1_000_000
+READ_ATTEMPTS = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """One loaded checkpoint; every tensor is on the CPU.
+
+    Attributes:
+        path: Its directory.
+        step: Steps done when it was saved.
+        model: Name -> weights, as `state_dict` gave them.
+        state: The JSON values that were saved with it.
+        tensors: The further tensors that were saved with it.
+        notices: What was lost on the way to this checkpoint, a line each; empty when nothing was.
+        optimizer: Class name and state of the optimizer; None when there was none or it was left.
+    """
+
+    path: Path
+    step: int
+    model: dict[str, Tensor]
+    state: dict[str, Any]
+    tensors: dict[str, Tensor]
+    notices: list[str]
+    optimizer: dict[str, Any] | None
+
+    def restore_optimizer(self, optimizer: Optimizer) -> None:
+        """Put the stored state into `optimizer`, exactly as it was.
+
+        Raises:
+            InputError: None was stored, or one of another class or with other parameter groups.
+        """
+        if self.optimizer is None:
+            raise InputError(f"{self.path}: holds no optimizer state, so training cannot resume")
+        if self.optimizer["class"] != type(optimizer).__name__:
+            raise InputError(
+                f"{self.path}: holds the state of {self.optimizer['class']}, "
+                f"which {type(optimizer).__name__} cannot take"
+            )
+        try:
+            optimizer.load_state_dict(self.optimizer["state_dict"])
+        except ValueError as error:
+            raise InputError(f"{self.path}: {error}") from error
+
+
+def save_checkpoint(
+    directory: Path,
+    step: int,
+    model: Mapping[str, Tensor],
+    optimizer: Optimizer | None,
+    state: Mapping[str, Any],
+    tensors: Mapping[str, Tensor] | None = None,
+    keep: int = 1,
+    files: Mapping[str, str] | None = None,
+) -> Path:
+    """Save `directory/step-<n>`; older ones go only after the new one has been read back sound.
+
+    Args:
+        directory: Holds the checkpoints of one training.
+        step: Steps done so far, >= 0; must not lie before a sound checkpoint.
+        model: Name -> weights.
+        optimizer: Its state is stored too, unless None.
+        state: JSON values (position, losses, fingerprint).
+        tensors: Further tensors, such as generator states.
+        keep: Newest checkpoints to retain, >= 1.
+        files: File name -> text to lay beside the weights, such as `config.json`.
+
+    Returns:
+        The directory of the new checkpoint.
+
+    Raises:
+        NumericalError: Weights or optimizer state hold NaN or infinity; nothing was written.
+        ResourceError: No room; the previous checkpoint is as it was.
+        InputError: `state` is not JSON, `step` lies behind a sound checkpoint, or `directory`
+            cannot be written.
+        DamagedArtefactError: What was written reads back otherwise: the disk is failing.
+    """
+    if step < 0 or keep < 1:
+        raise ValueError(f"step must be >= 0 and keep >= 1, got {step} and {keep}")
+    document, training = _training_state(step, optimizer, state, tensors or {})
+    weights = detached(model)
+    refuse_non_finite(weights, f"step {step}: model")
+    refuse_non_finite(training, f"step {step}: training state")
+    _make_way(directory, step)
+    check_room(directory, count_bytes([*weights.values(), *training.values()]) + SLACK_BYTES)
+    path = directory / f"step-{step}"
+    with publish(path, meta={"kind": "checkpoint", "step": step}) as temporary:
+        save_tensors(temporary / MODEL, weights)
+        save_tensors(temporary / OPTIMIZER, training)
+        write_durably(temporary / STATE, document)
+        for name, text in (files or {}).items():
+            write_durably(temporary / name, text.encode())
+    verify(path, cold=True)
+    prune(directory, keep)
+    return path
+
+
+def load_latest(
+    directory: Path, *, restart: bool = False, model_only: bool = False
+) -> Checkpoint | None:
+    """Load the newest sound checkpoint, and say in its notices what was lost.
+
+    Args:
+        directory: Holds the checkpoints of one training.
+        restart: When every checkpoint is damaged, set them aside and start again.
+        model_only: Leave the optimizer and further tensors unread, for a reader that samples.
+
+    Returns:
+        None when there is no checkpoint, or none but damaged ones and `restart`.
+
+    Raises:
+        DamagedArtefactError: Every checkpoint is damaged and `restart` is not given.
+        InputError: It was written by a newer release.
+    """
+    for _ in range(READ_ATTEMPTS):
+        paths = list_checkpoints(directory)
+        damage: dict[Path, str] = {}
+        for path in reversed(paths):
+            try:
+                return load_checkpoint(path, model_only=model_only, notices=_losses(path, damage))
+            except DamagedArtefactError as error:
+                damage[path] = str(error)
+        # A writer may have retired, between listing and reading, what was listed.
+        if all(path.exists() for path in paths):
+            break
+    if not damage:
+        return None
+    if not restart:
+        raise DamagedArtefactError(
+            f"{directory}: no sound checkpoint ({'; '.join(damage.values())}); start again with "
+            "--restart, which keeps the damaged files"
+        )
+    for path in damage:
+        set_aside(path)
+    return None
+
+
+def load_checkpoint(
+    path: Path, *, model_only: bool = False, notices: list[str] | None = None
+) -> Checkpoint:
+    """Verify and load one checkpoint directory.
+
+    Raises:
+        DamagedArtefactError: Names the file and what is wrong with it.
+        InputError: It was written by a newer release.
+    """
+    verify(path, names=frozenset({MODEL, STATE}) if model_only else None)
+    document = SCHEMA.migrate(json.loads((path / STATE).read_bytes()), str(path / STATE))
+    training = {} if model_only else load_tensors(path / OPTIMIZER)
+    tree = None if model_only else unpack(document["training"], training)
+    return Checkpoint(
+        path=path,
+        step=document["step"],
+        model=load_tensors(path / MODEL),
+        state=document["state"],
+        tensors=tree["tensors"] if tree else {},
+        notices=notices or [],
+        optimizer=tree["optimizer"] if tree else None,
+    )
+
+
+def list_checkpoints(directory: Path) -> list[Path]:
+    """Published checkpoint directories, sound or not, in the order of their steps."""
+    if not directory.is_dir():
+        return []
+    found = [(step, path) for path in directory.iterdir() if (step := _step(path)) is not None]
+    return [path for _, path in sorted(found)]
+
+
+def prune(directory: Path, keep: int) -> list[Path]:
+    """Remove all but the newest `keep` checkpoints; call only after the newest one verified.
+
+    Returns:
+        What was removed.
+    """
+    if keep < 1:
+        raise ValueError(f"keep must be >= 1, got {keep}")
+    removed = list_checkpoints(directory)[:-keep]
+    for path in removed:
+        remove_directory(path)
+    return removed
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a checkpoint so that it no longer counts, keeping its files."""
+    number = 1
+    while os.path.lexists(target := path.with_name(f"damaged-{number}-{path.name}")):
+        number += 1
+    rename_directory(path, target)
+    return target
+
+
+def _training_state(
+    step: int,
+    optimizer: Optimizer | None,
+    state: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+) -> tuple[bytes, dict[str, Tensor]]:
+    """`state.json` as bytes, and the tensors of `optimizer.safetensors`."""
+    stored = optimizer and {
+        "class": type(optimizer).__name__,
+        "state_dict": optimizer.state_dict(),
+    }
+    tree, training = pack({"optimizer": stored, "tensors": dict(tensors)})
+    document = SCHEMA.stamp({"step": step, "state": dict(state), "training": tree})
+    try:
+        text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"state of step {step} is not JSON: {error}") from error
+    return f"{text}\n".encode(), detached(training)
+
+
+def _make_way(directory: Path, step: int) -> None:
+    """Set damaged checkpoints at or after `step` aside, so that they do not shadow the new one."""
+    for path in list_checkpoints(directory):
+        if (_step(path) or 0) < step:
+            continue
+        try:
+            verify(path)
+        except DamagedArtefactError:
+            set_aside(path)
+            continue
+        if _step(path) != step:
+            raise InputError(
+                f"{path}: lies after step {step}, which is to be saved; resume from it, or train "
+                "in another directory"
+            )
+
+
+def _losses(path: Path, damage: Mapping[Path, str]) -> list[str]:
+    """A line for each newer checkpoint that is damaged."""
+    return [
+        f"{problem}; {path.name} is used instead, {(_step(bad) or 0) - (_step(path) or 0)} steps "
+        "are lost and done again"
+        for bad, problem in damage.items()
+    ]
+
+
+def _step(path: Path) -> int | None:
+    match = re.fullmatch(r"step-(0|[1-9][0-9]{0,17})", path.name)
+    return int(match[1]) if match and path.is_dir() else None
