@@ -38,6 +38,8 @@ MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.j
 SCHEMA = Schema(name="checkpoint", version=1, needs_release="0.1.0")
 SLACK_BYTES = 1_000_000
 READ_ATTEMPTS = 10
+ASIDE = "damaged-"
+_NAME = re.compile(r"step-(0|[1-9][0-9]{0,17})")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -219,10 +221,20 @@ def prune(directory: Path, keep: int) -> list[Path]:
     return removed
 
 
+def is_checkpoint_name(name: str) -> bool:
+    """Whether a directory of this name is a checkpoint."""
+    return _NAME.fullmatch(name) is not None
+
+
+def is_set_aside(name: str) -> bool:
+    """Whether a directory of this name is a damaged checkpoint that no longer counts."""
+    return re.fullmatch(rf"{ASIDE}[0-9]+-{_NAME.pattern}", name) is not None
+
+
 def set_aside(path: Path) -> Path:
     """Rename a checkpoint so that it no longer counts, keeping its files."""
     number = 1
-    while os.path.lexists(target := path.with_name(f"damaged-{number}-{path.name}")):
+    while os.path.lexists(target := path.with_name(f"{ASIDE}{number}-{path.name}")):
         number += 1
     rename_directory(path, target)
     return target
@@ -275,5 +287,5 @@ def _losses(path: Path, damage: Mapping[Path, str]) -> list[str]:
 
 
 def _step(path: Path) -> int | None:
-    match = re.fullmatch(r"step-(0|[1-9][0-9]{0,17})", path.name)
+    match = _NAME.fullmatch(path.name)
     return int(match[1]) if match and path.is_dir() else None

@@ -18,6 +18,7 @@ from typing import Any
 from workbench.errors import DamagedArtefactError, InputError
 from workbench.store.durable import write_durably
 from workbench.store.schema import Schema
+from workbench.store.seals import SEAL, digest, parse_strict
 
 MANIFEST = "manifest.json"
 SCHEMA = Schema(name="manifest", version=1, needs_release="0.1.0")
@@ -189,21 +190,16 @@ def _measure(path: Path, *, cold: bool = False) -> tuple[int, str]:
 
 def _render(document: Mapping[str, Any]) -> bytes:
     """Seal and render: `document` with the digest of its content, as canonical JSON."""
-    sealed = {**document, "sha256": _digest(document)}
+    sealed = {**document, SEAL: digest(document)}
     return (json.dumps(sealed, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
 def _unsealed(content: bytes, path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(content)
-        sealed = _render({key: value for key, value in document.items() if key != "sha256"})
-    except (ValueError, AttributeError, RecursionError) as error:
+        document = parse_strict(content)
+        sealed = _render({key: value for key, value in document.items() if key != SEAL})
+    except (ValueError, AttributeError) as error:
         raise DamagedArtefactError(f"{path}: truncated or changed, it is not readable") from error
     if sealed != content:
         raise DamagedArtefactError(f"{path}: changed, it does not match its own sha256")
     return document
-
-
-def _digest(document: Mapping[str, Any]) -> str:
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
