@@ -106,7 +106,10 @@ def examine() -> MachineReport:
     if memory_gb < DEMO_MEMORY_GB:
         lacks.append(f"memory: {memory_gb:.1f} GB available, the demo needs {DEMO_MEMORY_GB} GB")
     if disk_gb < DEMO_DISK_GB:
-        lacks.append(f"disk: {disk_gb:.1f} GB free, the demo needs {DEMO_DISK_GB} GB; set {VARIABLE}")
+        lacks.append(
+            f"disk: {disk_gb:.1f} GB free, the demo needs {DEMO_DISK_GB} GB; set {VARIABLE} to a "
+            "directory on another disk"
+        )
     threads, cpu_bf16, gpus = _compute(lacks)
     teacher = _teacher(lacks)
     cache = _hub_cache()

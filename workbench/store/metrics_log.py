@@ -40,6 +40,8 @@ class MetricsLog:
             path: The file; made if missing, with its directory.
             resume_step: Drop records of later steps, and lines that a crash has left unreadable.
                 None starts an empty log.
+            stage: Cut only the records whose `stage` is this one; None cuts all alike. Stages that
+                share a file resume each from its own step.
             stage: Drop only records whose `stage` is this one; None drops any.
 
         Raises:
