@@ -1,0 +1,246 @@
+"""TextDiT: a diffusion transformer over one sequence of clean context and noisy target latents.
+
+Where `ctx_mask` is True a position carries its clean context latent, elsewhere the noisy `z_t`;
+a learned role embedding says which. Time enters every block through adaLN-Zero, so an untrained
+network returns 0. Source: DiT (Peebles & Xie 2022, arXiv 2212.09748); TextLDM, arXiv 2605.07748.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from models.attention import Rope, RotaryTable, SelfAttention, prepare_mask
+from models.hub import PretrainedMixin
+from models.layers import Mlp, check_choice, check_heads, initialise, layer_norm
+
+DropMode = Literal["mask", "zeros"]
+TIME_FEATURES = 256
+TIME_SCALE = 1000.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextDiTConfig:
+    """Sizes and conditioning of a TextDiT.
+
+    Attributes:
+        latent_width: channels D of a latent; None until the VAE is known.
+        window: most positions; None until the corpus is known.
+        width: Transformer width, a multiple of 2 * heads.
+        layers: blocks.
+        heads: attention heads.
+        mlp_ratio: feed-forward width / width.
+        time_conditioning: give t to the network; else a learned constant stands in for it.
+        self_conditioning: the input has a second half for an earlier estimate of z.
+        drop_mode: a dropped context is masked out of attention ("mask") or replaced by zeros that
+            are still attended to ("zeros", the paper's way).
+    """
+
+    latent_width: int | None = None
+    window: int | None = None
+    width: int = 192
+    layers: int = 4
+    heads: int = 6
+    mlp_ratio: float = 4.0
+    time_conditioning: bool = True
+    self_conditioning: bool = True
+    drop_mode: DropMode = "mask"
+
+    def __post_init__(self) -> None:
+        for name in ("latent_width", "window"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be >= 1, got {value}")
+        if self.layers < 1:
+            raise ValueError(f"layers must be >= 1, got {self.layers}")
+        check_heads(self.width, self.heads, self.mlp_ratio)
+        check_choice("drop_mode", self.drop_mode, DropMode)
+
+
+class DiTOutput(NamedTuple):
+    """`out` (B, L, D) and `hidden`: the states (B, L, W) after each block, in order."""
+
+    out: Tensor
+    hidden: tuple[Tensor, ...]
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """Compute x * (1 + scale) + shift for x (B, L, W) and shift, scale (B, 1, W)."""
+    return torch.addcmul(shift, x, 1.0 + scale)
+
+
+class TimestepEmbedder(nn.Module):
+    """Sinusoidal features of 1000 t and a two-layer net, as in DiT."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(TIME_FEATURES, width)
+        self.fc2 = nn.Linear(width, width)
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Embed t (B,) in [0, 1] as (B, W)."""
+        half = TIME_FEATURES // 2
+        index = torch.arange(half, device=t.device, dtype=torch.float32)
+        frequencies = TIME_SCALE * torch.exp(-math.log(10_000.0) / half * index)
+        angles = t.float().unsqueeze(1) * frequencies  # (B, F / 2)
+        features = torch.cat((angles.cos(), angles.sin()), dim=1)
+        return self.fc2(F.silu(self.fc1(features.to(self.fc1.weight.dtype))))
+
+
+class ConstantEmbedder(nn.Module):
+    """A learned vector in the place of the time embedding, for a network blind to t."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.constant = nn.Parameter(torch.zeros(width))
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Return the constant as (B, W); only the length of t (B,) is read."""
+        return self.constant.expand(t.shape[0], -1)
+
+
+class DiTBlock(nn.Module):
+    """adaLN-Zero block: attention and MLP, each shifted, scaled and gated by the condition."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: float) -> None:
+        super().__init__()
+        self.attn = SelfAttention(width, heads)
+        self.mlp = Mlp(width, int(width * mlp_ratio))
+        self.adaLN_modulation = nn.Linear(width, 6 * width)
+
+    def forward(self, x: Tensor, c: Tensor, rope: Rope, mask: Tensor | None) -> Tensor:
+        """Map x (B, L, W) under the condition c (B, W), SiLU already applied."""
+        modulation = self.adaLN_modulation(c).unsqueeze(1).chunk(6, dim=2)
+        shift_msa, scale_msa, gate_msa, shift_mlp, scale_mlp, gate_mlp = modulation  # (B, 1, W)
+        mixed = self.attn(modulate(layer_norm(x), shift_msa, scale_msa), rope, mask)
+        x = torch.addcmul(x, gate_msa, mixed)
+        return torch.addcmul(x, gate_mlp, self.mlp(modulate(layer_norm(x), shift_mlp, scale_mlp)))
+
+
+class FinalLayer(nn.Module):
+    """Modulated norm and a linear map to the latent width."""
+
+    def __init__(self, width: int, latent_width: int) -> None:
+        super().__init__()
+        self.adaLN_modulation = nn.Linear(width, 2 * width)
+        self.linear = nn.Linear(width, latent_width)
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        """Map x (B, L, W) under c (B, W) to (B, L, D)."""
+        shift, scale = self.adaLN_modulation(c).unsqueeze(1).chunk(2, dim=2)
+        return self.linear(modulate(layer_norm(x), shift, scale))
+
+
+class TextDiT(nn.Module, PretrainedMixin):
+    """Diffusion transformer from (z_t, t, context) to a latent or a velocity.
+
+    Args:
+        config: `latent_width` and `window` must be filled.
+        generator: draws the initial weights; None uses the global random state.
+
+    Raises:
+        ValueError: if one of the two fields is None.
+    """
+
+    config_type = TextDiTConfig
+
+    def __init__(self, config: TextDiTConfig, generator: Generator | None = None) -> None:
+        super().__init__()
+        if config.latent_width is None or config.window is None:
+            raise ValueError(
+                "latent_width and window must be set to build a TextDiT, got "
+                f"{config.latent_width} and {config.window}"
+            )
+        self.config = config
+        width = config.width
+        channels = config.latent_width * (2 if config.self_conditioning else 1)
+        self.x_embedder = nn.Linear(channels, width)
+        self.role_embedding = nn.Embedding(2, width)
+        self.t_embedder = (
+            TimestepEmbedder(width) if config.time_conditioning else ConstantEmbedder(width)
+        )
+        self.rope = RotaryTable(width // config.heads, config.window)
+        self.blocks = nn.ModuleList(
+            DiTBlock(width, config.heads, config.mlp_ratio) for _ in range(config.layers)
+        )
+        self.final_layer = FinalLayer(width, config.latent_width)
+        initialise(self, generator)
+        for layer in (*self.blocks, self.final_layer):
+            nn.init.zeros_(layer.adaLN_modulation.weight)
+        nn.init.zeros_(self.final_layer.linear.weight)
+
+    def forward(
+        self,
+        z_t: Tensor,
+        t: Tensor,
+        ctx: Tensor,
+        ctx_mask: Tensor,
+        cond_drop: Tensor | None = None,
+        z_self: Tensor | None = None,
+        return_hidden: bool = False,
+    ) -> Tensor | DiTOutput:
+        """Predict at every position; what stands at context positions has no meaning.
+
+        Args:
+            z_t: (B, L, D) noisy latents; read at target positions only.
+            t: (B,) in [0, 1], 0 = noise.
+            ctx: (B, L, D) clean latents; read at context positions only.
+            ctx_mask: (B, L) bool, True at context positions.
+            cond_drop: (B,) bool, True drops the text's context; None drops none.
+            z_self: (B, L, D) earlier estimate of z, for self-conditioning; None is zeros.
+            return_hidden: also hand back the states after each block.
+
+        Returns:
+            (B, L, D), or a `DiTOutput`.
+
+        Raises:
+            ValueError: if `z_self` is given to a network without self-conditioning, or L exceeds
+                the window.
+        """
+        x = self._embed(z_t, ctx, ctx_mask, cond_drop, z_self)  # (B, L, W)
+        c = F.silu(self.t_embedder(t))  # (B, W)
+        rope = self.rope(x.shape[1], x.dtype)
+        mask = self._attention_mask(ctx_mask, cond_drop, x.dtype)
+        hidden = []
+        for block in self.blocks:
+            x = block(x, c, rope, mask)
+            if return_hidden:
+                hidden.append(x)
+        out = self.final_layer(x, c)
+        return DiTOutput(out, tuple(hidden)) if return_hidden else out
+
+    def _embed(
+        self,
+        z_t: Tensor,
+        ctx: Tensor,
+        ctx_mask: Tensor,
+        cond_drop: Tensor | None,
+        z_self: Tensor | None,
+    ) -> Tensor:
+        is_ctx = ctx_mask.unsqueeze(-1)  # (B, L, 1)
+        if cond_drop is not None:
+            ctx = ctx.masked_fill(cond_drop[:, None, None], 0.0)
+        latents = torch.where(is_ctx, ctx, z_t)
+        if self.config.self_conditioning:
+            estimate = torch.zeros_like(z_t) if z_self is None else z_self.masked_fill(is_ctx, 0.0)
+            latents = torch.cat((latents, estimate), dim=-1)  # (B, L, 2 D)
+        elif z_self is not None:
+            raise ValueError("z_self was given, but the network has no self-conditioning")
+        x = self.x_embedder(latents.to(self.x_embedder.weight.dtype))
+        role = self.role_embedding.weight.to(x.dtype)
+        return x + torch.where(is_ctx, role[1], role[0])
+
+    def _attention_mask(
+        self, ctx_mask: Tensor, cond_drop: Tensor | None, dtype: torch.dtype
+    ) -> Tensor | None:
+        """Hide dropped contexts as keys; a text that is all context keeps itself visible."""
+        if cond_drop is None or self.config.drop_mode == "zeros":
+            return None
+        visible = ~(ctx_mask & cond_drop.unsqueeze(1))  # (B, L)
+        visible = visible | ~visible.any(dim=1, keepdim=True)
+        return prepare_mask(visible[:, None, None, :], self.config.heads, dtype)

@@ -1,0 +1,179 @@
+"""Flow matching on the straight path from noise to latents, and its training loss.
+
+    z_t = (1 - t) * noise + t * z,   velocity = z - noise
+
+The network predicts the velocity, or the clean latent, whose velocity is
+(z_hat - z_t) / max(1 - t, t_clamp). Source: Lipman et al. 2022, arXiv 2210.02747; Liu et al. 2022,
+arXiv 2209.03003; self-conditioning: Chen et al. 2022, arXiv 2208.04202.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+
+from models.layers import check_choice
+from models.noise import normal_like, uniform
+from models.time_samplers import TimeSampler, TimeSamplerConfig
+
+Prediction = Literal["z", "v"]
+LatentTarget = Literal["sample", "mean"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlowConfig:
+    """What the flow predicts and how it is trained.
+
+    Attributes:
+        prediction: the network returns the clean latent ("z") or the velocity ("v").
+        time: distribution of t.
+        self_conditioning_prob: share of batches in which a first pass without gradient hands its
+            estimate of z to the second, in [0, 1].
+        cond_drop_prob: share of texts that lose their context, in [0, 1].
+        latent_target: the flow learns posterior samples or posterior means.
+        t_clamp: least 1 - t that a predicted z is divided by in the loss, in (0, 1].
+    """
+
+    prediction: Prediction = "z"
+    time: TimeSamplerConfig = field(default_factory=TimeSamplerConfig)
+    self_conditioning_prob: float = 0.5
+    cond_drop_prob: float = 0.1
+    latent_target: LatentTarget = "sample"
+    t_clamp: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_choice("prediction", self.prediction, Prediction)
+        check_choice("latent_target", self.latent_target, LatentTarget)
+        for name in ("self_conditioning_prob", "cond_drop_prob"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if not 0 < self.t_clamp <= 1:
+            raise ValueError(f"t_clamp must be in (0, 1], got {self.t_clamp}")
+
+
+class FlowLosses(NamedTuple):
+    """Loss of one batch; only `loss` carries a gradient.
+
+    Attributes:
+        loss: velocity MSE per channel, over the target positions of each text, then over texts.
+        per_example: (B,) the same text by text; 0 for a text without target positions.
+        t: (B,) the times drawn.
+        quartile_losses: (4,) means of `per_example` for t in [0, 1/4), ..., [3/4, 1]; 0 if empty.
+        quartile_counts: (4,) int64 texts in each.
+    """
+
+    loss: Tensor
+    per_example: Tensor
+    t: Tensor
+    quartile_losses: Tensor
+    quartile_counts: Tensor
+
+
+def path(z: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+    """Compute z_t = (1 - t) * noise + t * z for (B, L, D) latents and t (B,)."""
+    return torch.lerp(noise, z, t[:, None, None].to(z.dtype))
+
+
+def to_velocity(
+    out: Tensor, z_t: Tensor, t: Tensor, prediction: Prediction, t_clamp: float
+) -> Tensor:
+    """Turn the network's output (B, L, D) at z_t and t (B,) into a velocity.
+
+    With prediction "z" the divisor 1 - t is held above `t_clamp`; with "v" nothing is done.
+    """
+    if prediction == "v":
+        return out
+    return (out - z_t) / (1.0 - t).clamp_min(t_clamp)[:, None, None]
+
+
+def to_estimate(out: Tensor, z_t: Tensor, t: Tensor, prediction: Prediction) -> Tensor:
+    """Turn the network's output (B, L, D) at z_t and t (B,) into z_hat."""
+    if prediction == "z":
+        return out
+    return z_t + (1.0 - t)[:, None, None] * out
+
+
+def draw_latents(
+    mu: Tensor, logvar: Tensor, latent_target: LatentTarget, generator: Generator
+) -> Tensor:
+    """Return a posterior sample or the posterior mean (B, L, D), in the units of `mu`."""
+    if latent_target == "mean":
+        return mu
+    return torch.addcmul(mu, (0.5 * logvar).exp(), normal_like(mu, generator))
+
+
+def flow_loss(
+    dit: nn.Module,
+    z: Tensor,
+    ctx: Tensor,
+    ctx_mask: Tensor,
+    config: FlowConfig,
+    generator: Generator,
+) -> FlowLosses:
+    """Draw times, noise and drops, and score the velocity on target positions.
+
+    The regression target of prediction "z" passes through the same clamp as the prediction, so a
+    perfect network has loss 0 at every t. All draws come before the network runs and do not
+    depend on it: twins see the same ones.
+
+    Args:
+        dit: a `TextDiT`, or a wrapper that calls one.
+        z: (B, L, D) normalised latents of the texts; context positions are not read.
+        ctx: (B, L, D) normalised context latents; target positions are not read.
+        ctx_mask: (B, L) bool, True at context positions; may differ from text to text.
+        config: the flow's settings.
+        generator: draws, in this order: t, noise, drops, whether to self-condition.
+    """
+    batch = z.shape[0]
+    t = TimeSampler(config.time).sample_t(batch, generator).to(z.device)  # (B,)
+    noise = normal_like(z, generator)
+    cond_drop = uniform((batch,), z, generator) < config.cond_drop_prob  # (B,)
+    z_t = path(z, noise, t)
+    z_self = None
+    if bool(uniform((), z, generator) < config.self_conditioning_prob):
+        z_self = _first_estimate(dit, z_t, t, ctx, ctx_mask, cond_drop, config)
+    out = dit(z_t, t, ctx, ctx_mask, cond_drop, z_self).float()
+    v_pred = to_velocity(out, z_t, t, config.prediction, config.t_clamp)
+    velocity = z - noise
+    if config.prediction == "z":
+        velocity = to_velocity(z, z_t, t, "z", config.t_clamp)
+    squared = (v_pred - velocity).square().mean(-1)  # (B, L)
+    return _reduce(squared, ~ctx_mask, t)
+
+
+def _first_estimate(
+    dit: nn.Module,
+    z_t: Tensor,
+    t: Tensor,
+    ctx: Tensor,
+    ctx_mask: Tensor,
+    cond_drop: Tensor,
+    config: FlowConfig,
+) -> Tensor:
+    with torch.no_grad():
+        out = dit(z_t, t, ctx, ctx_mask, cond_drop).float()
+    if torch.is_autocast_enabled(z_t.device.type):
+        # Weights that autocast cast without gradient must not serve the second pass.
+        torch.clear_autocast_cache()
+    return to_estimate(out, z_t, t, config.prediction)
+
+
+def _reduce(squared: Tensor, target: Tensor, t: Tensor) -> FlowLosses:
+    counts = target.sum(dim=1)  # (B,)
+    per_example = (squared * target).sum(dim=1) / counts.clamp_min(1)
+    has_target = counts > 0
+    loss = per_example.sum() / has_target.sum().clamp_min(1)
+    quartile = (t * 4).long().clamp(max=3)
+    member = torch.nn.functional.one_hot(quartile, 4) * has_target.unsqueeze(1)  # (B, 4)
+    quartile_counts = member.sum(dim=0)
+    sums = (per_example.detach().unsqueeze(1) * member).sum(dim=0)
+    return FlowLosses(
+        loss=loss,
+        per_example=per_example.detach(),
+        t=t,
+        quartile_losses=sums / quartile_counts.clamp_min(1),
+        quartile_counts=quartile_counts,
+    )

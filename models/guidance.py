@@ -1,0 +1,156 @@
+"""Velocity fields of a trained TextDiT, and classifier-free guidance around them.
+
+    v = v_uncond + guidance_scale * (v_cond - v_uncond);   1 = off, 0 = unconditional
+
+Source: Ho & Salimans 2022, arXiv 2207.12598 (their w is guidance_scale - 1); limited interval:
+Kynkäänniemi et al. 2024, arXiv 2404.07724.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.flow import Prediction, to_estimate
+
+LARGEST_SCALE = 1e4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuidanceConfig:
+    """Strength of the context.
+
+    Attributes:
+        guidance_scale: in [0, 10000]; 1 is off and costs one forward, 0 ignores the context.
+        t_low: guidance acts for t in [t_low, t_high]; outside the scale is 1.
+        t_high: see `t_low`.
+    """
+
+    guidance_scale: float = 1.0
+    t_low: float = 0.0
+    t_high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.guidance_scale <= LARGEST_SCALE:
+            raise ValueError(
+                f"guidance_scale must be in [0, {LARGEST_SCALE:.0f}], got {self.guidance_scale}"
+            )
+        if not 0 <= self.t_low <= self.t_high <= 1:
+            raise ValueError(
+                "t_low and t_high must satisfy 0 <= t_low <= t_high <= 1, "
+                f"got {self.t_low} and {self.t_high}"
+            )
+
+
+class ContextVelocity:
+    """The velocity field of a TextDiT for fixed contexts: with, without, or both in one forward.
+
+    It carries the self-conditioning estimates from one call to the next, one for each half, and
+    so belongs to one run: `reset` before another. A half that was not evaluated takes over the
+    other's estimate. Context positions move on the straight line to their own latent.
+
+    Args:
+        dit: the network, in evaluation mode.
+        ctx: (B, L, D) normalised context latents.
+        ctx_mask: (B, L) bool, True at context positions.
+        prediction: what `dit` was trained to return.
+    """
+
+    def __init__(self, dit: nn.Module, ctx: Tensor, ctx_mask: Tensor, prediction: Prediction):
+        self.dit = dit
+        self.ctx = ctx
+        self.ctx_mask = ctx_mask
+        self.prediction = prediction
+        self.self_conditioning = bool(dit.config.self_conditioning)  # type: ignore[union-attr]
+        self.nfe = 0
+        self._estimates: tuple[Tensor, Tensor] | None = None
+
+    def reset(self) -> None:
+        """Forget the self-conditioning estimates and the count of evaluations."""
+        self.nfe = 0
+        self._estimates = None
+
+    def __call__(self, z_t: Tensor, t: float) -> Tensor:
+        """Return the velocity given the context; one evaluation."""
+        return self.single(z_t, t, drop=False)
+
+    @torch.no_grad()
+    def single(self, z_t: Tensor, t: float, *, drop: bool) -> Tensor:
+        """Return the velocity with the context, or with it dropped; one evaluation."""
+        earlier = None if self._estimates is None else self._estimates[int(drop)]
+        # Without a drop in the batch no mask is needed, which the attention kernels reward.
+        cond_drop = self.ctx_mask.new_ones(z_t.shape[0]) if drop else None
+        z_hat = self._estimate(z_t, t, self.ctx, self.ctx_mask, cond_drop, earlier)
+        self._estimates = (z_hat, z_hat)
+        self.nfe += 1
+        return _velocity(z_hat, z_t, t)
+
+    @torch.no_grad()
+    def both(self, z_t: Tensor, t: float) -> tuple[Tensor, Tensor]:
+        """Return the velocities with and without the context; one forward, two evaluations."""
+        batch = z_t.shape[0]
+        cond_drop = torch.arange(2 * batch, device=z_t.device) >= batch
+        earlier = None if self._estimates is None else torch.cat(self._estimates)
+        z_hat = self._estimate(
+            torch.cat((z_t, z_t)),
+            t,
+            torch.cat((self.ctx, self.ctx)),
+            torch.cat((self.ctx_mask, self.ctx_mask)),
+            cond_drop,
+            earlier,
+        )
+        z_cond, z_uncond = z_hat.chunk(2)
+        self._estimates = (z_cond, z_uncond)
+        self.nfe += 2
+        return _velocity(z_cond, z_t, t), _velocity(z_uncond, z_t, t)
+
+    def _estimate(
+        self,
+        z_t: Tensor,
+        t: float,
+        ctx: Tensor,
+        ctx_mask: Tensor,
+        cond_drop: Tensor | None,
+        earlier: Tensor | None,
+    ) -> Tensor:
+        times = z_t.new_full((z_t.shape[0],), t)
+        z_self = earlier if self.self_conditioning else None
+        out = self.dit(z_t, times, ctx, ctx_mask, cond_drop, z_self).to(z_t.dtype)
+        z_hat = to_estimate(out, z_t, times, self.prediction)
+        return torch.where(ctx_mask.unsqueeze(-1), ctx, z_hat)
+
+
+def _velocity(z_hat: Tensor, z_t: Tensor, t: float) -> Tensor:
+    return (z_hat - z_t) / (1.0 - t)
+
+
+class Guided:
+    """Classifier-free guidance around a `ContextVelocity`, itself a velocity field."""
+
+    def __init__(self, velocity: ContextVelocity, config: GuidanceConfig) -> None:
+        self.velocity = velocity
+        self.config = config
+
+    @property
+    def nfe(self) -> int:
+        """Network evaluations so far, both halves counted."""
+        return self.velocity.nfe
+
+    def reset(self) -> None:
+        """Prepare for another run."""
+        self.velocity.reset()
+
+    def scale_at(self, t: float) -> float:
+        """Return the scale in force at t."""
+        inside = self.config.t_low <= t <= self.config.t_high
+        return self.config.guidance_scale if inside else 1.0
+
+    def __call__(self, z_t: Tensor, t: float) -> Tensor:
+        """Return the guided velocity; one evaluation at scale 0 or 1, else two."""
+        scale = self.scale_at(t)
+        if scale in (0.0, 1.0):
+            return self.velocity.single(z_t, t, drop=scale == 0.0)
+        v_cond, v_uncond = self.velocity.both(z_t, t)
+        return torch.lerp(v_uncond, v_cond, scale)

@@ -1,0 +1,232 @@
+"""ODE solvers along the flow from t = 0 (noise) to t = 1, as generators of steps.
+
+A sampler knows a velocity field and a grid, nothing of networks. The last interval is always an
+Euler step: a latent prediction's velocity is not defined at t = 1, and an Euler step from the last
+grid point ends exactly on z_hat. The order is that of the interior, as one step of local error
+O(h²) keeps a second-order method second-order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, NamedTuple, Protocol
+
+from torch import Generator, Tensor
+
+from models.layers import check_choice
+from models.noise import normal_like
+from models.time_samplers import GridName
+
+SamplerName = Literal["euler", "heun", "multistep"]
+
+
+class VelocityField(Protocol):
+    """A velocity of (z_t, t) that counts the network evaluations it has cost so far in `nfe`."""
+
+    nfe: int
+
+    def __call__(self, z_t: Tensor, t: float) -> Tensor:
+        """Return the velocity (B, L, D) at z_t (B, L, D) and t in [0, 1)."""
+
+
+class CountedVelocity:
+    """A plain function as a `VelocityField`, each call costing one evaluation."""
+
+    def __init__(self, function: Callable[[Tensor, float], Tensor]) -> None:
+        self.function = function
+        self.nfe = 0
+
+    def __call__(self, z_t: Tensor, t: float) -> Tensor:
+        self.nfe += 1
+        return self.function(z_t, t)
+
+
+class SamplerStep(NamedTuple):
+    """State after one interval.
+
+    Attributes:
+        step: 1 to num_steps.
+        t: the grid point reached; 1.0 at the last step.
+        z_t: (B, L, D) the state there; the sample at the last step.
+        z_hat: (B, L, D) estimate of the clean latent that the step started from.
+        v: (B, L, D) velocity at the step's start.
+        nfe: network evaluations so far in this run, guidance counted twice.
+    """
+
+    step: int
+    t: float
+    z_t: Tensor
+    z_hat: Tensor
+    v: Tensor
+    nfe: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SamplerConfig:
+    """How to integrate.
+
+    Attributes:
+        name: "euler" (order 1, one evaluation a step), "heun" (order 2, two) or "multistep"
+            (order 2, one).
+        num_steps: intervals, >= 1.
+        grid: "quantile" of the training times, or "uniform".
+        churn: stochastic re-noising in [0, 1]: each step first goes back by this share of its own
+            length, with fresh noise. 0 is deterministic.
+    """
+
+    name: SamplerName = "euler"
+    num_steps: int = 50
+    grid: GridName = "quantile"
+    churn: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_choice("name", self.name, SamplerName)
+        check_choice("grid", self.grid, GridName)
+        if self.num_steps < 1:
+            raise ValueError(f"num_steps must be >= 1, got {self.num_steps}")
+        if not 0 <= self.churn <= 1:
+            raise ValueError(f"churn must be in [0, 1], got {self.churn}")
+
+
+def euler(
+    velocity: VelocityField,
+    noise: Tensor,
+    times: list[float],
+    churn: float = 0.0,
+    generator: Generator | None = None,
+) -> Iterator[SamplerStep]:
+    """Integrate by Euler's method: order 1, one evaluation a step. See `integrate`."""
+    return integrate(_EulerRule(), velocity, noise, times, churn, generator)
+
+
+def heun(
+    velocity: VelocityField,
+    noise: Tensor,
+    times: list[float],
+    churn: float = 0.0,
+    generator: Generator | None = None,
+) -> Iterator[SamplerStep]:
+    """Integrate by Heun's method: order 2, two evaluations a step but the last, which is Euler's.
+
+    Source: Karras et al. 2022, arXiv 2206.00364, algorithm 1. See `integrate`.
+    """
+    return integrate(_HeunRule(), velocity, noise, times, churn, generator)
+
+
+def multistep(
+    velocity: VelocityField,
+    noise: Tensor,
+    times: list[float],
+    churn: float = 0.0,
+    generator: Generator | None = None,
+) -> Iterator[SamplerStep]:
+    """Integrate by two-step Adams-Bashforth on the given grid: order 2, one evaluation a step.
+
+    The first and the last step are Euler's. Source: Hairer, Norsett & Wanner 1993, section III.5
+    (variable step sizes). See `integrate`.
+    """
+    return integrate(_MultistepRule(), velocity, noise, times, churn, generator)
+
+
+class StepRule(Protocol):
+    """Advances a state over one interval; made anew for each run, so it may keep a history."""
+
+    def __call__(
+        self, velocity: VelocityField, z_t: Tensor, v: Tensor, start: float, end: float
+    ) -> Tensor:
+        """Return the state at `end` from z_t and its velocity v at `start`."""
+
+
+class _EulerRule:
+    def __call__(
+        self, velocity: VelocityField, z_t: Tensor, v: Tensor, start: float, end: float
+    ) -> Tensor:
+        return z_t + (end - start) * v
+
+
+class _HeunRule:
+    def __call__(
+        self, velocity: VelocityField, z_t: Tensor, v: Tensor, start: float, end: float
+    ) -> Tensor:
+        ahead = z_t + (end - start) * v
+        if end == 1.0:
+            return ahead
+        return z_t + 0.5 * (end - start) * (v + velocity(ahead, end))
+
+
+class _MultistepRule:
+    def __init__(self) -> None:
+        self.last: tuple[float, Tensor] | None = None
+
+    def __call__(
+        self, velocity: VelocityField, z_t: Tensor, v: Tensor, start: float, end: float
+    ) -> Tensor:
+        length, last, self.last = end - start, self.last, (start, v)
+        if last is None or end == 1.0:
+            return z_t + length * v
+        slope = (v - last[1]) / (start - last[0])
+        return z_t + length * v + 0.5 * length**2 * slope
+
+
+def integrate(
+    rule: StepRule,
+    velocity: VelocityField,
+    noise: Tensor,
+    times: list[float],
+    churn: float = 0.0,
+    generator: Generator | None = None,
+) -> Iterator[SamplerStep]:
+    """Run a step rule along a grid.
+
+    Args:
+        rule: the method.
+        velocity: the field.
+        noise: (B, L, D) state at times[0]; not changed.
+        times: increasing grid, from 0 to 1.
+        churn: see `SamplerConfig`.
+        generator: draws the fresh noise of churn.
+
+    Yields:
+        One `SamplerStep` an interval.
+
+    Raises:
+        ValueError: if churn > 0 and no generator is given, or the grid is not increasing.
+    """
+    if len(times) < 2 or any(b <= a for a, b in pairwise(times)):
+        raise ValueError("times must increase and have at least 2 points")
+    if churn > 0 and generator is None:
+        raise ValueError("churn > 0 needs a generator")
+    z_t, before = noise, velocity.nfe
+    for step, (start, end) in enumerate(pairwise(times), start=1):
+        if generator is not None and churn > 0:
+            z_t, start = renoise(z_t, start, start - churn * (end - start), generator)
+        v = velocity(z_t, start)
+        z_hat = z_t + (1.0 - start) * v
+        z_t = rule(velocity, z_t, v, start, end)
+        yield SamplerStep(step, end, z_t, z_hat, v, velocity.nfe - before)
+
+
+def renoise(z_t: Tensor, t: float, earlier: float, generator: Generator) -> tuple[Tensor, float]:
+    """Go from t back to max(earlier, 0) with fresh noise, keeping the law of z_t.
+
+    z_t = (1 - t) noise + t z is scaled so that z has its earlier weight, and independent noise
+    fills the variance up to (1 - earlier)². At t = 0 nothing is left to replace.
+
+    Returns:
+        The new state and its time.
+    """
+    earlier = max(earlier, 0.0)
+    if t <= 0.0:
+        return z_t, t
+    kept = earlier / t
+    fresh = math.sqrt(max((1.0 - earlier) ** 2 - (kept * (1.0 - t)) ** 2, 0.0))
+    return kept * z_t + fresh * normal_like(z_t, generator), earlier
+
+
+Sampler = Callable[
+    [VelocityField, Tensor, list[float], float, Generator | None], Iterator[SamplerStep]
+]
+SAMPLERS: dict[SamplerName, Sampler] = {"euler": euler, "heun": heun, "multistep": multistep}

@@ -1,0 +1,292 @@
+"""The text VAE: one Gaussian latent a token, and a decoder that reads all tokens back at once.
+
+Encoder (pre-norm Transformer) -> per-token `mu`, `logvar` -> `z` -> decoder -> logits at every
+position. The REPA projector is always built, so that twins with and without alignment start from
+the same weights. The decoder takes latents in the encoder's own units; the flow sees them
+normalised per channel by `latent_mean` and `latent_std`, which are stored with the weights.
+Source: TextLDM, arXiv 2605.07748.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from models.attention import RotaryTable, prepare_mask
+from models.hub import PretrainedMixin
+from models.layers import Block, check_choice, check_heads, compute_dtype, initialise, layer_norm
+from models.noise import normal_like, uniform
+
+MuNorm = Literal["layernorm", "none", "l2"]
+Sigma = Literal["learned", "bounded", "fixed"]
+RepaSite = Literal["latent", "trunk"]
+Projector = Literal["mlp", "linear", "conv"]
+# Learned ln sigma² stays here: sigma between 0.007 and 7.4; beyond it the gradient is zero.
+LOGVAR_RANGE = (-10.0, 4.0)
+INITIAL_LOGVAR = -2.0
+STD_FLOOR = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextVAEConfig:
+    """Sizes and posterior of a text VAE.
+
+    Attributes:
+        vocab_size: tokens in the vocabulary; None until the corpus is known.
+        window: most positions of a text; None until the corpus is known.
+        width: Transformer width, a multiple of 2 * heads.
+        encoder_layers: encoder blocks.
+        decoder_layers: decoder blocks.
+        heads: attention heads.
+        mlp_ratio: feed-forward width / width.
+        latent_width: channels D of a token's latent.
+        mu_norm: "layernorm" (non-affine, over D), "l2" (norm sqrt(D)) or "none".
+        sigma: "learned" (ln sigma² clamped to [-10, 4]), "bounded" (a sigmoid between `sigma_min`
+            and `sigma_max`) or "fixed" (`sigma_value`).
+        sigma_min: lower end of a bounded sigma, > 0.
+        sigma_max: upper end of a bounded sigma.
+        sigma_value: the fixed sigma, > 0.
+        repa_site: what the projector reads: "latent" (mu) or "trunk" (before the heads, which
+            leaves the bottleneck itself free).
+        projector: "mlp" (Linear, SiLU, Linear), "linear", or "conv" (kernel 3 over positions).
+        projector_width: hidden width of the "mlp" projector.
+        teacher_width: width of the teacher's states; always needed, see the module.
+        decoder_noise: highest level of decoder noise augmentation, in latent stds, >= 0.
+    """
+
+    vocab_size: int | None = None
+    window: int | None = None
+    width: int = 128
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    heads: int = 4
+    mlp_ratio: float = 4.0
+    latent_width: int = 16
+    mu_norm: MuNorm = "layernorm"
+    sigma: Sigma = "learned"
+    sigma_min: float = 0.05
+    sigma_max: float = 1.0
+    sigma_value: float = 0.3
+    repa_site: RepaSite = "latent"
+    projector: Projector = "mlp"
+    projector_width: int = 512
+    teacher_width: int | None = None
+    decoder_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "window", "teacher_width"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be >= 1, got {value}")
+        for name in ("encoder_layers", "decoder_layers", "projector_width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        check_heads(self.width, self.heads, self.mlp_ratio)
+        check_choice("mu_norm", self.mu_norm, MuNorm)
+        check_choice("sigma", self.sigma, Sigma)
+        check_choice("repa_site", self.repa_site, RepaSite)
+        check_choice("projector", self.projector, Projector)
+        smallest = 2 if self.mu_norm == "layernorm" else 1
+        if self.latent_width < smallest:
+            raise ValueError(
+                f"latent_width must be >= {smallest} with mu_norm {self.mu_norm!r}, "
+                f"got {self.latent_width}"
+            )
+        if not 0 < self.sigma_min < self.sigma_max < math.inf:
+            raise ValueError(
+                "sigma_min and sigma_max must satisfy 0 < sigma_min < sigma_max, "
+                f"got {self.sigma_min} and {self.sigma_max}"
+            )
+        if not 0 < self.sigma_value < math.inf:
+            raise ValueError(f"sigma_value must be > 0, got {self.sigma_value}")
+        if not 0 <= self.decoder_noise < math.inf:
+            raise ValueError(f"decoder_noise must be >= 0, got {self.decoder_noise}")
+
+
+class Posterior(NamedTuple):
+    """q(z | text): `mu`, `logvar` (B, L, D) float32; `trunk` (B, L, W), the states before them."""
+
+    mu: Tensor
+    logvar: Tensor
+    trunk: Tensor
+
+
+class TextVAE(nn.Module, PretrainedMixin):
+    """A per-token Gaussian autoencoder of text with a REPA projector.
+
+    Args:
+        config: `vocab_size`, `window` and `teacher_width` must be filled.
+        generator: draws the initial weights; None uses the global random state. The projector is
+            drawn last: whatever its kind or site, all other weights are the same.
+
+    Raises:
+        ValueError: if one of the three fields is None.
+    """
+
+    config_type = TextVAEConfig
+    latent_mean: Tensor
+    latent_std: Tensor
+
+    def __init__(self, config: TextVAEConfig, generator: Generator | None = None) -> None:
+        super().__init__()
+        if config.vocab_size is None or config.window is None or config.teacher_width is None:
+            raise ValueError(
+                "vocab_size, window and teacher_width must be set to build a TextVAE, got "
+                f"{config.vocab_size}, {config.window} and {config.teacher_width}"
+            )
+        self.config = config
+        width, latent_width = config.width, config.latent_width
+        self.token_embedding = nn.Embedding(config.vocab_size, width)
+        self.rope = RotaryTable(width // config.heads, config.window)
+        self.encoder = nn.ModuleList(
+            Block(width, config.heads, config.mlp_ratio) for _ in range(config.encoder_layers)
+        )
+        self.mu_head = nn.Linear(width, latent_width)
+        self.logvar_head = nn.Linear(width, latent_width)
+        self.latent_embedding = nn.Linear(latent_width, width)
+        self.decoder = nn.ModuleList(
+            Block(width, config.heads, config.mlp_ratio) for _ in range(config.decoder_layers)
+        )
+        self.head = nn.Linear(width, config.vocab_size)
+        self.projector = _build_projector(config, config.teacher_width)
+        self.register_buffer("latent_mean", torch.zeros(latent_width))
+        self.register_buffer("latent_std", torch.ones(latent_width))
+        initialise(self, generator)
+        nn.init.zeros_(self.logvar_head.weight)
+        nn.init.constant_(self.logvar_head.bias, INITIAL_LOGVAR)
+
+    def encode(self, token_ids: Tensor, segments: Tensor | None = None) -> Posterior:
+        """Encode texts to their per-token posterior.
+
+        Args:
+            token_ids: (B, L) int64, padded with end-of-text tokens, which are encoded as well.
+            segments: (B, L) int64; attention stays within equal ids, which encodes context and
+                target apart in one forward. None lets every position see the whole text.
+
+        Raises:
+            ValueError: if L exceeds the window.
+        """
+        x = self.token_embedding(token_ids)  # (B, L, W)
+        x = x.to(compute_dtype(x))
+        rope = self.rope(token_ids.shape[1], x.dtype)
+        mask = None
+        if segments is not None:
+            same = (segments.unsqueeze(2) == segments.unsqueeze(1)).unsqueeze(1)  # (B, 1, L, L)
+            mask = prepare_mask(same, self.config.heads, x.dtype)
+        for block in self.encoder:
+            x = block(x, rope, mask)
+        trunk = layer_norm(x)
+        return Posterior(self._mu(trunk), self._logvar(trunk), trunk)
+
+    def _mu(self, trunk: Tensor) -> Tensor:
+        mu = self.mu_head(trunk).float()  # (B, L, D)
+        if self.config.mu_norm == "layernorm":
+            return layer_norm(mu)
+        if self.config.mu_norm == "l2":
+            return F.normalize(mu, dim=-1) * self.config.latent_width**0.5
+        return mu
+
+    def _logvar(self, trunk: Tensor) -> Tensor:
+        config = self.config
+        if config.sigma == "fixed":
+            value = 2.0 * math.log(config.sigma_value)
+            return trunk.new_full((*trunk.shape[:2], config.latent_width), value).float()
+        raw = self.logvar_head(trunk).float()  # (B, L, D)
+        if config.sigma == "learned":
+            return raw.clamp(*LOGVAR_RANGE)
+        sigma = config.sigma_min + (config.sigma_max - config.sigma_min) * raw.sigmoid()
+        return 2.0 * sigma.log()
+
+    def sample(self, posterior: Posterior, generator: Generator) -> Tensor:
+        """Draw z = mu + sigma * noise (B, L, D), in the encoder's units."""
+        noise = normal_like(posterior.mu, generator)
+        return torch.addcmul(posterior.mu, (0.5 * posterior.logvar).exp(), noise)
+
+    def augment(self, z: Tensor, generator: Generator) -> Tensor:
+        """Add decoder noise: each text gets a level drawn uniformly from [0, `decoder_noise`].
+
+        The level counts stds of the channel over this batch, taken without gradient and before
+        any trainable map: noise grows with the latents, so scaling them up is no escape.
+        """
+        if self.config.decoder_noise == 0:
+            return z
+        std = z.detach().std(dim=(0, 1), correction=0)  # (D,)
+        level = uniform((z.shape[0], 1, 1), z, generator) * self.config.decoder_noise
+        return z + level * std * normal_like(z, generator)
+
+    def decode_hidden(self, z: Tensor) -> Tensor:
+        """Map latents (B, L, D) in the encoder's units to the states (B, L, W) under `head`."""
+        x = self.latent_embedding(z.to(self.latent_embedding.weight.dtype))  # (B, L, W)
+        rope = self.rope(z.shape[1], x.dtype)
+        for block in self.decoder:
+            x = block(x, rope)
+        return layer_norm(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Read latents (B, L, D) in the encoder's units back to logits (B, L, V)."""
+        return self.head(self.decode_hidden(z))
+
+    def decode_normalised(self, z: Tensor) -> Tensor:
+        """Read latents (B, L, D) as the flow sees them back to logits (B, L, V)."""
+        return self.decode(self.denormalise(z))
+
+    def normalise(self, z: Tensor) -> Tensor:
+        """Put latents (..., D) or means into the flow's units, per channel."""
+        return (z - self.latent_mean) / self.latent_std
+
+    def denormalise(self, z: Tensor) -> Tensor:
+        """Put latents (..., D) back into the encoder's units."""
+        return torch.addcmul(self.latent_mean, z, self.latent_std)
+
+    def set_normalisation(self, mean: Tensor, std: Tensor) -> None:
+        """Store the channels' mean and std (D,); a std under 1e-4 (a dead channel) counts as 1.
+
+        Raises:
+            ValueError: if a value is not finite.
+        """
+        if not (torch.isfinite(mean).all() and torch.isfinite(std).all()):
+            raise ValueError("latent_mean and latent_std must be finite")
+        self.latent_mean.copy_(mean)
+        self.latent_std.copy_(torch.where(std < STD_FLOOR, torch.ones_like(std), std))
+
+    def project(self, posterior: Posterior, mask: Tensor) -> Tensor:
+        """Project the REPA site to the teacher's width.
+
+        Args:
+            posterior: of `encode`.
+            mask: (B, L) bool; other positions enter the projector as zeros.
+
+        Returns:
+            (B, L, teacher_width).
+        """
+        site = posterior.mu if self.config.repa_site == "latent" else posterior.trunk
+        return self.projector(site * mask.unsqueeze(-1).to(site.dtype))
+
+
+class _ConvProjector(nn.Module):
+    """A convolution of kernel 3 over positions, as iREPA's (arXiv 2512.10794), in one dimension."""
+
+    def __init__(self, width_in: int, width_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(width_in, width_out, kernel_size=3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x.transpose(1, 2)).transpose(1, 2)
+
+
+def _build_projector(config: TextVAEConfig, teacher_width: int) -> nn.Module:
+    width_in = config.latent_width if config.repa_site == "latent" else config.width
+    if config.projector == "linear":
+        return nn.Linear(width_in, teacher_width)
+    if config.projector == "conv":
+        return _ConvProjector(width_in, teacher_width)
+    return nn.Sequential(
+        nn.Linear(width_in, config.projector_width),
+        nn.SiLU(),
+        nn.Linear(config.projector_width, teacher_width),
+    )

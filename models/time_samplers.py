@@ -1,0 +1,152 @@
+"""Distributions of the flow time t that training draws and time grids follow; 0 noise, 1 data.
+
+With n standard normal and u uniform in [0, 1]:
+
+    uniform        t = u
+    logit_normal   t = sigmoid(-loc + scale * n)      loc > 0 is noisier
+    mode           t = u + scale * (cos²(pi u / 2) - 1 + u)      scale > 0 favours t = 1/2
+
+and then the shift t -> t / (t + shift * (1 - t)); shift > 1 is noisier.
+Source: Esser et al. 2024, arXiv 2403.03206, section 3.1 and eq. 23; deviation: their time runs the
+other way, so all three are written here for 1 - t.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+
+from models.layers import check_choice
+
+TimeDistribution = Literal["logit_normal", "uniform", "mode"]
+GridName = Literal["quantile", "uniform"]
+DEFAULTS = {"logit_normal": (1.0, 1.2), "uniform": (0.0, 1.0), "mode": (0.0, 1.29)}
+# Beyond 2 / (pi - 2) the mode map folds over; at -1 its slope at the ends reaches 0.
+MODE_SCALES = (-1.0, 2.0 / (math.pi - 2.0))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimeSamplerConfig:
+    """A distribution of t.
+
+    Attributes:
+        name: the distribution, see the module.
+        loc: logit-normal location towards noise; None is 1. Others have none.
+        scale: logit-normal std, None is 1.2; or mode scale in [-1, 1.75], None is 1.29.
+        shift: > 0, 1 is none.
+    """
+
+    name: TimeDistribution = "logit_normal"
+    loc: float | None = None
+    scale: float | None = None
+    shift: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_choice("name", self.name, TimeDistribution)
+        if self.loc is not None and self.name != "logit_normal":
+            raise ValueError(f"loc belongs to logit_normal, leave it out with {self.name}")
+        if self.scale is not None and self.name == "uniform":
+            raise ValueError("scale does not apply to uniform, leave it out")
+        loc, scale = self.resolved()
+        if not math.isfinite(loc):
+            raise ValueError(f"loc must be finite, got {loc}")
+        if self.name == "logit_normal" and not 0 < scale < math.inf:
+            raise ValueError(f"scale must be > 0 and finite for logit_normal, got {scale}")
+        if self.name == "mode" and not MODE_SCALES[0] <= scale <= MODE_SCALES[1]:
+            raise ValueError(f"scale must be in [-1, 1.75] for mode, got {scale}")
+        if not 0 < self.shift < math.inf:
+            raise ValueError(f"shift must be > 0 and finite, got {self.shift}")
+
+    def resolved(self) -> tuple[float, float]:
+        """Return `loc` and `scale` with the defaults of the distribution filled in."""
+        loc, scale = DEFAULTS[self.name]
+        return (
+            loc if self.loc is None else self.loc,
+            scale if self.scale is None else self.scale,
+        )
+
+
+class TimeSampler:
+    """Draws, quantiles and density of one distribution of t."""
+
+    def __init__(self, config: TimeSamplerConfig) -> None:
+        self.config = config
+        self.loc, self.scale = config.resolved()
+
+    def sample_t(self, n: int, generator: Generator) -> Tensor:
+        """Draw n times, (n,) float32 in [0, 1], on the generator's device."""
+        device = generator.device
+        if self.config.name == "logit_normal":
+            normal = torch.randn(n, generator=generator, device=device)
+            return self._shift(torch.sigmoid(self.scale * normal - self.loc))
+        return self.quantile(torch.rand(n, generator=generator, device=device))
+
+    def quantile(self, u: Tensor) -> Tensor:
+        """Return the t below which a share u (any shape, in [0, 1]) of the draws lies.
+
+        Exactly 0 at u = 0 and 1 at u = 1.
+        """
+        if self.config.name == "logit_normal":
+            return self._shift(torch.sigmoid(self.scale * torch.special.ndtri(u) - self.loc))
+        return self._shift(u if self.config.name == "uniform" else self._mode(u))
+
+    def density(self, t: Tensor) -> Tensor:
+        """Return the probability density at t (any shape), t in (0, 1)."""
+        shift = self.config.shift
+        before = shift * t / (1.0 + (shift - 1.0) * t)  # t before the shift
+        slope = shift / (1.0 + (shift - 1.0) * t).square()
+        return self._density_before_shift(before) * slope
+
+    def _shift(self, t: Tensor) -> Tensor:
+        return t / (t + self.config.shift * (1.0 - t))
+
+    def _mode(self, u: Tensor) -> Tensor:
+        return u + self.scale * ((0.5 * math.pi * u).cos().square() - 1.0 + u)
+
+    def _density_before_shift(self, t: Tensor) -> Tensor:
+        if self.config.name == "uniform":
+            return torch.ones_like(t)
+        if self.config.name == "logit_normal":
+            normal = (torch.logit(t) + self.loc) / self.scale
+            peak = 1.0 / (self.scale * math.sqrt(2.0 * math.pi))
+            return peak * torch.exp(-0.5 * normal.square()) / (t * (1.0 - t))
+        u = self._invert_mode(t)
+        return 1.0 / (1.0 + self.scale * (1.0 - 0.5 * math.pi * (math.pi * u).sin()))
+
+    def _invert_mode(self, t: Tensor) -> Tensor:
+        """Invert the monotone mode map by bisection to float64 accuracy."""
+        low, high = (
+            torch.zeros_like(t, dtype=torch.float64),
+            torch.ones_like(t, dtype=torch.float64),
+        )
+        for _ in range(53):
+            middle = 0.5 * (low + high)
+            below = self._mode(middle) < t
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return (0.5 * (low + high)).to(t.dtype)
+
+
+def time_grid(name: GridName, num_steps: int, time_sampler: TimeSampler) -> list[float]:
+    """Return num_steps + 1 increasing times with exact ends 0 and 1.
+
+    Args:
+        name: "uniform", or "quantile" for equal shares of the training distribution.
+        num_steps: intervals, >= 1.
+        time_sampler: the training distribution; a uniform grid does not read it.
+
+    Raises:
+        ValueError: if `num_steps` is below 1, the name is unknown, or the distribution is so
+            narrow that neighbouring quantiles coincide.
+    """
+    check_choice("grid", name, GridName)
+    if num_steps < 1:
+        raise ValueError(f"num_steps must be >= 1, got {num_steps}")
+    shares = torch.linspace(0.0, 1.0, num_steps + 1, dtype=torch.float64)
+    times = shares if name == "uniform" else time_sampler.quantile(shares)
+    if not bool((times.diff() > 0).all()):
+        raise ValueError(f"the quantile grid of {num_steps} steps repeats a time; use uniform")
+    return times.tolist()
