@@ -1,0 +1,97 @@
+"""Floors and ceilings for generation scores: what a score means before any model wrote a word.
+
+Each control makes continuations from human text alone; score them with the same functions as
+an arm's. `human` is the ceiling of the per-text scores; for MAUVE, which needs two human
+samples, `human_halves` splits one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+Control = Callable[[Sequence[str], Sequence[str], np.random.Generator], list[str]]
+
+
+def human(prompts: Sequence[str], references: Sequence[str], rng: np.random.Generator) -> list[str]:
+    """Return the references themselves: what a perfect writer with luck would score."""
+    return list(references)
+
+
+def shuffled_words(
+    prompts: Sequence[str], references: Sequence[str], rng: np.random.Generator
+) -> list[str]:
+    """Shuffle the words of each reference: right words, no order."""
+    return [" ".join(rng.permutation(np.array(text.split(), dtype=object))) for text in references]
+
+
+def wrong_source(
+    prompts: Sequence[str], references: Sequence[str], rng: np.random.Generator
+) -> list[str]:
+    """Give every prompt the reference of another: fluent, unfaithful."""
+    return [references[i] for i in derangement(len(references), rng)]
+
+
+def prompt_copy(
+    prompts: Sequence[str], references: Sequence[str], rng: np.random.Generator
+) -> list[str]:
+    """Repeat the prompt's words, cyclically, up to the reference's number of words."""
+    return [
+        " ".join(np.resize(np.array(prompt.split(), dtype=object), len(text.split())))
+        if prompt.split()
+        else ""
+        for prompt, text in zip(prompts, references, strict=True)
+    ]
+
+
+CONTROLS: Mapping[str, Control] = {
+    "human": human,
+    "shuffled_words": shuffled_words,
+    "wrong_source": wrong_source,
+    "prompt_copy": prompt_copy,
+}
+
+
+def control_texts(
+    name: str, prompts: Sequence[str], references: Sequence[str], *, seed: int = 0
+) -> list[str]:
+    """Continuations of the named control, one a prompt, deterministic under `seed`.
+
+    Raises:
+        ValueError: If the name is unknown (the choices are listed) or the lists do not pair.
+    """
+    if name not in CONTROLS:
+        raise ValueError(f"unknown control {name!r}; choose one of {', '.join(CONTROLS)}")
+    if len(prompts) != len(references):
+        raise ValueError(f"{len(prompts)} prompts do not pair with {len(references)} references")
+    return CONTROLS[name](prompts, references, np.random.default_rng(seed))
+
+
+def human_halves(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Split n texts into two random halves of floor(n / 2) row numbers each.
+
+    MAUVE of one half against the other is its ceiling, somewhat low because each half is
+    smaller than the samples that the arms are scored on.
+
+    Raises:
+        ValueError: If n < 2.
+    """
+    if n < 2:
+        raise ValueError(f"human_halves needs at least 2 texts, got {n}")
+    order = np.random.default_rng(seed).permutation(n)
+    return order[: n // 2], order[n // 2 : 2 * (n // 2)]
+
+
+def derangement(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Random permutation (n,) that leaves no item in place: a shift along one random cycle.
+
+    Raises:
+        ValueError: If n < 2, where none exists.
+    """
+    if n < 2:
+        raise ValueError(f"wrong_source needs at least 2 texts, got {n}")
+    order = rng.permutation(n)
+    shifted = np.empty(n, dtype=np.int64)
+    shifted[order] = np.roll(order, 1)
+    return shifted
