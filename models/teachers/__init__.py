@@ -1,7 +1,25 @@
 """Frozen language models whose hidden states arrange the text VAE's latents."""
 
-from models.teachers.config import TeacherConfig
+from models.teachers.anisotropy import Anisotropy, anisotropy
+from models.teachers.config import TeacherConfig, resolve_layer
 from models.teachers.loading import load_teacher
+from models.teachers.own import OwnBackbone
+from models.teachers.permutation import derangement, permuted_rows
+from models.teachers.standardiser import RunningMoments, Standardiser
 from models.teachers.teacher import StateTally, Teacher, TokenStates
 
-__all__ = ["StateTally", "Teacher", "TeacherConfig", "TokenStates", "load_teacher"]
+__all__ = [
+    "Anisotropy",
+    "OwnBackbone",
+    "RunningMoments",
+    "Standardiser",
+    "StateTally",
+    "Teacher",
+    "TeacherConfig",
+    "TokenStates",
+    "anisotropy",
+    "derangement",
+    "load_teacher",
+    "permuted_rows",
+    "resolve_layer",
+]

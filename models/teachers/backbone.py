@@ -59,7 +59,7 @@ class PretrainedBackbone:
     """A transformers base model, run only as deep as the highest layer that is asked for.
 
     Args:
-        model: The base model (no head), in eval mode.
+        model: The base model (no head), in eval mode and on its device.
         tokenizer: Its fast tokenizer; truncation and padding settings are overwritten.
         max_length: Longest input in tokens, special tokens included.
         causal: Whether positions attend to the past only.
@@ -81,15 +81,12 @@ class PretrainedBackbone:
         self.max_length = max_length
         self.causal = causal
         self.pad_id: int = model.config.pad_token_id or 0
+        self.device: torch.device = model.device
         self.tokenizer_json = tokenizer_json
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)
         self._layers = find_layers(model, self.num_layers)
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
 
     def tokenise(self, texts: Sequence[str]) -> list[TokenisedText]:
         return [

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-STANDARDISATIONS = ("dimension", "sequence", "none")
+from models.layers import check_choice
+
+Standardisation = Literal["dimension", "sequence", "none"]
 TEACHER_NAMES = ("minilm", "random", "own")
 HF_PREFIX = "hf:"
 
@@ -26,15 +29,13 @@ class TeacherConfig:
 
     name: str = "minilm"
     layer: int = -3
-    standardise: str = "dimension"
+    standardise: Standardisation = "dimension"
     permuted: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
         check_teacher_name(self.name)
-        if self.standardise not in STANDARDISATIONS:
-            choices = ", ".join(STANDARDISATIONS)
-            raise ValueError(f"standardise must be one of {choices}, got {self.standardise!r}")
+        check_choice("standardise", self.standardise, Standardisation)
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
 

