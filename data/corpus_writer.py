@@ -17,7 +17,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def write_corpus(
 
 def make_windows(
     texts: Sequence[str], tokenizer: CompactTokenizer, max_tokens: int
-) -> Iterator[Window]:
+) -> list[Window]:
     """Windows of each text in order, each with 1 to `max_tokens` tokens.
 
     A stretch without tokens (control characters, say) or that cannot be cut further is left out.
@@ -87,7 +87,7 @@ def make_windows(
             cuts = cut_windows(text, encoding.offsets, max_tokens)
             too_long += [(number, start + a, text[a:b]) for a, b in cuts if b - a < len(text)]
         pending = too_long
-    yield from sorted(done, key=lambda window: (window.document, window.start))
+    return sorted(done, key=lambda window: (window.document, window.start))
 
 
 class _CorpusWriter:
@@ -114,16 +114,17 @@ class _CorpusWriter:
         kept = [number for number, side in enumerate(sides) if side is not None]
         rows: dict[str, list[Row]] = {name: [] for name in SPLITS}
         texts = [batch[number].text for number in kept]
-        with_tokens = set()
-        for window in make_windows(texts, self._tokenizer, self._config.window - 1):
+        windows = make_windows(texts, self._tokenizer, self._config.window - 1)
+        last = {window.document: window for window in windows}
+        for window in windows:
             number = kept[window.document]
-            with_tokens.add(number)
-            rows[sides[number] or TRAIN].append(self._row(batch[number], first + number, window))
-        self._counts["documents_without_tokens"] += len(kept) - len(with_tokens)
+            row = self._row(batch[number], first + number, window, window is last[window.document])
+            rows[sides[number] or TRAIN].append(row)
+        self._counts["documents_without_tokens"] += len(kept) - len(last)
         for name, writer in self._splits.items():
             writer.append(rows[name])
 
-    def _row(self, document: Document, number: int, window: Window) -> Row:
+    def _row(self, document: Document, number: int, window: Window, is_last: bool) -> Row:
         facts = {field: self._fact(value) for field, value in document.facts.items()}
         for field, value in facts.items():
             self._facts.id_of(field, value)
@@ -138,7 +139,7 @@ class _CorpusWriter:
                 document.spans, window.start, window.encoding.offsets, self._token_labels
             ),
             facts=facts,
-            reference=document.reference,
+            reference=document.reference if is_last else None,
         )
 
     def _fact(self, value: str) -> str:

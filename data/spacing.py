@@ -1,85 +1,92 @@
 """White space between word pieces, learnt from the corpus.
 
-WordPiece forgets white space: its decoder writes "family - friendly" and "£20 - 25". Which pieces
-lean on a neighbour is a habit of the corpus (WikiText does write " - "), so it is counted there:
-a piece leans left (or right) if it touches the piece before (or after) more often than not.
-Straight double quotes lean right and left in turn, as opening and closing ones do.
+WordPiece forgets white space: its decoder writes "family - friendly" and "£20 - 25". Where signs
+touch their neighbours is a habit of the corpus (WikiText does write " – "), so it is counted
+there: two neighbours touch if they did so more often than not, all words counting as one. Straight
+double quotes lean right and left in turn, as opening and closing ones do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 _CONTINUATION = "##"
 _QUOTE = '"'
+_WORD = ""
 _FIRST_IDEOGRAPHIC = "\u2e80"
+
+Pair = tuple[str, str]
 
 
 def count_spacing(
-    text: str,
-    pieces: Sequence[str],
-    offsets: Sequence[tuple[int, int]],
-    counts: dict[str, np.ndarray],
+    pieces: Sequence[str], offsets: Sequence[tuple[int, int]], counts: dict[Pair, int]
 ) -> None:
-    """Add one text to `counts`: piece -> (touched before, before, touched after, after)."""
+    """Add one text to `counts`: pair of neighbours -> how often they touch less how often not.
+
+    Args:
+        pieces: (n) word pieces.
+        offsets: their half-open characters.
+    """
+    kinds = [_kind(piece) for piece in pieces]
     for left, right in pairwise(range(len(pieces))):
-        if pieces[right].startswith(_CONTINUATION):
-            continue
-        touches = offsets[left][1] == offsets[right][0]
-        for piece, place in ((pieces[right], 0), (pieces[left], 2)):
-            if not _is_word(piece):
-                entry = counts.setdefault(piece, np.zeros(4, dtype=np.int64))
-                entry[place] += touches
-                entry[place + 1] += 1
+        pair = kinds[left], kinds[right]
+        if pair != (_WORD, _WORD):
+            touches = offsets[left][1] == offsets[right][0]
+            counts[pair] = counts.get(pair, 0) + (1 if touches else -1)
 
 
-def _is_word(piece: str) -> bool:
-    """Words are parted by default; signs, and scripts without white space, by what is counted."""
-    if piece.startswith(_CONTINUATION):
-        return True
-    return piece[0].isalnum() and piece[-1].isalnum() and piece[0] < _FIRST_IDEOGRAPHIC
+def _kind(piece: str) -> str:
+    """One kind for all words; signs, and scripts without white space, each by themselves."""
+    if piece.startswith(_CONTINUATION) and len(piece) > len(_CONTINUATION):
+        return _WORD
+    is_word = piece[:1].isalnum() and piece[-1:].isalnum() and piece[:1] < _FIRST_IDEOGRAPHIC
+    return _WORD if is_word else piece
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Spacing:
-    """Pieces that are written without a space before (`leans_left`) or after (`leans_right`)."""
+    """Whether neighbours touch, by pair; "" stands for any word, and two words never do."""
 
-    leans_left: frozenset[str]
-    leans_right: frozenset[str]
+    touching: Mapping[Pair, bool]
 
     @classmethod
-    def from_counts(cls, counts: Mapping[str, np.ndarray]) -> Spacing:
+    def from_counts(cls, counts: Mapping[Pair, int]) -> Spacing:
         """Majority of what `count_spacing` saw."""
-        left = (p for p, (touch, total, _, _) in counts.items() if 2 * touch > total)
-        right = (p for p, (_, _, touch, total) in counts.items() if 2 * touch > total)
-        return cls(leans_left=frozenset(left), leans_right=frozenset(right))
+        return cls({pair: balance > 0 for pair, balance in counts.items()})
 
-    def join(self, pieces: Sequence[str]) -> str:
+    def join(self, pieces: Iterable[str]) -> str:
         """The pieces as running text."""
         parts: list[str] = []
-        glued, inside_quotes = True, False
+        left: str | None = None
+        inside_quotes = False
         for piece in pieces:
-            if piece.startswith(_CONTINUATION) and len(piece) > 2:
-                parts.append(piece[2:])
-                glued = False
-                continue
-            is_quote = piece == _QUOTE
-            leans_left = inside_quotes if is_quote else piece in self.leans_left
-            parts.append(piece if glued or leans_left else f" {piece}")
-            inside_quotes ^= is_quote
-            glued = inside_quotes if is_quote else piece in self.leans_right
+            kind = _kind(piece)
+            if piece.startswith(_CONTINUATION) and kind == _WORD:
+                parts.append(piece.removeprefix(_CONTINUATION))
+            else:
+                touches = left is None or self._touch(left, kind, inside_quotes)
+                parts.append(piece if touches else f" {piece}")
+            inside_quotes ^= piece == _QUOTE
+            left = kind
         return "".join(parts)
 
-    def to_json(self) -> dict[str, list[str]]:
-        """Plain lists, sorted."""
-        return {"left": sorted(self.leans_left), "right": sorted(self.leans_right)}
+    def _touch(self, left: str, right: str, inside_quotes: bool) -> bool:
+        """Whether two neighbours touch; an unseen pair of signs does if either leans that way."""
+        if _QUOTE in (left, right):
+            return inside_quotes
+        seen = self.touching.get((left, right))
+        if seen is not None or left == right == _WORD:
+            return bool(seen)
+        return self.touching.get((left, _WORD), False) or self.touching.get((_WORD, right), False)
+
+    def to_json(self) -> list[list[str | bool]]:
+        """Plain rows (left, right, touching), sorted."""
+        return [[*pair, touching] for pair, touching in sorted(self.touching.items())]
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Spacing:
+    def from_json(cls, rows: Iterable[Sequence[Any]]) -> Spacing:
         """Inverse of `to_json`."""
-        return cls(leans_left=frozenset(value["left"]), leans_right=frozenset(value["right"]))
+        return cls({(left, right): touching for left, right, touching in rows})

@@ -20,7 +20,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from data.corpus_config import DEFAULT_BPE_VOCABULARY, CorpusConfig
-from data.spacing import Spacing, count_spacing
+from data.spacing import Pair, Spacing, count_spacing
 
 EOT_ID = 0
 UNK_ID = 1
@@ -65,7 +65,7 @@ class CompactTokenizer:
         self._spacing = spacing
         self._tokenizer = _plain_tokenizer(source)
         self.kept_ids = np.asarray(kept_ids, dtype=np.int64)
-        original = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        original = _num_ids(self._tokenizer)
         if len(self.kept_ids) == 0 or len(np.unique(self.kept_ids)) < len(self.kept_ids):
             raise ValueError("kept_ids must be one or more original ids, each once")
         if self.kept_ids.min() < 0 or self.kept_ids.max() >= original:
@@ -81,11 +81,15 @@ class CompactTokenizer:
         return len(self._pieces)
 
     @property
+    def _spacing_rows(self) -> list[list[str | bool]] | None:
+        return None if self._spacing is None else self._spacing.to_json()
+
+    @property
     def fingerprint(self) -> str:
         """12 hex digits that change with anything that changes an id, an offset or a decoding."""
         digest = hashlib.sha256(self._source.encode())
         digest.update(self.kept_ids.tobytes())
-        digest.update(json.dumps(self._spacing and self._spacing.to_json()).encode())
+        digest.update(json.dumps(self._spacing_rows).encode())
         return digest.hexdigest()[:12]
 
     def encode_batch(self, texts: Sequence[str]) -> list[Encoding]:
@@ -127,7 +131,7 @@ class CompactTokenizer:
         (directory / "tokenizer.json").write_text(self._source, encoding="utf-8")
         vocabulary = {
             "kept_ids": self.kept_ids.tolist(),
-            "spacing": self._spacing and self._spacing.to_json(),
+            "spacing": self._spacing_rows,
         }
         (directory / "vocabulary.json").write_text(json.dumps(vocabulary), encoding="utf-8")
 
@@ -143,9 +147,9 @@ class CompactTokenizer:
             vocabulary = json.loads((directory / "vocabulary.json").read_text(encoding="utf-8"))
             spacing = vocabulary["spacing"]
             kept_ids = vocabulary["kept_ids"]
-        except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        except (OSError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ValueError(f"{directory} holds no saved tokeniser: {error}") from error
-        return cls(source, kept_ids, spacing and Spacing.from_json(spacing))
+        return cls(source, kept_ids, None if spacing is None else Spacing.from_json(spacing))
 
 
 def build_tokenizer(
@@ -171,9 +175,9 @@ def build_tokenizer(
 
 def _compact(texts: Iterable[str], config: CorpusConfig, source: str) -> CompactTokenizer:
     tokenizer = _plain_tokenizer(source)
-    counts = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True), dtype=np.int64)
+    counts = np.zeros(_num_ids(tokenizer), dtype=np.int64)
     forgets_spaces = isinstance(tokenizer.decoder, decoders.WordPiece)
-    spacing_counts: dict[str, np.ndarray] = {}
+    spacing_counts: dict[Pair, int] = {}
     num_texts = 0
     for batch in batched_by_size(texts, len):
         encodings = _encode(tokenizer, batch)
@@ -181,8 +185,8 @@ def _compact(texts: Iterable[str], config: CorpusConfig, source: str) -> Compact
         counts += np.bincount(ids, minlength=len(counts))
         num_texts += len(batch)
         if forgets_spaces and num_texts <= SPACING_TEXTS:
-            for text, encoded in zip(batch, encodings, strict=True):
-                count_spacing(text, encoded.tokens, encoded.offsets, spacing_counts)
+            for encoded in encodings:
+                count_spacing(encoded.tokens, encoded.offsets, spacing_counts)
     unknown = _unknown_id(tokenizer)
     if unknown is not None:
         counts[unknown] = 0
@@ -234,12 +238,17 @@ def _plain_tokenizer(source: str) -> Tokenizer:
     return tokenizer
 
 
+def _num_ids(tokenizer: Tokenizer) -> int:
+    """One past the greatest id; added tokens may leave gaps."""
+    return max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+
+
 def _unknown_id(tokenizer: Tokenizer) -> int | None:
     """The original's own id for what it cannot spell, if it has one."""
-    name = json.loads(tokenizer.to_str())["model"]
-    if name.get("unk_id") is not None:
-        return int(name["unk_id"])
-    token = name.get("unk_token")
+    model = json.loads(tokenizer.to_str())["model"]
+    if model.get("unk_id") is not None:
+        return int(model["unk_id"])
+    token = model.get("unk_token")
     return None if token is None else tokenizer.token_to_id(token)
 
 

@@ -1,0 +1,1 @@
+"""Readers: one module a kind of source, each a stream of documents."""

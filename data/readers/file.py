@@ -1,0 +1,56 @@
+"""Documents of one file; the kind is told by its suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from data.corpus_config import CorpusConfig
+from data.documents import Document
+from data.readers.plain_text import read_plain_text
+from data.readers.records import records_to_documents
+from data.readers.tables import read_csv, read_jsonl, read_parquet
+from data.readers.tally import Record
+
+
+def _parquet_columns(path: Path, config: CorpusConfig) -> Iterator[Record]:
+    columns = [config.text_column, *config.label_columns, *config.fact_columns]
+    columns += [config.id_column] if config.id_column else []
+    return read_parquet(path, list(dict.fromkeys(columns)))
+
+
+RECORD_READERS: dict[str, Callable[[Path, CorpusConfig], Iterator[Record]]] = {
+    ".jsonl": lambda path, config: read_jsonl(path, config.errors),
+    ".csv": lambda path, config: read_csv(path, config.errors),
+    ".tsv": lambda path, config: read_csv(path, config.errors),
+    ".parquet": _parquet_columns,
+}
+SUFFIXES = (".txt", *RECORD_READERS)
+
+
+def read_file(config: CorpusConfig) -> Iterator[Document]:
+    """Documents of `config.path`, streamed.
+
+    Raises:
+        ValueError: for an unknown suffix, columns of a .txt, or whatever the file's reader refuses.
+    """
+    path = Path(config.path).expanduser()
+    suffix = path.suffix.lower()
+    if suffix == ".txt":
+        _refuse_columns(config)
+        yield from read_plain_text(path, config.separator, config.errors)
+    elif suffix in RECORD_READERS:
+        if config.separator != "line":
+            raise ValueError(f"separator is read for a .txt only, not for {path}: leave it out")
+        records = RECORD_READERS[suffix](path, config)
+        yield from records_to_documents(records, config, str(path))
+    else:
+        raise ValueError(f"{path}: the suffix must be one of {', '.join(SUFFIXES)}")
+
+
+def _refuse_columns(config: CorpusConfig) -> None:
+    if config.label_columns or config.fact_columns or config.id_column:
+        raise ValueError(
+            f"{config.path} is plain text and has no columns: leave label_columns, fact_columns "
+            "and id_column out"
+        )
