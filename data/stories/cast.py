@@ -25,6 +25,7 @@ from data.stories.lexicon import (
 Choice = TypeVar("Choice")
 
 TENSES = ("past", "present")
+_NIGHT_WEATHERS = tuple(weather for weather in WEATHERS if weather.noun != "sun")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +69,7 @@ def pick(choices: Sequence[Choice], rng: Random) -> Choice:
 def draw_cast(rng: Random) -> Cast:
     """Draw a cast; the pronoun agrees with a gendered kind, and the name with the pronoun."""
     kind = pick(KINDS, rng)
+    time = pick(TIMES, rng)
     pronoun = kind.pronoun or pick(tuple(HEROES), rng)
     return Cast(
         hero=pick(HEROES[pronoun], rng),
@@ -77,8 +79,8 @@ def draw_cast(rng: Random) -> Cast:
         thing=pick(THINGS, rng),
         colour=pick(COLOURS, rng),
         place=pick(PLACES, rng),
-        weather=pick(WEATHERS, rng),
+        weather=pick(_NIGHT_WEATHERS if time == "night" else WEATHERS, rng),
         mood=pick(MOODS, rng),
-        time=pick(TIMES, rng),
+        time=time,
         tense=pick(TENSES, rng),
     )

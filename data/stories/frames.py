@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 
-from data.stories.words import literal_tag
+from data.stories.words import INFINITIVE_TO, literal_tag
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +41,7 @@ SLOTS: Mapping[str, Slot] = {
     "friend": _slot(tells="companion"),
     "they": _slot(requires="companion"),
     "place": _slot(tells="place"),
+    "new_place": _slot(forbids="place", tells="place"),
     "at": _slot(),
     "time": _slot(tells="time"),
     "thing": _slot(tells="object"),
@@ -52,6 +53,7 @@ SLOTS: Mapping[str, Slot] = {
     "damage": _slot(),
     "means": _slot(),
     "mood": _slot(forbids="mood", tells="mood"),
+    "low_mood": _slot(requires="unpleasant", forbids="mood", tells="mood"),
     "old_mood": _slot(requires="mood"),
     "bad_mood": _slot(requires="mood unpleasant"),
     "good_mood": _slot(requires="mood pleasant"),
@@ -59,8 +61,8 @@ SLOTS: Mapping[str, Slot] = {
     "weather": _slot(tells="weather"),
     "weather_begins": _slot(forbids="weather", tells="weather"),
     "weather_ends": _slot(requires="weather"),
-    "weather_loss": _slot(requires="object weather"),
-    "weather_trouble": _slot(requires="weather"),
+    "weather_loss": _slot(requires="object", tells="weather"),
+    "weather_trouble": _slot(tells="weather"),
     "weather_remedy": _slot(requires="weather"),
 }
 
@@ -87,7 +89,13 @@ class Frame:
         return self.requires <= told and not self.forbids & told
 
 
-_PART = re.compile(r"\{(?P<slot>\w+)\}|\[(?P<verb>\w+\+?)\]|(?P<word>\w+)|(?P<mark>[.,])|\s+|(?P<bad>.)")
+_PART = re.compile(
+    r"\{(?P<slot>\w+)\}|\[(?P<verb>\w+\+?)\]|(?P<word>\w+)|(?P<mark>[.,])|\s+|(?P<bad>.)"
+)
+
+
+def _is_verb(labels: Mapping[str, str] | None) -> bool:
+    return labels is not None and labels["pos"] == "verb"
 
 
 @cache
@@ -97,7 +105,7 @@ def compile_frame(source: str) -> Frame:
     Raises:
         ValueError: for an unknown slot, an unlabelled word or a stray character.
     """
-    parts = []
+    parts: list[tuple[str, str, Mapping[str, str] | None]] = []
     slots = []
     for match in _PART.finditer(source):
         form, text = match.lastgroup, match.group().strip("{}[]")
@@ -107,7 +115,10 @@ def compile_frame(source: str) -> Frame:
             raise ValueError(f"{match.group()!r} is no part of a frame, in {source!r}")
         if form == "slot":
             slots.append(SLOTS[text])
-        parts.append((form, text, literal_tag(text) if form == "word" else None))
+        labels = literal_tag(text) if form == "word" else None
+        if parts and parts[-1][1] == "to" and (text == "use" or _is_verb(labels)):
+            parts[-1] = ("word", "to", INFINITIVE_TO)
+        parts.append((form, text, labels))
     return Frame(
         parts=tuple(parts),
         requires=frozenset().union(*(slot.requires for slot in slots)),

@@ -13,9 +13,14 @@ from data.stories.plots import PLOTS, Plot
 from data.stories.telling import Telling
 
 MIN_PIECES = 36
-MAX_PIECES = 56
+MAX_PIECES = 52
 MIN_CARRIED = 3
-_MAX_SETUPS = 3
+_EXTRA_SETUP = 0.4  # how often a set-up goes beyond the plot's needs, where there is room
+_KEEP_SKIPPABLE = 0.6  # how often a beat that may be left out is told, where there is room
+_ROOMY_PIECES = 49  # a story that would stay below this has room for what may be left out
+_SENTENCE_PIECES = 9  # typical length of a sentence after the opening
+_EXTRAS = frozenset({"weather", "mood"})
+_NOTHING: frozenset[str] = frozenset()
 _MAX_ATTEMPTS = 10_000
 
 
@@ -44,7 +49,7 @@ class StoriesConfig:
 def generate_stories(config: StoriesConfig) -> Iterator[Document]:
     """Yield stories one by one, deterministic under the seed and never the same text twice.
 
-    Memory grows by one 8-byte hash a story (about 100 bytes in Python's set); two texts with the
+    Memory grows by one 8-byte hash a story and holds no text; two texts with the
     same hash count as the same.
 
     Raises:
@@ -57,8 +62,8 @@ def generate_stories(config: StoriesConfig) -> Iterator[Document]:
 
 
 def _next_story(rng: Random, seen: set[bytes]) -> Document:
+    plot = pick(pick(PLOTS, rng), rng)
     for _ in range(_MAX_ATTEMPTS):
-        plot = pick(pick(PLOTS, rng), rng)
         telling = Telling(draw_cast(rng), owned=plot.owned, rng=rng)
         if not _tell_plot(telling, plot, rng) or not _is_wanted(telling):
             continue
@@ -74,17 +79,42 @@ def _next_story(rng: Random, seen: set[bytes]) -> Document:
 
 def _tell_plot(telling: Telling, plot: Plot, rng: Random) -> bool:
     """Tell opening, set-up, beats and closing; False where no frame fits."""
-    withheld = plot.withheld
-    if not _tell_one(telling, OPENINGS, withheld, rng):
-        return False
-    for _ in range(_MAX_SETUPS):
-        missing = plot.needs - telling.told
-        if not missing:
-            break
+    return (
+        _tell_one(telling, OPENINGS, plot.withheld, rng)
+        and _tell_setups(telling, plot, rng)
+        and _tell_beats(telling, plot, rng)
+        and _tell_one(telling, CLOSINGS, _NOTHING, rng)
+    )
+
+
+def _tell_setups(telling: Telling, plot: Plot, rng: Random) -> bool:
+    """Tell what the plot needs and, where there is room, sometimes one thing more."""
+    while missing := plot.needs - telling.told:
         useful = tuple(frame for frame in SETUPS if frame.tells & missing)
-        if not _tell_one(telling, useful, withheld, rng):
+        if not _tell_one(telling, useful, plot.withheld, rng):
             return False
-    return all(_tell_one(telling, beat, frozenset(), rng) for beat in (*plot.beats, CLOSINGS))
+    extra = _EXTRAS - telling.told
+    needed = len(plot.beats) - len(plot.skippable)
+    if extra and _has_room(telling, needed + 1) and rng.random() < _EXTRA_SETUP:
+        useful = tuple(frame for frame in SETUPS if frame.tells & extra)
+        return _tell_one(telling, useful, plot.withheld, rng)
+    return True
+
+
+def _tell_beats(telling: Telling, plot: Plot, rng: Random) -> bool:
+    for index, beat in enumerate(plot.beats):
+        if index in plot.skippable:
+            needed = sum(later not in plot.skippable for later in range(index, len(plot.beats)))
+            if not _has_room(telling, needed + 1) or rng.random() >= _KEEP_SKIPPABLE:
+                continue
+        if not _tell_one(telling, beat, _NOTHING, rng):
+            return False
+    return True
+
+
+def _has_room(telling: Telling, num_sentences: int) -> bool:
+    """Whether one more sentence fits before this many and the closing."""
+    return len(telling.words) + _SENTENCE_PIECES * (num_sentences + 1) <= _ROOMY_PIECES
 
 
 def _tell_one(
@@ -128,18 +158,11 @@ def _lay_out(telling: Telling) -> tuple[str, tuple[Span, ...]]:
 
 
 def _document(telling: Telling, plot: Plot, text: str, spans: tuple[Span, ...]) -> Document:
+    """Only what the text states becomes a fact or a label; tense and plot always show."""
     cast = telling.cast
-    told = set(telling.fields)
-    return Document(
-        text=text,
-        labels={
-            "setting": cast.place.setting,
-            "mood": cast.mood.adjective,
-            "hero_kind": cast.kind.noun,
-            "tense": cast.tense,
-            "weather": cast.weather.noun,
-            "plot": plot.name,
-        },
-        facts={field: value for field, value in cast.facts.items() if field in told},
-        spans=spans,
-    )
+    facts = {name: value for name, value in cast.facts.items() if name in set(telling.fields)}
+    labels = {"tense": cast.tense, "plot": plot.name}
+    labels |= {name: facts[name] for name in ("hero_kind", "mood", "weather") if name in facts}
+    if "place" in facts:
+        labels["setting"] = cast.place.setting
+    return Document(text=text, labels=labels, facts=facts, spans=spans)

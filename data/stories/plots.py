@@ -18,6 +18,7 @@ class Plot:
         beats: the frames of each beat, in order.
         needs: what the set-up must have told before the first beat.
         withheld: what the set-up must not tell, because the plot itself brings it in.
+        skippable: indices of the beats that a telling may leave out.
         owned: whether the hero owns the object in the end.
     """
 
@@ -25,17 +26,24 @@ class Plot:
     beats: tuple[tuple[Frame, ...], ...]
     needs: frozenset[str]
     withheld: frozenset[str] = frozenset()
+    skippable: frozenset[int] = frozenset()
     owned: bool = True
 
 
 def _plot(
-    name: str, *beats: list[str], needs: str, withheld: str = "", owned: bool = True
+    name: str,
+    *beats: list[str],
+    needs: str = "",
+    withheld: str = "",
+    skippable: tuple[int, ...] = (),
+    owned: bool = True,
 ) -> Plot:
     return Plot(
         name=name,
         beats=tuple(compile_frames(beat) for beat in beats),
         needs=frozenset(needs.split()),
         withheld=frozenset(withheld.split()),
+        skippable=frozenset(skippable),
         owned=owned,
     )
 
@@ -73,9 +81,10 @@ _LOST = _plot(
         "{friend} [see] {the_thing} under a tree.",
         "{friend} [find] {the_thing} behind a bush.",
         "At last, {friend} [bring] {the_thing} back.",
-        "But {friend} [find] {the_thing} in the {weather}.",
+        "Luckily, {friend} [find] {the_thing} in the {weather}.",
     ],
-    needs="object weather",
+    needs="object",
+    skippable=(1,),
 )
 _WEATHER = _plot(
     "weather",
@@ -87,14 +96,14 @@ _WEATHER = _plot(
     [
         *_FEELING,
         "{she} [call] for {friend}.",
-        "{she} [think] of {friend} and {the_thing}.",
-        "The {kind} [need] help in the {weather}.",
+        "The {kind} [ask] for help in the {weather}.",
     ],
     [
         *(f"{seen} and {{weather_remedy}}." for seen in _SEEN),
         "{friend} [run] to the {place} and {weather_remedy}.",
     ],
-    needs="companion weather",
+    needs="weather",
+    skippable=(1,),
 )
 _SURPRISE = _plot(
     "surprise",
@@ -116,17 +125,18 @@ _SURPRISE = _plot(
         "{she} [love] {the_thing}, so {she} [hug] {friend}.",
     ],
     needs="companion",
+    skippable=(2,),
     withheld="object",
 )
 _VISIT = _plot(
     "visit",
     [
-        "{ref} [want] to visit {friend} {at} the {place}.",
-        "{ref} [miss] {friend}, so {she} [go] to the {place}.",
+        "{ref} [want] to visit {friend}.",
+        "{ref} [miss] {friend} and [knock] at the door.",
         "{ref} [take] {the_thing} to {friend} as a gift.",
     ],
     [
-        "The road to the {place} [be] long in the {weather}.",
+        "The road [be] long in the {weather}.",
         "On the way, {weather_trouble}.",
         "{she} [carry] {the_thing} in the {weather}.",
         "{ref} [be] {old_mood}, but {she} [walk] on.",
@@ -137,37 +147,42 @@ _VISIT = _plot(
         "{ref} [give] {the_thing} to {friend}, and {they} [drink+] tea.",
         "{friend} [hug] the {old_mood} {kind} and [take] {the_thing}.",
     ],
-    needs="object weather",
+    needs="object",
+    withheld="companion",
+    skippable=(1,),
     owned=False,
 )
 _RACE_START = [
-    "{hero} and {friend} [run+] a race to the {place}.",
-    "{friend} [want] to run a race with the {kind}.",
-    "{ref} [run] a race with {friend} {at} the {place}.",
+    "{hero} and {friend} [run+] a race, and the prize [be] {a_thing}.",
+    "{ref} [run] a race with {friend}, and the prize [be] {a_thing}.",
+    "{friend} [ask] {hero} to run a race for {a_thing}.",
+    "The prize of the race with {friend} [be] {a_thing}.",
 ]
-_RACE_PRIZE = ["The prize [be] {a_thing}.", "The prize of the race [be] {a_thing}."]
 _RACE_WON = _plot(
     "race",
     _RACE_START,
-    _RACE_PRIZE,
     [
-        "{friend} [be] fast, but {ref} [be] faster and [win] {the_thing}.",
-        "{ref} [run] hard in the {weather} and [win] {the_thing}.",
-        "The {old_mood} {kind} [run] fast and [win] {the_thing}.",
+        "{friend} [be] fast, but {ref} [be] faster.",
+        "{ref} [run] very hard in the {weather}.",
+        "The {old_mood} {kind} [run] very fast.",
+        "{ref} [run] around the {place} very fast.",
     ],
-    needs="weather",
+    [
+        "So {ref} [win] {the_thing}.",
+        "At last, {ref} [win] {the_thing}.",
+        "{ref} [win] {the_thing}, and {friend} [laugh].",
+    ],
     withheld="object",
 )
 _RACE_SHARED = _plot(
     "race",
     _RACE_START,
-    _RACE_PRIZE,
-    ["{friend} [fall] in the {weather}.", "{friend} [fall] over a stone near the {place}."],
+    ["{friend} [fall] because of the {weather}.", "{friend} [fall] over a stone near the {place}."],
     [
-        "{ref} [stop] to help {friend}, so {they} [share+] {the_thing}.",
+        "{ref} [stop] to help, so {they} [share+] {the_thing}.",
         "{hero} [help] {friend} up, and {they} [share+] {the_thing}.",
+        "The {old_mood} {kind} [stop] and [help] {friend} up.",
     ],
-    needs="weather",
     withheld="object",
     owned=False,
 )
@@ -175,17 +190,17 @@ _MISHAPS = {
     "{friend} [leave] {a_thing} up in a tree": "[climb] the tree and [bring] {the_thing} down",
     "{friend} [drop] {a_thing} into a deep hole": "[pull] {the_thing} out with a long stick",
     "{friend} [drop] {a_thing} into the mud": "[make] {the_thing} clean with water",
-    "{friend} [lose] {a_thing} when it [be] late": "[light] a candle and [find] {the_thing}",
+    "{friend} [lose] {a_thing} in the dark": "[light] a candle and [find] {the_thing}",
     "{friend} [can] not carry {a_thing} alone": "[carry] {the_thing} home for {friend}",
 }
 _HELP = tuple(
     _plot(
         "help",
-        [f"{mishap}.", f"Then {mishap}.", f"But {mishap}.", f"In the {{weather}}, {mishap}."],
+        [f"{mishap}.", f"Then {mishap}.", f"Soon {mishap}.", f"In the {{weather}}, {mishap}."],
         ["{friend} [ask] {hero} for help.", "{friend} [ask] the {old_mood} {kind} for help."],
         [f"{{ref}} {rescue}.", f"So {{hero}} {rescue}.", f"The {{old_mood}} {{kind}} {rescue}."],
         ["{friend} [hug] {hero}.", "{friend} [thank] the {kind} and [hold] {the_thing} close."],
-        needs="mood",
+        skippable=(1, 3),
         withheld="object",
         owned=False,
     )
@@ -201,7 +216,7 @@ _SHARE = _plot(
     [
         "{ref} [say] no, so {friend} [cry].",
         "At first, {ref} [shake] {poss} head.",
-        *_FEELING,
+        "{ref} [hide] {the_thing} behind a tree.",
     ],
     [
         "But {ref} [think] again and [share] {the_thing}.",
@@ -209,6 +224,7 @@ _SHARE = _plot(
         "Then {ref} [let] {friend} {use} {the_thing}.",
     ],
     needs="object companion",
+    skippable=(1,),
     owned=False,
 )
 _FOUND = _plot(
@@ -220,11 +236,6 @@ _FOUND = _plot(
         "Under a tree [lie] {a_thing}.",
     ],
     [
-        "{she} [ask] {friend} about {the_thing}.",
-        "{she} [want] to find the owner of {the_thing}.",
-        "It [be] lost, so {she} [look] for the owner.",
-    ],
-    [
         "{the_thing} [belong] to {friend}.",
         "{friend} [see] {the_thing} and [jump] with joy.",
         "{friend} [be] the owner of {the_thing}.",
@@ -234,7 +245,6 @@ _FOUND = _plot(
         "{ref} [give] {the_thing} back, so {friend} [hug] {him}.",
         "{hero} [give] it back, and {friend} [thank] the {kind}.",
     ],
-    needs="mood",
     withheld="object",
     owned=False,
 )
@@ -244,13 +254,13 @@ _REPAIR = _plot(
         "{she} [fall] over a stone, and {the_thing} {damage}.",
         "{she} [sit] on {the_thing}, and it {damage}.",
         "{she} [drop] {the_thing} in the {weather}, and it {damage}.",
-        "But {the_thing} {damage} {at} the {place}.",
+        "Then {the_thing} {damage} {at} the {place}.",
     ],
     [*_FEELING, "{ref} [cry] and [show] {the_thing} to {friend}.", "{ref} [go] to {friend}."],
     [
-        "{friend} [fix] {the_thing} with {means}.",
-        "{friend} [take] some {means} and [fix] {the_thing}.",
-        "{hero} and {friend} [fix+] {the_thing} with {means}.",
+        "{friend} [repair] {the_thing} with {means}.",
+        "{friend} [take] some {means} and [repair] {the_thing}.",
+        "{hero} and {friend} [repair+] {the_thing} with {means}.",
     ],
     needs="object mood",
 )

@@ -15,7 +15,7 @@ Labels = Mapping[str, str]
 
 _OBJECT_PRONOUN = {"she": "her", "he": "him"}
 _POSSESSIVE = {"she": "her", "he": "his"}
-_COLOUR_AGAIN = 0.75  # how often a later mention of the object repeats its colour
+_COLOUR_AGAIN = 0.6  # how often a later mention of the object repeats its colour
 _NAME_AGAIN = 0.6  # how often a later mention of the hero is by name, not by kind
 
 PERSON_NAME = tag("propn", "person")
@@ -66,12 +66,11 @@ class Telling:
                 self._say(text, labels)
 
     def _say(self, word: str, labels: Labels | None, field: str | None = None) -> None:
+        if word[0] in "aeiou" and self.words and self.words[-1] in ("a", "A"):
+            self.words[-1] += "n"
         self.words.append(word)
         self.labels.append(labels)
         self.fields.append(field)
-
-    def _say_article(self, next_word: str) -> None:
-        self._say("an" if next_word[0] in "aeiou" else "a", DETERMINER)
 
     def _say_kind(self) -> None:
         kind = self.cast.kind
@@ -110,7 +109,7 @@ class Telling:
         self._say(self.cast.thing.noun, OBJECT, "object")
 
     def _say_new_thing(self) -> None:
-        self._say_article(self.cast.colour)
+        self._say("a", DETERMINER)
         self._say_colour()
         self._say_noun()
         self.told.add("object")
@@ -167,6 +166,7 @@ _FILLERS: Mapping[str, Callable[[Telling], None]] = {
     "friend": Telling._say_companion,
     "they": _literal(lambda cast: "they"),
     "place": Telling._say_place,
+    "new_place": Telling._say_place,
     "at": _literal(lambda cast: cast.place.preposition),
     "time": lambda telling: telling._say(telling.cast.time, TIME, "time"),
     "thing": Telling._say_known_thing,
@@ -178,6 +178,7 @@ _FILLERS: Mapping[str, Callable[[Telling], None]] = {
     "damage": Telling._say_damage,
     "means": _literal(lambda cast: cast.thing.means),
     "mood": Telling._say_mood,
+    "low_mood": Telling._say_mood,
     "old_mood": Telling._say_mood,
     "bad_mood": Telling._say_mood,
     "good_mood": Telling._say_mood,

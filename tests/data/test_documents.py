@@ -16,7 +16,7 @@ def test_a_document_keeps_what_it_is_given() -> None:
 
 def test_defaults_are_empty_and_not_shared() -> None:
     first, second = Document(text="one"), Document(text="two")
-    assert first.labels == {} and first.facts == {} and first.spans == ()
+    assert (first.labels, first.facts, first.spans) == ({}, {}, ())
     assert first.labels is not second.labels
 
 
