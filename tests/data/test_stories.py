@@ -2,6 +2,7 @@
 
 import re
 from itertools import islice
+from random import Random
 
 import pytest
 
@@ -12,6 +13,7 @@ from data.stories import (
     StoriesConfig,
     StoriesDescription,
     describe_stories,
+    generate,
     generate_stories,
 )
 from data.stories.describe import carried_facts, split_pieces
@@ -47,9 +49,19 @@ def test_no_story_comes_twice(stories: list[Document]) -> None:
     assert len({story.text for story in stories}) == len(stories) == NUM_STORIES
 
 
+def test_a_story_already_told_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[bytes] = set()
+    first, second = (generate._next_story(Random(0), seen) for _ in range(2))
+    assert first.text != second.text
+    monkeypatch.setattr(generate, "_MAX_ATTEMPTS", 1)
+    with pytest.raises(ValueError, match=r"num_documents: no new story .* ask for fewer"):
+        for _ in range(50):
+            generate._next_story(Random(0), seen)
+
+
 @pytest.mark.parametrize(("name", "value"), [("num_documents", 0), ("seed", -1)])
 def test_numbers_out_of_range_are_refused(name: str, value: int) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be >= . got {value}".replace(". ", "., ")):
+    with pytest.raises(ValueError, match=rf"{name} must be >= \d, got {value}"):
         StoriesConfig(**{name: value})
 
 
