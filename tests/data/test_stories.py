@@ -55,8 +55,7 @@ def test_a_story_already_told_is_not_told_again(monkeypatch: pytest.MonkeyPatch)
     assert first.text != second.text
     monkeypatch.setattr(generate, "_MAX_ATTEMPTS", 1)
     with pytest.raises(ValueError, match=r"num_documents: no new story .* ask for fewer"):
-        for _ in range(50):
-            generate._next_story(Random(0), seen)
+        generate._next_story(Random(0), seen)
 
 
 @pytest.mark.parametrize(("name", "value"), [("num_documents", 0), ("seed", -1)])
