@@ -16,9 +16,9 @@ from torch import Tensor
 
 from models.precision import bfloat16_autocast
 from models.teachers.backbone import Backbone, TokenisedText
+from models.teachers.batching import chunks, is_content, longest_first, padded
 from models.teachers.config import HF_PREFIX
 from models.teachers.pretrained import load_pretrained
-from models.teachers.teacher import chunks, is_content, padded
 
 POOLINGS = ("mean", "last_token")
 
@@ -75,8 +75,7 @@ class TextEncoder:
         """Rows, their tokens, states (B, L, W) float32 and mask (B, L), longest texts first."""
         last = self._backbone.num_layers
         everything = self._backbone.tokenise(texts)
-        order = np.argsort([-len(text.token_ids) for text in everything], kind="stable")
-        for rows in chunks(order.tolist(), batch_size):
+        for rows in chunks(longest_first(everything), batch_size):
             tokenised = [everything[row] for row in rows]
             token_ids, mask = padded(tokenised, self._backbone.pad_id)
             with torch.inference_mode(), bfloat16_autocast(self._backbone.device):

@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 class TokenisedText:
     """One text in the backbone's own tokens, special tokens included.
 
-    `offsets` are characters of the text; `special` marks tokens that stand for no character.
+    `offsets` are characters of the text, empty for tokens that the tokenizer added.
     """
 
     token_ids: np.ndarray  # (n,) int64
     offsets: np.ndarray  # (n, 2) int64
-    special: np.ndarray  # (n,) bool
 
 
 class Backbone(Protocol):
@@ -93,7 +92,6 @@ class PretrainedBackbone:
             TokenisedText(
                 token_ids=np.array(encoding.ids, dtype=np.int64),
                 offsets=np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2),
-                special=np.array(encoding.special_tokens_mask, dtype=bool),
             )
             for encoding in self._tokenizer.encode_batch(list(texts))
         ]

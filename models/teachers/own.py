@@ -50,7 +50,6 @@ class OwnBackbone:
             TokenisedText(
                 token_ids=np.asarray(encoding.token_ids[: self.max_length], dtype=np.int64),
                 offsets=np.asarray(encoding.offsets[: self.max_length], dtype=np.int64),
-                special=np.zeros(len(encoding.token_ids[: self.max_length]), dtype=bool),
             )
             for encoding in self._encode_batch(list(texts))
         ]

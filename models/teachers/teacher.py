@@ -6,7 +6,7 @@ are added for the model and dropped from the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from models.precision import bfloat16_autocast
 from models.teachers.alignment import batch_overlaps, mean_over_ranges
 from models.teachers.backbone import Backbone, TokenisedText
+from models.teachers.batching import chunks, content_mask, is_content, longest_first, padded
 from models.teachers.config import resolve_layer
 
 MAX_BAD_SHARE = 1e-3
@@ -113,19 +114,21 @@ class Teacher:
             layers: Which hidden states; None = the configured layer.
             batch_size: Texts a forward.
 
+        Yields:
+            `TokenStates` of at most `batch_size` texts.
+
         Raises:
-            ValueError: a layer out of range, or unequal numbers of texts and offsets.
+            ValueError: no layer, a layer out of range, or unequal numbers of texts and offsets.
         """
+        if layers is not None and not layers:
+            raise ValueError("layers must name at least one hidden state, got none")
         if len(texts) != len(offsets):
             raise ValueError(f"{len(texts)} texts but offsets of {len(offsets)}")
-        depths = {
-            layer: resolve_layer(layer, self.num_layers)
-            for layer in (layers if layers is not None else (self.default_layer,))
-        }
+        layers = layers if layers is not None else (self.default_layer,)
+        depths = {layer: resolve_layer(layer, self.num_layers) for layer in layers}
         for pool in chunks(range(len(texts)), batch_size * POOL_BATCHES):
             tokenised = self.backbone.tokenise([texts[index] for index in pool])
-            order = np.argsort([-len(text.token_ids) for text in tokenised], kind="stable")
-            for rows in chunks(order.tolist(), batch_size):
+            for rows in chunks(longest_first(tokenised), batch_size):
                 indices = [pool[row] for row in rows]
                 yield self._batch(
                     np.array(indices, dtype=np.int64),
@@ -173,63 +176,32 @@ class Teacher:
         token_ids, mask = padded(tokenised, self.backbone.pad_id)
         with torch.inference_mode(), bfloat16_autocast(self.backbone.device):
             hidden = self.backbone.hidden_states(token_ids, mask, sorted(set(depths.values())))
-        keep = content_mask(tokenised, mask.shape[1])
-        first, last = batch_overlaps(
-            [text.offsets[is_content(text)] for text in tokenised], offsets
-        )
-        covered = torch.from_numpy(last > first)
-        flat = {
-            layer: hidden[depth][keep.to(hidden[depth].device)] for layer, depth in depths.items()
-        }
+        keep = content_mask(tokenised, mask.shape[1]).to(self.backbone.device)
+        content_offsets = [text.offsets[is_content(text)] for text in tokenised]
+        first, last = batch_overlaps(content_offsets, offsets)
         states = {
-            layer: mean_over_ranges(rows.float(), first, last).cpu() for layer, rows in flat.items()
+            layer: mean_over_ranges(hidden[depth][keep].float(), first, last).cpu()
+            for layer, depth in depths.items()
         }
-        bad = torch.zeros_like(covered)
-        for rows in states.values():
-            bad |= covered & (~rows.isfinite().all(dim=1) | (rows == 0).all(dim=1))
+        covered = torch.from_numpy(last > first)
+        bad = covered & unusable(states.values())
         valid = covered & ~bad
         return TokenStates(
             indices=indices,
             lengths=np.array([len(spans) for spans in offsets], dtype=np.int64),
-            states={
-                layer: rows.masked_fill(~valid[:, None], 0.0) for layer, rows in states.items()
-            },
+            states={layer: rows.masked_fill(~valid[:, None], 0) for layer, rows in states.items()},
             valid=valid,
             num_bad=int(bad.sum()),
         )
 
 
-def chunks(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """Consecutive pieces of at most `size` items."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def unusable(states: Iterable[Tensor]) -> Tensor:
+    """(n,) bool: rows that are not finite, or all zero, in any of the (n, W) `states`."""
+    flags = [~rows.isfinite().all(dim=1) | (rows == 0).all(dim=1) for rows in states]
+    return torch.stack(flags).any(dim=0)
 
 
 def concatenated_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """`[starts[0], ..., starts[0] + lengths[0] - 1, starts[1], ...]` as int64."""
     before = np.cumsum(lengths) - lengths
     return np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)
-
-
-def is_content(text: TokenisedText) -> np.ndarray:
-    """(n,) bool: tokens that stand for at least one character of the text."""
-    return ~text.special & (text.offsets[:, 1] > text.offsets[:, 0])
-
-
-def content_mask(tokenised: Sequence[TokenisedText], length: int) -> Tensor:
-    """(B, length) bool form of `is_content`."""
-    keep = torch.zeros(len(tokenised), length, dtype=torch.bool)
-    for row, text in enumerate(tokenised):
-        keep[row, : len(text.token_ids)] = torch.from_numpy(is_content(text))
-    return keep
-
-
-def padded(tokenised: Sequence[TokenisedText], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Right-padded token ids (B, L) int64 and mask (B, L) bool; L is at least 1."""
-    length = max([1, *(len(text.token_ids) for text in tokenised)])
-    token_ids = torch.full((len(tokenised), length), pad_id, dtype=torch.long)
-    mask = torch.zeros(len(tokenised), length, dtype=torch.bool)
-    for row, text in enumerate(tokenised):
-        token_ids[row, : len(text.token_ids)] = torch.from_numpy(text.token_ids)
-        mask[row, : len(text.token_ids)] = True
-    return token_ids, mask

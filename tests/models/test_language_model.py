@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from models.key_value_cache import KeyValueCache
 from models.language_model import CausalLM, CausalLMConfig, prepend_eot
 from models.nucleus_sampling import sample_nucleus
 from models.teachers import OwnBackbone, TeacherConfig, load_teacher
@@ -115,6 +116,19 @@ def test_generation_with_the_cache_equals_full_forwards(model, batch, nucleus_p,
                 break
     assert torch.equal(found, expected)
     assert (expected != 0).any()
+
+
+@pytest.mark.parametrize("prefill", [0, 1, 5])
+def test_logits_with_the_cache_equal_those_of_the_full_forward(model, batch, prefill):
+    token_ids = batch[0]
+    cache = KeyValueCache(model.num_layers, WINDOW + 1)
+    with torch.inference_mode():
+        expected = full_logits(model, token_ids)
+        found = model._next_logits(prepend_eot(token_ids[:, :prefill]), cache)
+        torch.testing.assert_close(found, expected[:, prefill])
+        for position in range(prefill, WINDOW):
+            found = model._next_logits(token_ids[:, position : position + 1], cache)
+            torch.testing.assert_close(found, expected[:, position + 1])
 
 
 def test_generation_under_bfloat16_runs_and_keeps_prompts(model, batch):

@@ -80,6 +80,7 @@ def test_several_layers_come_from_one_pass_and_equal_single_passes(directory):
     layers = [0, 2, -1, LAYERS]
     together = teacher.token_states(TEXTS, OFFSETS, layers)
     assert list(together.states) == layers
+    assert not together.states[0].is_inference()  # a loss must be able to save them for backward
     assert torch.equal(together.states[-1], together.states[LAYERS])
     for layer in layers:
         alone = teacher.token_states(TEXTS, OFFSETS, [layer]).states[layer]
@@ -106,6 +107,7 @@ def test_iteration_covers_every_text_once_longest_first_and_matches(directory, m
     starts = np.cumsum(whole.lengths) - whole.lengths
     seen = []
     for batch in teacher.iter_token_states(TEXTS, OFFSETS, batch_size=2):
+        assert not batch.states[1].is_inference()
         assert len(batch.valid) == batch.lengths.sum() == len(batch.states[1])
         rows = np.concatenate(
             [np.arange(starts[i], starts[i] + whole.lengths[i]) for i in batch.indices]
@@ -141,6 +143,8 @@ def test_unequal_numbers_of_texts_and_offsets_are_refused(directory):
     teacher = load_teacher(TeacherConfig(name=f"hf:{directory}"))
     with pytest.raises(ValueError, match="2 texts but offsets of 1"):
         teacher.token_states(["a", "b"], [words("a")])
+    with pytest.raises(ValueError, match="at least one hidden state"):
+        teacher.token_states(["a"], [words("a")], layers=[])
 
 
 @pytest.mark.parametrize("layer", [LAYERS + 1, -LAYERS - 2])
@@ -235,3 +239,13 @@ def test_bfloat16_changes_directions_by_less_than_a_thousandth(monkeypatch):
     rounded = teacher.token_states(TEXTS, OFFSETS).states[-3]
     cosine = torch.nn.functional.cosine_similarity(exact, rounded)
     assert 0.999 < cosine.min() < 1.0
+
+
+def test_model_whose_layers_are_not_recognised_runs_whole(directory):
+    teacher = load_teacher(TeacherConfig(name=f"hf:{directory}"))
+    layers = [0, 2, -1]
+    cut = teacher.token_states(TEXTS, OFFSETS, layers).states
+    teacher.backbone._layers = None
+    whole = teacher.token_states(TEXTS, OFFSETS, layers).states
+    for layer in layers:
+        torch.testing.assert_close(cut[layer], whole[layer])
