@@ -59,11 +59,18 @@ def open_npy(path: Path) -> np.ndarray:
         ValueError: when the file is missing, cut short or holds Python objects.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        array = np.load(path, allow_pickle=False)
-        if array.size:
-            raise ValueError(f"{path} is damaged: {error}") from error
-        return array
+        array = np.load(path, mmap_mode=None if _is_empty(path) else "r", allow_pickle=False)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    return array
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether the array has no elements, which no memory map can show."""
+    with path.open("rb") as file:
+        if npy_format.read_magic(file) != (1, 0):
+            return False
+        shape, _, _ = npy_format.read_array_header_1_0(file)
+    return 0 in shape

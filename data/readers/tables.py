@@ -81,22 +81,29 @@ def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
 
     check_regular_file(path)
     try:
-        with pq.ParquetFile(path, read_dictionary=list(columns)) as file:
-            names = file.schema_arrow.names
-            if absent := [name for name in columns if name not in names]:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            if absent := [name for name in columns if name not in schema.names]:
                 raise ValueError(
                     f"{path}: column {absent[0]!r} is missing in all {file.metadata.num_rows} "
-                    f"records; columns: {', '.join(names)}"
+                    f"records; columns: {', '.join(schema.names)}"
                 )
             _check_groups(path, file.metadata)
-            row = 0
-            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(columns)):
-                for values in _rows(batch):
-                    row += 1
-                    yield Record(f"{path}, row {row}", values)
+        texts = [name for name in columns if schema.field(name).type in _text_types()]
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
+            batches = file.iter_batches(_ROWS_AT_ONCE, columns=list(columns))
+            rows = (values for batch in batches for values in _rows(batch))
+            for number, values in enumerate(rows, start=1):
+                yield Record(f"{path}, row {number}", values)
     except (pa.ArrowException, OSError) as error:
         message = str(error).partition("\n")[0]
         raise ValueError(f"{path} is no Parquet file that can be read: {message}") from error
+
+
+def _text_types() -> tuple[pa.DataType, ...]:
+    import pyarrow as pa
+
+    return pa.string(), pa.large_string()
 
 
 def _check_groups(path: Path, metadata: Any) -> None:

@@ -1,0 +1,124 @@
+"""The registry, the configuration, and the sources that are not files."""
+
+import json
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from data import corpora
+from data.corpora import CORPORA, CorpusConfig, known_fact_values, load_documents
+from data.corpus_config import SOURCES
+from data.documents import Document
+from data.readers.docs import prose
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "tales"}, "name must be one of stories, docs, file, hf, got 'tales'"),
+        ({"errors": "ignore"}, "errors must be one of strict, replace"),
+        ({"window": 7}, "window must be >= 8, got 7"),
+        ({"num_documents": 0}, "num_documents must be >= 1, got 0"),
+        ({"valid_fraction": -0.1}, r"valid_fraction must lie in \[0, 1\), got -0.1"),
+        ({"test_fraction": float("nan")}, r"test_fraction must lie in \[0, 1\), got nan"),
+        ({"valid_fraction": 0.5, "test_fraction": 0.5}, "must be < 1, got 0.5 [+] 0.5"),
+        ({"vocabulary": "bpe", "vocabulary_size": 257}, "vocabulary_size must be >= 258 for bpe"),
+        ({"path": "a.txt"}, "path is read by the corpus file only, not by 'stories'"),
+        ({"name": "docs", "seed": 1}, "seed is read by the corpus stories only, not by 'docs'"),
+        ({"text_column": "t"}, "text_column is read by the corpus file and hf only"),
+        ({"name": "file"}, "path must name a file"),
+        ({"name": "hf"}, "hf_name must name a data set"),
+        ({"name": "file", "path": "a.csv", "label_columns": ("",)}, "must not be empty names"),
+    ],
+)
+def test_bad_settings_are_named(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CorpusConfig(**settings)
+
+
+def test_every_corpus_has_a_reader_and_declares_its_settings() -> None:
+    assert set(CORPORA) == set(SOURCES)
+
+
+def test_stories_are_deterministic_and_declare_their_facts() -> None:
+    config = CorpusConfig(num_documents=5)
+    first, again = list(load_documents(config)), list(load_documents(config))
+    assert first == again
+    assert len(first) == 5
+    assert first != list(load_documents(CorpusConfig(num_documents=5, seed=1)))
+    known = known_fact_values(config)
+    for document in first:
+        for field, value in document.facts.items():
+            assert value in known[field]
+
+
+def test_docstrings_are_prose_labelled_by_package() -> None:
+    config = CorpusConfig(name="docs", packages=("tokenizers", "numpy"), num_documents=20)
+    documents = list(load_documents(config))
+    assert {document.labels["package"] for document in documents} == {"tokenizers", "numpy"}
+    assert {document.labels["kind"] for document in documents} <= {"module", "class", "function"}
+    assert all(">>>" not in document.text and "\n" not in document.text for document in documents)
+    assert documents == list(load_documents(config))
+    default = islice(load_documents(CorpusConfig(name="docs")), 4)
+    assert len({document.labels["package"] for document in default}) > 1
+
+
+def test_packages_that_are_not_there_are_named() -> None:
+    for name in ("no_such_package", "os.path", "../x"):
+        with pytest.raises(ValueError, match="is not an installed package"):
+            list(load_documents(CorpusConfig(name="docs", packages=(name,))))
+
+
+def test_prose_leaves_lists_examples_and_markup_out() -> None:
+    docstring = (
+        "Compute the mean of `values`.\n\nThe :func:`~a.mean` of ``x`` is a number.\n\n"
+        ">>> mean([1])\n1\n\nheading\n-------\n\nParameters\n----------\nx : int\n  A value here."
+    )
+    assert prose(docstring) == "Compute the mean of values. The a.mean of x is a number."
+
+
+def test_a_document_too_long_for_memory_comes_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = Document(text="One fox ran. " * 20, labels={"k": "a"})
+    monkeypatch.setattr(corpora, "MAX_DOCUMENT_CHARACTERS", 50)
+    monkeypatch.setitem(CORPORA, "stories", lambda config: iter([document]))
+    pieces = list(load_documents(CorpusConfig()))
+    assert [piece.text for piece in pieces[:2]] == ["One fox ran. One fox ran. One fox ran."] * 2
+    assert all(piece.labels == {"k": "a"} for piece in pieces)
+
+
+def test_the_hub_reader_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ValueError, match="pip install datasets"):
+        list(load_documents(CorpusConfig(name="hf", hf_name="any")))
+
+
+def test_the_hub_reader_streams_local_data_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    (tmp_path / "set").mkdir()
+    rows = [{"text": f"text {n}", "kind": ["even", "odd"][n % 2]} for n in range(6)]
+    (tmp_path / "set" / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    settings = {"name": "hf", "hf_name": str(tmp_path / "set"), "num_documents": 4}
+    documents = list(load_documents(CorpusConfig(**settings, label_columns=("kind",))))
+    assert [document.text for document in documents] == [f"text {n}" for n in range(4)]
+    assert documents[1].labels == {"kind": "odd"}
+    with pytest.raises(ValueError, match=r"'topic' is missing in 6 of 6 records"):
+        list(load_documents(CorpusConfig(**settings, label_columns=("topic",))))
+    with pytest.raises(ValueError, match="split 'dev', cannot be had"):
+        list(load_documents(CorpusConfig(**settings, hf_split="dev")))
+
+
+def test_hub_classes_come_back_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "k": datasets.ClassLabel(names=["no", "yes"])}
+    )
+    rows = {"text": ["a", "b", "c"], "k": [1, 0, -1]}
+    stream = datasets.Dataset.from_dict(rows, features=features).to_iterable_dataset()
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args, **settings: stream)
+    config = CorpusConfig(name="hf", hf_name="any", label_columns=("k",))
+    assert [d.labels for d in load_documents(config)] == [{"k": "yes"}, {"k": "no"}, {}]
