@@ -85,6 +85,8 @@ class PretrainedBackbone:
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)
+        # "[SEP]" written in a corpus is text, not the end of it.
+        self._tokenizer.encode_special_tokens = True
         self._layers = find_layers(model, self.num_layers)
 
     def tokenise(self, texts: Sequence[str]) -> list[TokenisedText]:

@@ -130,6 +130,14 @@ def test_text_beyond_the_maximum_length_is_invalid_and_zero(tmp_path):
     assert (found.states[-1][~found.valid] == 0).all()
 
 
+def test_special_tokens_written_in_a_text_are_text(directory):
+    backbone = load_teacher(TeacherConfig(name=f"hf:{directory}")).backbone
+    plain, written = backbone.tokenise(["Sam", "Sam [SEP] <|endoftext|>"])
+    for special in ("[SEP]", "<|endoftext|>"):
+        token_id = backbone._tokenizer.token_to_id(special)
+        assert (written.token_ids == token_id).sum() == (plain.token_ids == token_id).sum()
+
+
 def test_empty_inputs_have_empty_answers(directory):
     teacher = load_teacher(TeacherConfig(name=f"hf:{directory}"))
     nothing = np.zeros((0, 2), dtype=np.int64)
