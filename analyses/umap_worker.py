@@ -16,34 +16,37 @@ import numpy as np
 
 
 def run(folder: Path) -> None:
-    """Fit one layout from `features.npy`, `indices.npy`, `distances.npy` and `settings.json`.
+    """Lay out every space of `settings.json`, each starting from the first one's layout.
 
     Args:
-        folder: Where the inputs lie; `init.npy` (N, 2), when present, is the starting layout.
-            `coords.npy` (N, 2) float32 is written there.
+        folder: Holds `settings.json` and, for each space i, `features-i.npy` (N, F) float32,
+            `indices-i.npy` (N, k) int32 and `distances-i.npy` (N, k) float32.
+            `coords-i.npy` (N, 2) float32 is written there.
     """
     import umap
 
+    # Without an approximate search index `transform` is unavailable: it is never used here.
+    warnings.filterwarnings("ignore", message=".*transform.*unavailable.*")
+    warnings.filterwarnings("ignore", message=".*not an NNDescent object.*")
     settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-    features = np.load(folder / "features.npy", allow_pickle=False)
-    indices = np.load(folder / "indices.npy", allow_pickle=False)
-    distances = np.load(folder / "distances.npy", allow_pickle=False)
-    init_path = folder / "init.npy"
-    init = np.load(init_path, allow_pickle=False) if init_path.exists() else settings["init"]
-    reducer = umap.UMAP(
-        n_neighbors=indices.shape[1],
-        min_dist=settings["min_dist"],
-        n_epochs=settings["num_epochs"],
-        random_state=settings["seed"],
-        n_jobs=1,
-        init=init,
-        precomputed_knn=(indices, distances),
-    )
-    with warnings.catch_warnings():
-        # Without an approximate search index `transform` is unavailable: it is never used here.
-        warnings.filterwarnings("ignore", message=".*transform.*unavailable.*")
-        coords = reducer.fit_transform(features)
-    np.save(folder / "coords.npy", np.asarray(coords, dtype=np.float32), allow_pickle=False)
+    init: str | np.ndarray = "pca"
+    for space in range(settings["num_spaces"]):
+        features, indices, distances = (
+            np.load(folder / f"{part}-{space}.npy", allow_pickle=False)
+            for part in ("features", "indices", "distances")
+        )
+        reducer = umap.UMAP(
+            n_neighbors=indices.shape[1],
+            min_dist=settings["min_dist"],
+            n_epochs=settings["num_epochs"],
+            random_state=settings["seed"],
+            n_jobs=1,
+            init=init,
+            precomputed_knn=(indices, distances),
+        )
+        coords = np.asarray(reducer.fit_transform(features), dtype=np.float32)
+        np.save(folder / f"coords-{space}.npy", coords, allow_pickle=False)
+        init = coords if space == 0 else init
 
 
 if __name__ == "__main__":
