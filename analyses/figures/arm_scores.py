@@ -1,0 +1,151 @@
+"""The arms side by side: a table of scores with intervals, and the same as dots.
+
+Both read the mappings of `comparison.json`. What cannot be told apart from the first arm is
+greyed, so that nobody reads a story into noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from analyses.figures.theme import SURFACES, ArmStyle, Theme, arm_styles, plain, themed
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+def scores_table(
+    scores: Scores,
+    contrasts: Sequence[Mapping[str, Any]] = (),
+    *,
+    metrics: Sequence[str] | None = None,
+    theme: Theme = "light",
+) -> go.Figure:
+    """Metric by arm: mean [low, high].
+
+    Args:
+        scores: Arm -> metric -> {mean, low, high}; None where not defined.
+        contrasts: {a, b, metric, low, high}; a cell is greyed when its contrast with the first
+            arm exists and its interval holds zero.
+        metrics: Rows, in order; all metrics in order of appearance by default.
+        theme: light or dark.
+    """
+    import plotly.graph_objects as go
+
+    surface, arms, rows = SURFACES[theme], list(scores), _metrics(scores, metrics)
+    styles = arm_styles(arms, theme)
+    colours = [
+        [
+            surface.muted if _unclear(contrasts, arms[0], arm, metric) else surface.text
+            for metric in rows
+        ]
+        for arm in arms
+    ]
+    table = go.Table(
+        columnwidth=[1.6, *([1.0] * len(arms))],
+        header={
+            "values": ["", *[f"<b>{plain(arm)}</b>" for arm in arms]],
+            "fill_color": surface.header,
+            "font": {"color": [surface.text, *[styles[arm].colour for arm in arms]]},
+            "align": ["left", *(["right"] * len(arms))],
+        },
+        cells={
+            "values": [
+                [plain(metric) for metric in rows],
+                *[[_cell(scores[arm].get(metric)) for metric in rows] for arm in arms],
+            ],
+            "fill_color": surface.paper,
+            "font": {"color": [[surface.text] * len(rows), *colours]},
+            "align": ["left", *(["right"] * len(arms))],
+            "height": 26,
+        },
+    )
+    return themed(go.Figure(table), theme, height=90 + 26 * (len(rows) + 1))
+
+
+def scores_figure(
+    scores: Scores, *, metrics: Sequence[str] | None = None, theme: Theme = "light"
+) -> go.Figure:
+    """One small panel a metric: a dot with its interval for each arm, seeds as small dots."""
+    from plotly.subplots import make_subplots
+
+    arms, panels = list(scores), _metrics(scores, metrics)
+    styles = arm_styles(arms, theme)
+    columns = min(3, max(1, len(panels)))
+    num_rows = max(1, -(-len(panels) // columns))
+    figure = make_subplots(
+        rows=num_rows, cols=columns, subplot_titles=[plain(metric) for metric in panels]
+    )
+    for place, metric in enumerate(panels):
+        where = {"row": place // columns + 1, "col": place % columns + 1}
+        for arm in arms:
+            _add_dot(figure, arm, scores[arm].get(metric), styles[arm], where)
+        figure.update_yaxes(
+            categoryorder="array", categoryarray=[plain(a) for a in reversed(arms)], **where
+        )
+    figure.update_layout(showlegend=False)
+    return themed(figure, theme, height=80 + num_rows * (70 + 28 * len(arms)))
+
+
+def _metrics(scores: Scores, metrics: Sequence[str] | None) -> list[str]:
+    if not scores:
+        raise ValueError("scores must hold at least one arm, got none")
+    known = list(dict.fromkeys(metric for own in scores.values() for metric in own))
+    if metrics is None:
+        return known
+    unknown = sorted(set(metrics) - set(known))
+    if unknown:
+        raise ValueError(f"metrics {unknown} are in no arm; known: {known}")
+    return list(metrics)
+
+
+def _cell(entry: Mapping[str, Any] | None) -> str:
+    if entry is None or entry.get("mean") is None:
+        return "not defined"
+    if entry.get("low") is None or entry.get("high") is None:
+        return f"{entry['mean']:.4g}"
+    return f"{entry['mean']:.4g} [{entry['low']:.4g}, {entry['high']:.4g}]"
+
+
+def _unclear(contrasts: Sequence[Mapping[str, Any]], first: str, arm: str, metric: str) -> bool:
+    for contrast in contrasts:
+        if contrast["metric"] == metric and {contrast["a"], contrast["b"]} == {first, arm}:
+            low, high = contrast.get("low"), contrast.get("high")
+            return low is None or high is None or low <= 0.0 <= high
+    return False
+
+
+def _add_dot(
+    figure: go.Figure,
+    arm: str,
+    entry: Mapping[str, Any] | None,
+    style: ArmStyle,
+    where: Mapping[str, int],
+) -> None:
+    if entry is None or entry.get("mean") is None:
+        return
+    mean, low, high = entry["mean"], entry.get("low"), entry.get("high")
+    seeds = [value for value in entry.get("seeds", ()) if value is not None]
+    figure.add_scatter(
+        x=seeds,
+        y=[plain(arm)] * len(seeds),
+        mode="markers",
+        marker={"color": style.colour, "size": 5, "opacity": 0.45},
+        hovertemplate="seed: %{x:.4g}<extra></extra>",
+        **where,
+    )
+    figure.add_scatter(
+        x=[mean],
+        y=[plain(arm)],
+        mode="markers",
+        marker={"color": style.colour, "symbol": style.symbol, "size": 11},
+        error_x=None
+        if low is None or high is None
+        else {"array": [high - mean], "arrayminus": [mean - low], "color": style.colour},
+        text=[_cell(entry)],
+        hovertemplate="%{text}<extra></extra>",
+        **where,
+    )

@@ -1,0 +1,113 @@
+"""One look for every figure: a colour, dash and symbol an arm, light and dark, escaped text.
+
+Arm colours start from Okabe and Ito's blue and vermillion; the others were searched for distance
+in CIELAB under normal vision and simulated protan-, deuter- and tritanopia (Machado et al. 2009)
+at a contrast of 3 to the paper. Dash and symbol say the same again for print.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+Theme = Literal["light", "dark"]
+
+# Standard arms keep their place in every study, whichever others stand beside them.
+_STANDARD_ARMS = ("none", "repa", "permuted", "random")
+_HUES: Mapping[Theme, tuple[str, ...]] = {
+    "light": ("#0072B2", "#D55E00", "#4C4C4C", "#D27996", "#600505", "#470AC1", "#600560"),
+    "dark": ("#3A9BD9", "#E8702A", "#6A6A6A", "#EBC5D2", "#A50CF2", "#55F68A", "#A5F20C"),
+}
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surface:
+    """Colours of everything that is not an arm."""
+
+    paper: str
+    text: str
+    grid: str
+    muted: str
+    header: str
+
+
+SURFACES: Mapping[Theme, Surface] = {
+    "light": Surface(
+        paper="#FFFFFF", text="#1A1A1A", grid="#E3E3E3", muted="#6B6B6B", header="#F0F2F6"
+    ),
+    "dark": Surface(
+        paper="#0E1117", text="#FAFAFA", grid="#2B303B", muted="#9AA0AC", header="#1D222C"
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArmStyle:
+    """How one arm is drawn, everywhere."""
+
+    colour: str
+    dash: str
+    symbol: str
+
+
+def arm_styles(arms: Sequence[str], theme: Theme = "light") -> dict[str, ArmStyle]:
+    """Style of every arm; give all arms of the study, so that each keeps its own.
+
+    The four standard arms have fixed styles, others take the remaining ones in sorted order.
+    More than seven arms repeat hues with another symbol.
+    """
+    hues = _HUES[_known(theme)]
+    others = sorted(set(arms) - set(_STANDARD_ARMS))
+    places = {arm: place for place, arm in enumerate(_STANDARD_ARMS)}
+    places |= {arm: len(_STANDARD_ARMS) + place for place, arm in enumerate(others)}
+    return {arm: _style(places[arm], hues) for arm in arms}
+
+
+def plain(text: str) -> str:
+    """Escape text for plotly, which reads some HTML tags and `$...$` as markup."""
+    return html.escape(str(text)).replace("$", "&#36;").replace("\n", " ").replace("\r", " ")
+
+
+def themed(figure: go.Figure, theme: Theme, *, title: str = "", height: int = 420) -> go.Figure:
+    """Apply fonts, surfaces and margins in place and hand the figure back."""
+    surface = SURFACES[_known(theme)]
+    figure.update_layout(
+        title={"text": plain(title), "x": 0.0, "xanchor": "left"},
+        height=height,
+        paper_bgcolor=surface.paper,
+        plot_bgcolor=surface.paper,
+        font={"color": surface.text, "family": "system-ui, sans-serif", "size": 13},
+        margin={"l": 60, "r": 20, "t": 60 if title else 30, "b": 50},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "right", "x": 1.0},
+    )
+    figure.update_xaxes(gridcolor=surface.grid, zerolinecolor=surface.grid)
+    figure.update_yaxes(gridcolor=surface.grid, zerolinecolor=surface.grid)
+    return figure
+
+
+def faded(colour: str, alpha: float) -> str:
+    """`#RRGGBB` as an rgba() with the given opacity."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+def _style(place: int, hues: tuple[str, ...]) -> ArmStyle:
+    turn, hue = divmod(place, len(hues))
+    return ArmStyle(
+        colour=hues[hue],
+        dash=_DASHES[(hue + turn) % len(_DASHES)],
+        symbol=_SYMBOLS[(hue + turn) % len(_SYMBOLS)] + ("-open" if turn % 2 else ""),
+    )
+
+
+def _known(theme: Theme) -> Theme:
+    if theme not in SURFACES:
+        raise ValueError(f"theme must be one of {', '.join(SURFACES)}, got {theme!r}")
+    return theme

@@ -1,0 +1,200 @@
+"""Figures keep colours, say what is missing, and never let corpus text become markup."""
+
+import json
+from itertools import combinations
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from analyses.figures.arm_scores import scores_figure, scores_table
+from analyses.figures.loss_floors import LossCurve, loss_figure
+from analyses.figures.reconstruction_generation import (
+    RunPoint,
+    reconstruction_generation_figure,
+)
+from analyses.figures.samples import samples_figure
+from analyses.figures.theme import SURFACES, arm_styles, faded, plain, themed
+from analyses.statistics import Interval
+
+ARMS = ("none", "repa", "permuted", "random", "beta_0", "wide", "narrow")
+SCORES = {
+    "none": {
+        "mauve": {"mean": 0.6, "low": 0.5, "high": 0.7, "seeds": [0.58, 0.62]},
+        "rouge1": {"mean": 0.4, "low": 0.39, "high": 0.41},
+    },
+    "repa": {
+        "mauve": {"mean": 0.8, "low": 0.7, "high": 0.9, "seeds": [0.79, None]},
+        "rouge1": {"mean": None, "low": None, "high": None},
+    },
+}
+CONTRASTS = [
+    {"a": "repa", "b": "none", "metric": "mauve", "low": 0.1, "high": 0.3},
+    {"a": "repa", "b": "none", "metric": "rouge1", "low": -0.1, "high": 0.3},
+]
+
+
+def interval(mean, half=0.01):
+    return Interval(mean=mean, low=mean - half, high=mean + half, n=10)
+
+
+def curves():
+    steps = np.arange(5) * 100
+    loss = np.array([2.0, 1.5, np.nan, 1.2, 1.1])
+    return [
+        LossCurve(arm=a, seed=0, steps=steps, loss=loss, floor_gaussian=1.5, floor_mu=0.5)
+        for a in ("none", "repa")
+    ]
+
+
+def make(name, theme):
+    if name == "loss":
+        return loss_figure(curves(), theme=theme)
+    if name == "table":
+        return scores_table(SCORES, CONTRASTS, theme=theme)
+    if name == "dots":
+        return scores_figure(SCORES, theme=theme)
+    if name == "runs":
+        points = [
+            RunPoint(arm=a, seed=0, reconstruction=interval(0.99), generation=interval(g))
+            for a, g in (("none", 0.6), ("repa", 0.8))
+        ]
+        return reconstruction_generation_figure(
+            points, reconstruction_name="accuracy", generation_name="mauve", theme=theme
+        )
+    return samples_figure(["p"], ["r"], {"none": ["a"], "repa": ["b"]}, theme=theme)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["loss", "table", "dots", "runs", "samples"])
+def test_every_figure_is_themed_and_strict_json(name, theme):
+    figure = make(name, theme)
+    assert isinstance(figure, go.Figure)
+    assert figure.layout.paper_bgcolor == SURFACES[theme].paper
+    json.loads(figure.to_json(), parse_constant=lambda constant: pytest.fail(constant))
+
+
+# Severe forms; Machado, Oliveira and Fernandes 2009, table 1, on linear RGB.
+VISION = {
+    "normal": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+               [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+               [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+               [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+
+
+def linear_rgb(colour):
+    channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+
+
+def luminance(colour):
+    return linear_rgb(colour) @ [0.2126, 0.7152, 0.0722]
+
+
+def cielab(rgb):
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = np.array(to_xyz) @ np.clip(rgb, 0, 1) / [0.9505, 1.0, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("vision", VISION)
+def test_arm_colours_differ_for_every_kind_of_vision(theme, vision):
+    seen = [
+        cielab(np.array(VISION[vision]) @ linear_rgb(style.colour))
+        for style in arm_styles(ARMS, theme).values()
+    ]
+    distances = [np.linalg.norm(a - b) for a, b in combinations(seen, 2)]
+    assert min(distances) > 25.0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_arm_colours_stand_out_from_the_paper(theme):
+    paper = luminance(SURFACES[theme].paper)
+    for style in arm_styles(ARMS, theme).values():
+        pair = sorted([luminance(style.colour), paper])
+        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 3.0  # WCAG, graphical objects
+
+
+def test_an_arm_keeps_its_style_whoever_stands_beside_it():
+    assert arm_styles(["repa"])["repa"] == arm_styles(ARMS)["repa"]
+    assert arm_styles(["wide", "beta_0"]) == arm_styles(["beta_0", "wide"])
+    many = arm_styles([f"arm{i}" for i in range(9)])
+    assert len({(s.colour, s.symbol) for s in many.values()}) == 9
+
+
+def test_loss_fraction_of_the_band_and_gaps():
+    figure = loss_figure(curves())
+    right = [t for t in figure.data if t.xaxis == "x2"]
+    assert len(right) == 2
+    np.testing.assert_allclose([right[0].y[i] for i in (0, 1, 3)], [1.5, 1.0, 0.7])
+    assert right[0].y[2] is None
+    floors = [t for t in figure.data if t.y == (1.5, 1.5)]
+    assert len(floors) == 2
+    with pytest.raises(ValueError, match="steps and loss of none/seed-0"):
+        LossCurve(arm="none", seed=0, steps=np.arange(2), loss=np.zeros(3), floor_gaussian=1.0)
+
+
+def test_table_greys_what_is_not_distinguishable_and_says_not_defined():
+    table = scores_table(SCORES, CONTRASTS).data[0]
+    assert table.cells["values"][2] == ["0.8 [0.7, 0.9]", "not defined"]
+    surface = SURFACES["light"]
+    assert table.cells.font.color[2] == [surface.text, surface.muted]
+    with pytest.raises(ValueError, match=r"metrics \['bleu'\] are in no arm"):
+        scores_table(SCORES, metrics=["bleu"])
+    with pytest.raises(ValueError, match="at least one arm"):
+        scores_table({})
+
+
+def test_dots_draw_intervals_and_seeds():
+    figure = scores_figure(SCORES, metrics=["mauve"])
+    seeds, dot = figure.data[0], figure.data[1]
+    assert seeds.x == (0.58, 0.62)
+    assert dot.error_x.array[0] == pytest.approx(0.1)
+    assert dot.marker.color == arm_styles(["none"])["none"].colour
+
+
+def test_runs_without_a_number_are_named():
+    nothing = Interval(mean=None, low=None, high=None, n=0, reason="no text")
+    points = [
+        RunPoint(arm="none", seed=0, reconstruction=interval(0.99), generation=interval(0.6)),
+        RunPoint(arm="repa", seed=1, reconstruction=interval(0.99), generation=nothing),
+    ]
+    figure = reconstruction_generation_figure(
+        points, reconstruction_name="accuracy", generation_name="mauve"
+    )
+    assert figure.layout.annotations[0].text == "not defined: repa/seed-1"
+    assert figure.data[0].error_y.array[0] == pytest.approx(0.01)
+
+
+def test_markup_in_texts_and_names_is_shown_as_text():
+    nasty = "<b>bold</b><script>alert(1)</script> $x^2$\nnext %{x}"
+    shown = samples_figure([nasty], [nasty], {"<i>arm</i>": [nasty]}).data[0]
+    for column in shown.cells["values"]:
+        assert "<" not in column[0]
+        assert "$" not in column[0]
+        assert "\n" not in column[0]
+    assert shown.header["values"][2] == "<b>&lt;i&gt;arm&lt;/i&gt;</b>"
+    assert plain("a & b") == "a &amp; b"
+
+
+def test_samples_are_cut_marked_and_checked():
+    figure = samples_figure(["p"] * 3, ["r" * 900] * 3, {"none": ["", "b", "c"]}, num_samples=2)
+    prompt, reference, none = figure.data[0].cells["values"]
+    assert len(prompt) == 2
+    assert reference[0].endswith("…")
+    assert len(reference[0]) == 400
+    assert none[0] == "(empty)"
+    with pytest.raises(ValueError, match="none has 1 texts for 3 prompts"):
+        samples_figure(["p"] * 3, ["r"] * 3, {"none": ["a"]})
+
+
+def test_unknown_theme_is_refused():
+    with pytest.raises(ValueError, match="theme must be one of light, dark"):
+        themed(go.Figure(), "sepia")
+    assert faded("#FF8000", 0.5) == "rgba(255,128,0,0.5)"
