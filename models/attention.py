@@ -74,9 +74,10 @@ class _SplitNormRotate(torch.autograd.Function):
         heads_first = qkv.permute(2, 0, 3, 1, 4).contiguous()  # (3, B, H, L, C)
         qk, v = heads_first[:2], heads_first[2]
         width = qk.shape[-1]
-        norm = torch.linalg.vector_norm(qk, dim=-1, keepdim=True, dtype=torch.float32)
+        precise = torch.promote_types(qk.dtype, torch.float32)
+        norm = torch.linalg.vector_norm(qk, dim=-1, keepdim=True, dtype=precise)
         inverse_rms = width**0.5 / norm.clamp_min_(NORM_EPS)  # (2, B, H, L, 1)
-        scale = inverse_rms * gain.float().view(2, 1, -1, 1, 1)
+        scale = inverse_rms * gain.to(precise).view(2, 1, -1, 1, 1)
         rotated = qk * cos
         rotated.addcmul_(qk.roll(width // 2, -1), sin)
         rotated.mul_(scale.to(qk.dtype))

@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from huggingface_hub import PyTorchModelHubMixin, constants, hf_hub_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -73,7 +74,8 @@ class PretrainedMixin(
                 local_files_only=local_files_only,
                 token=token,
             )
-        model = cls(_read_config(cls.config_type, config, model_id))
+        with torch.random.fork_rng(devices=[]):
+            model = cls(_read_config(cls.config_type, config, model_id))
         _load_weights(model, weights, map_location)
         return model
 

@@ -80,7 +80,7 @@ class Block(nn.Module):
 
 
 def initialise(module: nn.Module, generator: Generator | None) -> None:
-    """Draw all weights anew, in module order: Xavier for maps, N(0, .02²) for embeddings, bias 0.
+    """Draw all weights anew, in module order: Xavier for maps, N(0, 1) for embeddings, bias 0.
 
     One generator state gives one set of weights, whatever the global random state. Modules that
     two configurations share and that stand before their first difference are drawn alike.
@@ -91,4 +91,4 @@ def initialise(module: nn.Module, generator: Generator | None) -> None:
             if child.bias is not None:
                 nn.init.zeros_(child.bias)
         elif isinstance(child, nn.Embedding):
-            nn.init.normal_(child.weight, std=0.02, generator=generator)
+            nn.init.normal_(child.weight, generator=generator)

@@ -1,0 +1,153 @@
+"""TextDiT: zero start, conditioning and its absence, hidden states, the published sizes."""
+
+import pytest
+import torch
+
+from models.dit import TextDiT, TextDiTConfig, modulate
+
+SMALL = {"latent_width": 4, "window": 10, "width": 16, "layers": 2, "heads": 2}
+
+
+def build(seed=0, **overrides):
+    """Build a small network whose zero-initialised layers are drawn, so that it responds."""
+    generator = torch.Generator().manual_seed(seed)
+    dit = TextDiT(TextDiTConfig(**{**SMALL, **overrides}), generator).eval()
+    for layer in (*dit.blocks, dit.final_layer):
+        torch.nn.init.normal_(layer.adaLN_modulation.weight, std=0.3, generator=generator)
+    torch.nn.init.normal_(dit.final_layer.linear.weight, std=0.3, generator=generator)
+    return dit
+
+
+@pytest.fixture
+def inputs():
+    generator = torch.Generator().manual_seed(1)
+    z_t = torch.randn((3, 10, 4), generator=generator)
+    ctx = torch.randn((3, 10, 4), generator=generator)
+    ctx_mask = torch.arange(10) < torch.tensor([[4], [5], [6]])
+    return z_t, torch.tensor([0.1, 0.5, 0.9]), ctx, ctx_mask
+
+
+def test_an_untrained_network_returns_zero(inputs):
+    dit = TextDiT(TextDiTConfig(**SMALL), torch.Generator().manual_seed(0))
+    assert (dit(*inputs) == 0).all()
+
+
+def test_only_the_declared_positions_are_read(inputs):
+    z_t, t, ctx, ctx_mask = inputs
+    dit, is_ctx = build(), ctx_mask.unsqueeze(-1)
+    changed = dit(torch.where(is_ctx, 9.0, z_t), t, torch.where(is_ctx, ctx, 9.0), ctx_mask)
+    assert torch.equal(changed, dit(*inputs))
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("drop_mode", ["mask", "zeros"])
+def test_a_dropped_context_has_no_influence(inputs, drop_mode, autocast):
+    z_t, t, ctx, ctx_mask = inputs
+    dit, target = build(drop_mode=drop_mode), ~ctx_mask
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        for drop in (True, False):
+            cond_drop = torch.full((3,), drop)
+            first = dit(z_t, t, ctx, ctx_mask, cond_drop)[target]
+            second = dit(z_t, t, 5.0 - ctx, ctx_mask, cond_drop)[target]
+            assert torch.equal(first, second) == drop
+
+
+def test_drops_are_per_text_and_none_means_no_drop(inputs):
+    dit, target = build(), ~inputs[3]
+    kept = dit(*inputs)
+    mixed = dit(*inputs, torch.tensor([False, True, False]))
+    for text, same in ((0, True), (1, False), (2, True)):
+        difference = (kept - mixed)[text][target[text]].abs().max()
+        assert (difference < 1e-5) == same
+
+
+def test_a_text_that_is_all_context_stays_finite_when_dropped(inputs):
+    z_t, t, ctx, ctx_mask = inputs
+    out = build()(z_t, t, ctx, torch.ones_like(ctx_mask), torch.ones(3, dtype=torch.bool))
+    assert torch.isfinite(out).all()
+
+
+def test_time_reaches_the_network_only_where_it_should(inputs):
+    z_t, t, ctx, ctx_mask = inputs
+    for time_conditioning in (True, False):
+        dit = build(time_conditioning=time_conditioning)
+        same = torch.equal(dit(z_t, t, ctx, ctx_mask), dit(z_t, 1 - t, ctx, ctx_mask))
+        assert same != time_conditioning
+
+
+def test_self_conditioning_reads_target_positions_only(inputs):
+    z_t, _, ctx, ctx_mask = inputs
+    dit = build()
+    none = dit(*inputs)
+    assert torch.equal(none, dit(*inputs, z_self=torch.zeros_like(z_t)))
+    assert torch.equal(none, dit(*inputs, z_self=ctx * ctx_mask.unsqueeze(-1)))
+    assert not torch.equal(none, dit(*inputs, z_self=ctx))
+    with pytest.raises(ValueError, match="has no self-conditioning"):
+        build(self_conditioning=False)(*inputs, z_self=ctx)
+
+
+def test_hidden_states_come_block_by_block(inputs):
+    dit = build()
+    output = dit(*inputs, return_hidden=True)
+    assert [h.shape for h in output.hidden] == [(3, 10, 16)] * 2
+    assert torch.equal(output.out, dit(*inputs))
+
+
+def test_modulate_is_an_affine_map():
+    x = torch.randn((2, 3, 4), generator=torch.Generator().manual_seed(0))
+    shift, scale = torch.full((2, 1, 4), 0.5), torch.full((2, 1, 4), 2.0)
+    torch.testing.assert_close(modulate(x, shift, scale), 3.0 * x + 0.5)
+
+
+def test_every_parameter_is_trained(inputs):
+    dit = build()
+    dit(*inputs).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in dit.parameters())
+
+
+def test_autocast_agrees_with_float32(inputs):
+    dit = build()
+    with torch.no_grad():
+        expected = dit(*inputs)
+        with torch.autocast("cpu", torch.bfloat16):
+            actual = dit(*inputs)
+    assert (actual.float() - expected).norm() / expected.norm() < 0.03
+
+
+def test_equal_seeds_give_equal_weights():
+    config = TextDiTConfig(**SMALL)
+    first, second = (TextDiT(config, torch.Generator().manual_seed(3)) for _ in range(2))
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("millions", "layers", "width", "heads", "mlp_ratio"),
+    [(114, 12, 768, 12, 3.0), (328, 24, 896, 14, 3.5), (768, 36, 1088, 17, 4.0)],
+)
+def test_published_sizes_within_five_percent(millions, layers, width, heads, mlp_ratio):
+    config = TextDiTConfig(
+        latent_width=64, window=1024, width=width, layers=layers, heads=heads, mlp_ratio=mlp_ratio
+    )
+    with torch.device("meta"):
+        dit = TextDiT(config)
+    assert abs(sum(p.numel() for p in dit.parameters()) / (millions * 1e6) - 1) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"width": 18}, "width must be a multiple of 2 \\* heads, got 18 and heads 2"),
+        ({"layers": 0}, "layers must be >= 1"),
+        ({"latent_width": 0}, "latent_width must be >= 1"),
+        ({"drop_mode": "noise"}, "drop_mode must be one of mask, zeros"),
+    ],
+)
+def test_bad_settings_are_refused(overrides, message):
+    with pytest.raises(ValueError, match=message):
+        TextDiTConfig(**{**SMALL, **overrides})
+
+
+def test_a_config_with_open_fields_builds_no_model():
+    with pytest.raises(ValueError, match="latent_width and window must be set"):
+        TextDiT(TextDiTConfig())

@@ -1,0 +1,182 @@
+"""TextVAE: separate encoding does not leak, posterior settings, projector, noise, initial weights."""
+
+import math
+
+import pytest
+import torch
+
+from models.text_vae import LOGVAR_RANGE, TextVAE, TextVAEConfig
+
+SMALL = {
+    "vocab_size": 31,
+    "window": 12,
+    "width": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "heads": 2,
+    "latent_width": 4,
+    "teacher_width": 10,
+    "projector_width": 8,
+}
+
+
+def build(seed=0, **overrides):
+    config = TextVAEConfig(**{**SMALL, **overrides})
+    return TextVAE(config, torch.Generator().manual_seed(seed)).eval()
+
+
+@pytest.fixture
+def token_ids():
+    return torch.randint(0, 31, (3, 12), generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_target_tokens_do_not_reach_context_latents_under_segments(token_ids, autocast):
+    vae = build()
+    cut = torch.tensor([[4], [5], [7]])
+    is_ctx = torch.arange(12) < cut
+    changed = torch.where(is_ctx, token_ids, (token_ids + 11) % 31)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        apart, apart_changed = (vae.encode(x, (~is_ctx).long()) for x in (token_ids, changed))
+        joint, joint_changed = (vae.encode(x) for x in (token_ids, changed))
+    assert torch.equal(apart.mu[is_ctx], apart_changed.mu[is_ctx])
+    assert torch.equal(apart.logvar[is_ctx], apart_changed.logvar[is_ctx])
+    assert (joint.mu[is_ctx] - joint_changed.mu[is_ctx]).abs().max() > 1e-2
+
+
+def test_context_under_segments_equals_the_context_encoded_alone(token_ids):
+    vae = build()
+    segments = (torch.arange(12) >= 5).long().expand(3, 12)
+    torch.testing.assert_close(
+        vae.encode(token_ids, segments).mu[:, :5], vae.encode(token_ids[:, :5]).mu
+    )
+
+
+def test_layernorm_and_l2_fix_the_scale_of_mu(token_ids):
+    layernorm = build(mu_norm="layernorm").encode(token_ids).mu
+    torch.testing.assert_close(layernorm.mean(-1), torch.zeros(3, 12), atol=1e-5, rtol=0)
+    torch.testing.assert_close(layernorm.square().mean(-1), torch.ones(3, 12), atol=1e-3, rtol=0)
+    l2 = build(mu_norm="l2").encode(token_ids).mu
+    torch.testing.assert_close(l2.square().mean(-1), torch.ones(3, 12))
+    none = build(mu_norm="none").encode(token_ids).mu
+    assert (none.square().mean(-1) - 1).abs().max() > 0.1
+
+
+def test_sigma_settings_keep_their_ranges(token_ids):
+    def sigma(**overrides):
+        vae = build(**overrides)
+        torch.nn.init.normal_(vae.logvar_head.weight, std=20.0)
+        return (0.5 * vae.encode(token_ids).logvar).exp()
+
+    bounded = sigma(sigma="bounded", sigma_min=0.2, sigma_max=0.7)
+    assert bounded.min() >= 0.2 - 1e-6
+    assert bounded.max() <= 0.7 + 1e-6
+    assert bounded.std() > 0.05
+    fixed = sigma(sigma="fixed", sigma_value=0.3)
+    torch.testing.assert_close(fixed, torch.full_like(fixed, 0.3))
+    learned = sigma(sigma="learned")
+    assert learned.min() >= math.exp(LOGVAR_RANGE[0] / 2) * 0.999
+    assert learned.max() <= math.exp(LOGVAR_RANGE[1] / 2) * 1.001
+
+
+def test_sample_has_the_posterior_moments(token_ids):
+    vae = build(sigma="fixed", sigma_value=0.5)
+    posterior = vae.encode(token_ids)
+    generator = torch.Generator().manual_seed(2)
+    draws = torch.stack([vae.sample(posterior, generator) for _ in range(500)])
+    torch.testing.assert_close(draws.mean(0), posterior.mu, atol=0.12, rtol=0)
+    assert abs(draws.std(0).mean().item() - 0.5) < 0.01
+
+
+def test_normalisation_round_trip_and_decoder_units(token_ids):
+    vae = build()
+    vae.set_normalisation(torch.tensor([1.0, -2.0, 0.5, 0.0]), torch.tensor([2.0, 0.5, 0.0, 1.0]))
+    assert vae.latent_std.tolist() == [2.0, 0.5, 1.0, 1.0]
+    z = vae.encode(token_ids).mu
+    torch.testing.assert_close(vae.denormalise(vae.normalise(z)), z)
+    torch.testing.assert_close(vae.decode_normalised(vae.normalise(z)), vae.decode(z))
+    with pytest.raises(ValueError, match="must be finite"):
+        vae.set_normalisation(torch.full((4,), torch.nan), torch.ones(4))
+
+
+def test_decoder_noise_scales_with_the_latents():
+    vae = build(decoder_noise=0.8)
+    z = torch.randn((1024, 12, 4), generator=torch.Generator().manual_seed(3))
+    z = z * torch.tensor([1.0, 2.0, 3.0, 4.0])
+
+    def added(scale):
+        return vae.augment(scale * z, torch.Generator().manual_seed(4)) - scale * z
+
+    torch.testing.assert_close(added(100.0), 100.0 * added(1.0), atol=1e-2, rtol=1e-3)
+    relative = added(1.0).std(dim=(0, 1)) / z.std(dim=(0, 1))
+    expected = 0.8 / math.sqrt(3.0)
+    torch.testing.assert_close(relative, torch.full((4,), expected), atol=0.02, rtol=0)
+    assert build().augment(z, torch.Generator()) is z
+
+
+@pytest.mark.parametrize("site", ["latent", "trunk"])
+@pytest.mark.parametrize("projector", ["mlp", "linear", "conv"])
+def test_projector_shape_and_mask(token_ids, site, projector):
+    vae = build(repa_site=site, projector=projector)
+    mask = (torch.arange(12) < 6).expand(3, 12)
+    posterior = vae.encode(token_ids)
+    projected = vae.project(posterior, mask)
+    assert projected.shape == (3, 12, 10)
+    poisoned = posterior._replace(
+        **{name: getattr(posterior, name) + 100.0 * ~mask.unsqueeze(-1) for name in ("mu", "trunk")}
+    )
+    torch.testing.assert_close(vae.project(poisoned, mask), projected)
+
+
+def test_the_trunk_site_leaves_the_latents_without_alignment_gradient(token_ids):
+    mask = torch.ones((3, 12), dtype=torch.bool)
+    for site, reaches in (("latent", True), ("trunk", False)):
+        vae = build(repa_site=site)
+        vae.project(vae.encode(token_ids), mask).sum().backward()
+        assert (vae.mu_head.weight.grad is not None) == reaches
+        assert vae.token_embedding.weight.grad.abs().sum() > 0
+
+
+def test_equal_seeds_give_equal_weights_whatever_the_global_state_and_projector():
+    torch.manual_seed(5)
+    first = build(seed=7).state_dict()
+    torch.manual_seed(6)
+    second = build(seed=7).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    other_site = build(seed=7, repa_site="trunk", projector="conv").state_dict()
+    shared = [name for name in first if not name.startswith("projector")]
+    assert all(torch.equal(first[name], other_site[name]) for name in shared)
+    assert not torch.equal(first["head.weight"], build(seed=8).state_dict()["head.weight"])
+
+
+def test_texts_longer_than_the_window_are_refused():
+    with pytest.raises(ValueError, match="length 13 exceeds the model's window of 12"):
+        build().encode(torch.zeros((1, 13), dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"width": 15}, "width must be a multiple of 2 \\* heads"),
+        ({"latent_width": 0}, "latent_width must be >= 2"),
+        ({"latent_width": 1}, "latent_width must be >= 2 with mu_norm 'layernorm'"),
+        ({"mu_norm": "batch"}, "mu_norm must be one of layernorm, none, l2, got 'batch'"),
+        ({"sigma": "free"}, "sigma must be one of"),
+        ({"repa_site": "head"}, "repa_site must be one of"),
+        ({"projector": "deep"}, "projector must be one of"),
+        ({"sigma_min": 2.0}, "sigma_min and sigma_max"),
+        ({"sigma_value": 0.0}, "sigma_value must be > 0"),
+        ({"decoder_noise": float("nan")}, "decoder_noise must be >= 0"),
+        ({"encoder_layers": 0}, "encoder_layers must be >= 1"),
+        ({"window": 0}, "window must be >= 1"),
+        ({"mlp_ratio": 0.0}, "mlp_ratio must be > 0"),
+    ],
+)
+def test_bad_settings_are_refused(overrides, message):
+    with pytest.raises(ValueError, match=message):
+        TextVAEConfig(**{**SMALL, **overrides})
+
+
+def test_a_config_with_open_fields_builds_no_model():
+    with pytest.raises(ValueError, match="vocab_size, window and teacher_width must be set"):
+        TextVAE(TextVAEConfig())

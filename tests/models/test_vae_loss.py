@@ -1,0 +1,169 @@
+"""VAE loss: KL oracle, schedules, alignment, and a batch that is learnt by heart."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from test_text_vae import build
+
+from models.vae_loss import (
+    VAELossConfig,
+    beta_at,
+    kl_divergence,
+    masked_cosine,
+    repa_weight_at,
+    vae_loss,
+)
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    mask = torch.arange(12) < torch.tensor([[7], [9], [12], [4]])
+    token_ids = torch.randint(1, 31, (4, 12), generator=generator) * mask
+    return token_ids, mask
+
+
+def compute(vae, batch, config=None, seed=0, **arguments):
+    defaults = {"step": 5, "num_steps": 10, "generator": torch.Generator().manual_seed(seed)}
+    return vae_loss(vae, *batch, config or VAELossConfig(), **{**defaults, **arguments})
+
+
+def test_kl_of_the_prior_is_zero_and_matches_torch():
+    zeros = torch.zeros((2, 3, 4))
+    assert (kl_divergence(zeros, zeros) == 0).all()
+    mu = torch.randn((2, 3, 4), generator=torch.Generator().manual_seed(0))
+    logvar = mu.flip(0) - 1.0
+    posterior = torch.distributions.Normal(mu, (0.5 * logvar).exp())
+    prior = torch.distributions.Normal(0.0, 1.0)
+    expected = torch.distributions.kl_divergence(posterior, prior).sum(-1)
+    torch.testing.assert_close(kl_divergence(mu, logvar), expected)
+
+
+def test_beta_warms_up_linearly():
+    config = VAELossConfig(beta=0.5, kl_warmup_fraction=0.2)
+    assert [beta_at(config, step, 100) for step in (0, 10, 20, 99)] == [0.0, 0.25, 0.5, 0.5]
+    assert beta_at(VAELossConfig(beta=0.5, kl_warmup_fraction=0.0), 0, 100) == 0.5
+
+
+def test_repa_weight_warms_up_and_stops():
+    config = VAELossConfig(repa_weight=2.0, repa_warmup_steps=4, repa_stop_step=8)
+    assert [repa_weight_at(config, step) for step in (0, 2, 4, 7, 8, 9)] == [0, 1, 2, 2, 0, 0]
+    assert repa_weight_at(VAELossConfig(), 3) == 0.0
+
+
+def test_masked_cosine_ignores_invalid_rows_even_nan():
+    generator = torch.Generator().manual_seed(0)
+    projected = torch.randn((2, 3, 5), generator=generator, requires_grad=True)
+    teacher = torch.randn((2, 3, 5), generator=generator)
+    valid = torch.tensor([[True, True, False], [False, True, False]])
+    expected = F.cosine_similarity(projected[valid], teacher[valid], dim=-1).mean()
+    teacher[~valid] = torch.nan
+    cosine = masked_cosine(projected, teacher, valid)
+    torch.testing.assert_close(cosine, expected)
+    cosine.backward()
+    assert torch.isfinite(projected.grad).all()
+    assert (projected.grad[~valid] == 0).all()
+    assert masked_cosine(projected, teacher, torch.zeros_like(valid)) == 0
+
+
+def test_parts_add_up_and_count_real_tokens_only(batch):
+    vae = build()
+    config = VAELossConfig(beta=0.1, kl_warmup_fraction=0.0, eot_weight=0.2)
+    losses = compute(vae, batch, config)
+    token_ids, mask = batch
+    generator = torch.Generator().manual_seed(0)
+    posterior = vae.encode(token_ids)
+    logits = vae.decode(vae.sample(posterior, generator))
+    nll = F.cross_entropy(logits.transpose(1, 2), token_ids, reduction="none")
+    weights = torch.where(mask, 1.0, 0.2)
+    torch.testing.assert_close(losses.recon_nll, nll[mask].mean())
+    torch.testing.assert_close(losses.eot_nll, nll[~mask].mean())
+    accuracy = (logits.argmax(-1) == token_ids)[mask].float().mean()
+    torch.testing.assert_close(losses.token_accuracy, accuracy)
+    kl = kl_divergence(posterior.mu, posterior.logvar).mean()
+    torch.testing.assert_close(losses.loss, (nll * weights).sum() / weights.sum() + 0.1 * kl)
+
+
+def test_alignment_changes_the_gradient_but_neither_noise_nor_reconstruction(batch):
+    vae = build()
+    states = torch.randn((4, 12, 10), generator=torch.Generator().manual_seed(3))
+    config = VAELossConfig(repa_weight=0.5)
+    off = compute(vae, batch)
+    on = compute(vae, batch, config, teacher_states=states, teacher_valid=batch[1])
+    assert torch.equal(off.recon_nll, on.recon_nll)
+    assert torch.equal(off.kl, on.kl)
+    assert off.repa_cosine == 0
+    torch.testing.assert_close(on.loss, off.loss - 0.5 * on.repa_cosine)
+    on.loss.backward()
+    assert vae.projector[0].weight.grad.abs().sum() > 0
+
+
+def test_without_alignment_the_teacher_is_never_touched(batch):
+    vae = build()
+    compute(vae, batch, teacher_states=object(), teacher_valid=object()).loss.backward()
+    assert all(p.grad is None for p in vae.projector.parameters())
+
+
+def test_nothing_valid_is_finite(batch):
+    vae = build()
+    token_ids, mask = batch
+    nowhere = torch.zeros_like(mask)
+    losses = compute(
+        vae,
+        (token_ids, nowhere),
+        VAELossConfig(repa_weight=1.0),
+        teacher_states=torch.full((4, 12, 10), torch.nan),
+        teacher_valid=nowhere,
+    )
+    losses.loss.backward()
+    assert all(torch.isfinite(value) for value in losses)
+    grads = [p.grad for p in vae.parameters() if p.grad is not None]
+    assert all(torch.isfinite(grad).all() for grad in grads)
+
+
+def test_alignment_without_states_is_refused(batch):
+    with pytest.raises(ValueError, match="repa_weight > 0 needs teacher_states"):
+        compute(build(), batch, VAELossConfig(repa_weight=1.0))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"beta": -1.0}, "beta must be >= 0"),
+        ({"repa_weight": float("nan")}, "repa_weight must be >= 0"),
+        ({"kl_warmup_fraction": 1.5}, "kl_warmup_fraction must be in"),
+        ({"repa_warmup_steps": -1}, "repa_warmup_steps must be >= 0"),
+        ({"repa_stop_step": -1}, "repa_stop_step must be >= 0"),
+        ({"eot_weight": 0.0}, "eot_weight must be > 0"),
+        ({"chunk": 0}, "chunk must be >= 1"),
+    ],
+)
+def test_bad_settings_are_refused(overrides, message):
+    with pytest.raises(ValueError, match=message):
+        VAELossConfig(**overrides)
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_learns_one_batch_by_heart(batch, autocast):
+    vae = build(width=32, decoder_noise=0.1).train()
+    states = torch.randn((4, 12, 10), generator=torch.Generator().manual_seed(3))
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=5e-3)
+    config = VAELossConfig(repa_weight=0.3)
+    generator = torch.Generator().manual_seed(2)
+    for step in range(150):
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            losses = compute(
+                vae,
+                batch,
+                config,
+                step=step,
+                num_steps=150,
+                generator=generator,
+                teacher_states=states,
+                teacher_valid=batch[1],
+            )
+        optimizer.zero_grad()
+        losses.loss.backward()
+        optimizer.step()
+    assert losses.token_accuracy > 0.95
+    assert losses.repa_cosine > 0.5
