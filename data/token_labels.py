@@ -25,13 +25,20 @@ class LabelIndex:
 
     def id_of(self, name: str, value: str) -> int:
         """Id of a class, a new one if it was not seen before."""
+        try:
+            return self.classes[name][value]
+        except KeyError:
+            return self._add(name, value)
+
+    def _add(self, name: str, value: str) -> int:
         known = self.classes.setdefault(name, {})
-        if value not in known and len(known) == self.max_classes:
+        if len(known) == self.max_classes:
             raise ValueError(
                 f"label {name!r} has more than {self.max_classes} distinct values: "
                 "a label must be a class, leave this column out"
             )
-        return known.setdefault(value, len(known))
+        known[value] = len(known)
+        return known[value]
 
     def names(self) -> dict[str, tuple[str, ...]]:
         """Label name -> its classes, the position of each being its id."""

@@ -30,6 +30,9 @@ UNK_TEXT = "<unk>"
 SPACING_TEXTS = 20_000
 """So many texts are enough to learn where white space goes."""
 
+_IS_SPACE = np.array([chr(code).isspace() for code in range(0x3002)])
+"""By code point; U+3000 is the last that is white space, so the last entry stands for the rest."""
+
 Item = TypeVar("Item")
 
 
@@ -254,11 +257,13 @@ def _unknown_id(tokenizer: Tokenizer) -> int | None:
 
 def _trim(text: str, offsets: np.ndarray) -> np.ndarray:
     """Offsets (n, 2) without the white space that byte-level and sentence pieces begin with."""
-    solid = np.fromiter((not character.isspace() for character in text), bool, len(text))
-    positions = np.where(solid, np.arange(len(text)), len(text))
-    next_solid = np.append(np.minimum.accumulate(positions[::-1])[::-1], len(text))
-    previous = np.where(solid, np.arange(len(text)) + 1, 0)
-    last_solid = np.concatenate([[0], np.maximum.accumulate(previous)])
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    solid = ~_IS_SPACE[np.minimum(codes, len(_IS_SPACE) - 1)]
+    places = np.arange(len(text))
+    next_solid = np.full(len(text) + 1, len(text))
+    next_solid[:-1] = np.minimum.accumulate(np.where(solid, places, len(text))[::-1])[::-1]
+    last_solid = np.zeros(len(text) + 1, dtype=np.int64)
+    last_solid[1:] = np.maximum.accumulate(np.where(solid, places + 1, 0))
     starts = np.minimum(next_solid[offsets[:, 0]], offsets[:, 1])
     ends = np.maximum(last_solid[offsets[:, 1]], starts)
     return np.stack([starts, ends], axis=1)

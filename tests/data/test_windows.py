@@ -72,3 +72,9 @@ def test_short_text_is_one_window_and_an_empty_one_none() -> None:
 def test_texts_without_borders_are_cut_between_characters(text: str) -> None:
     windows = make_windows([text], TOKENIZER, 15)
     assert "".join(window.text for window in windows) == text.strip()
+
+
+@pytest.mark.parametrize(("text", "max_tokens"), [("🦊" * 300, 15), ("🦊 " * 300, 17)])
+def test_room_is_counted_in_whole_characters(text: str, max_tokens: int) -> None:
+    windows = make_windows([text], TOKENIZER, max_tokens)
+    assert [window.text.count("🦊") for window in windows] == [3] * 100
