@@ -52,13 +52,15 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             part = slice(start, start + chunk)
             rows, target = hidden[part].to(dtype), targets[part].unsqueeze(1)
             logits = torch.addmm(offset, rows, head.t()).float()  # (chunk, V)
-            correct[part] = logits.argmax(-1) == targets[part]
-            log_probs = logits.log_softmax(-1)
-            nll[part] = -log_probs.gather(1, target).squeeze(1)
+            best = logits.argmax(-1, keepdim=True)
+            correct[part] = (best == target).squeeze(1)
+            probs = logits.softmax(-1)
+            # The log-sum-exp through the largest probability, which cannot underflow.
+            total = logits.gather(1, best) - probs.gather(1, best).log()
+            nll[part] = (total - logits.gather(1, target)).squeeze(1)
             if not wants_grad:
                 continue
-            grad = log_probs.exp_()
-            grad.scatter_add_(1, target, torch.full_like(target, -1, dtype=grad.dtype))
+            grad = probs.scatter_add_(1, target, torch.full_like(target, -1, dtype=probs.dtype))
             grad = grad.mul_(shares[part].unsqueeze(1)).to(dtype)
             grad_hidden[part] = grad @ head
             grad_weight += grad.t() @ rows
@@ -83,7 +85,7 @@ def chunked_cross_entropy(
     bias: Tensor,
     targets: Tensor,
     weights: Tensor,
-    chunk: int = 1024,
+    chunk: int = 256,
 ) -> CrossEntropy:
     """Compute the weighted mean of softmax cross entropy of `hidden @ weight.T + bias`.
 

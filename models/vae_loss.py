@@ -40,7 +40,7 @@ class VAELossConfig:
     repa_warmup_steps: int = 0
     repa_stop_step: int | None = None
     eot_weight: float = 0.1
-    chunk: int = 512
+    chunk: int = 256
 
     def __post_init__(self) -> None:
         for name in ("beta", "repa_weight"):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from test_dit import build
 
-from models.guidance import ContextVelocity, Guided, GuidanceConfig
+from models.guidance import ContextVelocity, GuidanceConfig, Guided
 from models.samplers import SAMPLERS
 
 

@@ -1,4 +1,4 @@
-"""TextVAE: separate encoding does not leak, posterior settings, projector, noise, initial weights."""
+"""TextVAE: no leak between separate encodings, posterior settings, projector, noise, weights."""
 
 import math
 
