@@ -114,15 +114,16 @@ def cknna(features: np.ndarray, other: np.ndarray, config: AlignmentConfig | Non
     x, y = _paired(features, other)
     name = "alignment.cknna"
     first, second = NeighborKernel.of(x, config.neighbors), NeighborKernel.of(y, config.neighbors)
-    score = _cknna(first, second)
-    if score is None:
+    norm = _cknna_norm(first, second)
+    if norm is None:
         return undefined(name, "HSIC of a space with itself is not positive", len(x))
     return _with_permutations(
         name,
-        score,
+        masked_hsic(first, second) / norm,
         len(x),
         statistic=lambda rows: _cknna_of(x[rows], y[rows], config),
-        permuted=lambda order: _cknna(first, second.permuted(order)),
+        # Permuting the rows of a space leaves its HSIC with itself as it is.
+        permuted=lambda order: masked_hsic(first, second.permuted(order)) / norm,
         config=config,
         detail={"k": first.k, "requested_k": config.k},
     )
@@ -207,18 +208,16 @@ def _biased_cka(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _cknna_of(x: np.ndarray, y: np.ndarray, config: AlignmentConfig) -> float | None:
-    return (
-        _cknna(NeighborKernel.of(x, config.neighbors), NeighborKernel.of(y, config.neighbors))
-        if len(x) >= 4
-        else None
-    )
-
-
-def _cknna(first: NeighborKernel, second: NeighborKernel) -> float | None:
-    own, other = masked_hsic(first, first), masked_hsic(second, second)
-    if own <= 0.0 or other <= 0.0:
+    if len(x) < 4:
         return None
-    return masked_hsic(first, second) / math.sqrt(own * other)
+    first, second = NeighborKernel.of(x, config.neighbors), NeighborKernel.of(y, config.neighbors)
+    norm = _cknna_norm(first, second)
+    return None if norm is None else masked_hsic(first, second) / norm
+
+
+def _cknna_norm(first: NeighborKernel, second: NeighborKernel) -> float | None:
+    own, other = masked_hsic(first, first), masked_hsic(second, second)
+    return math.sqrt(own * other) if own > 0.0 and other > 0.0 else None
 
 
 def _with_permutations(

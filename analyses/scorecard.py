@@ -78,6 +78,16 @@ def scorecard(table: RunTable, config: ScorecardConfig | None = None) -> list[Sc
     return rows
 
 
+def verdict_of(row: ScorecardRow, adjusted_p: float, *, alpha: float) -> Foretelling:
+    """A verdict needs an interval on one side of zero and a corrected p of at most `alpha`."""
+    low, high = row.spearman.low, row.spearman.high
+    if adjusted_p > alpha or low is None or high is None:
+        return "not distinguishable"
+    if low > 0.0:
+        return "foretells"
+    return "foretells the reverse" if high < 0.0 else "not distinguishable"
+
+
 def _row(table: RunTable, name: str, score: str, config: ScorecardConfig) -> ScorecardRow:
     columns = {**table.probes, **table.baselines}
     x, y = table.oriented(name, columns[name]), table.oriented(score, table.scores[score])
@@ -187,18 +197,11 @@ def _permutation_p(x: np.ndarray, y: np.ndarray, config: ScorecardConfig) -> flo
 def _with_verdicts(rows: list[ScorecardRow], config: ScorecardConfig) -> list[ScorecardRow]:
     p_values = [np.nan if row.p_value is None else row.p_value for row in rows]
     return [
-        row if np.isnan(p) else replace(row, adjusted_p=float(p), verdict=_verdict(row, p, config))
+        row
+        if np.isnan(p)
+        else replace(row, adjusted_p=float(p), verdict=verdict_of(row, p, alpha=config.alpha))
         for row, p in zip(rows, holm(np.array(p_values)), strict=True)
     ]
-
-
-def _verdict(row: ScorecardRow, adjusted_p: float, config: ScorecardConfig) -> Foretelling:
-    low, high = row.spearman.low, row.spearman.high
-    if adjusted_p > config.alpha or low is None or high is None:
-        return "not distinguishable"
-    if low > 0.0:
-        return "foretells"
-    return "foretells the reverse" if high < 0.0 else "not distinguishable"
 
 
 def _finite(value: float) -> float | None:

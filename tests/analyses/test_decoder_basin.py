@@ -81,6 +81,12 @@ def test_padding_and_batches_do_not_matter():
         config = DecoderBasinConfig(radii=FINE, batch_size=batch_size)
         scores.append(decoder_basin(latents, decode, mask, config).score)
     assert scores[0] == scores[1] == scores[2]
+    # Padding that flips at every radius must not be counted.
+    padded = np.where(mask[..., None], latents, latents + 0.499)
+    for direction in ("isotropic", "boundary"):
+        config = DecoderBasinConfig(radii=FINE, direction=direction)
+        plain, dirty = (decoder_basin(z, decode, mask, config) for z in (latents, padded))
+        assert plain.to_json() == dirty.to_json()
     assert decoder_basin(latents, decode, mask).n == mask.sum()
 
 

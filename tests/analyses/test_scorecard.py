@@ -8,7 +8,8 @@ from scipy import stats
 
 from analyses.rank_correlation import kendall, partial_spearman, spearman
 from analyses.run_table import RunTable
-from analyses.scorecard import ScorecardConfig, scorecard
+from analyses.scorecard import ScorecardConfig, scorecard, verdict_of
+from analyses.scorecard_row import Estimate, ScorecardRow
 from analyses.selection import selection_regret, top_k_overlap
 from analyses.statistics import BootstrapConfig, resample_counts
 
@@ -159,6 +160,29 @@ def test_seeds_of_an_arm_do_not_count_as_independent():
     assert often.num_runs == 160
     assert often.p_value == once.p_value
     assert often.spearman.low == pytest.approx(once.spearman.low, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "adjusted_p", "expected"),
+    [
+        (0.1, 0.9, 0.01, "foretells"),
+        (-0.9, -0.1, 0.01, "foretells the reverse"),
+        (-0.1, 0.9, 0.01, "not distinguishable"),
+        (0.1, 0.9, 0.06, "not distinguishable"),
+        (None, None, 0.01, "not distinguishable"),
+    ],
+)
+def test_a_verdict_needs_both_the_interval_and_the_corrected_p(low, high, adjusted_p, expected):
+    row = ScorecardRow(
+        predictor="p",
+        score="s",
+        is_baseline=False,
+        num_runs=9,
+        num_arms=9,
+        spearman=Estimate(value=0.4, low=low, high=high),
+        p_value=adjusted_p,
+    )
+    assert verdict_of(row, adjusted_p, alpha=0.05) == expected
 
 
 def test_run_order_and_monotone_transforms_do_not_matter():
