@@ -69,7 +69,7 @@ def linear_cka(
     Returns:
         Score in about [-1, 1], 1 = equal up to rotation and scale, 0 = unrelated.
 
-    Source: Kornblith et al. 2019, arXiv 1905.00414, eq. 1; Song et al. 2012 (JMLR 13), eq. 5.
+    Source: Kornblith et al. 2019, arXiv 1905.00414 (CKA); Song et al. 2012 (JMLR 13), eq. 5.
     """
     config = config or AlignmentConfig()
     x, y = _paired(features, other)
@@ -106,7 +106,7 @@ def cknna(features: np.ndarray, other: np.ndarray, config: AlignmentConfig | Non
     Returns:
         Score, 1 = equal neighbourhoods and similarities.
 
-    Source: Huh et al. 2024, arXiv 2405.07987, appendix A, in the form of its public code (the
+    Source: Huh et al. 2024, arXiv 2405.07987 (CKNNA), in the form of its public code (the
     unbiased HSIC of Song et al. 2012, eq. 5). Deviations: rows are centred before they are
     normalised; nothing is added to the denominator, an undefined score says so.
     """
@@ -145,7 +145,7 @@ def mutual_knn(
     Returns:
         Score in [0, 1]; `per_item["overlap"]` holds the share for each row.
 
-    Source: Huh et al. 2024, arXiv 2405.07987, eq. 11.
+    Source: Huh et al. 2024, arXiv 2405.07987 (mutual nearest-neighbour metric).
     """
     config = config or AlignmentConfig()
     x, y = _paired(features, other)

@@ -62,7 +62,7 @@ def displacement(
         of neighbours kept, with chance k' / (n - 1); `per_item` holds both for every item.
 
     Source: the mean relative rank error of Lee and Verleysen 2007, "Nonlinear dimensionality
-    reduction", section 6, one value an item and symmetric; derived for this project.
+    reduction", one value an item and symmetric; derived for this project.
     """
     config = config or DisplacementConfig()
     x, y = check_features(features), check_features(other, name="other")

@@ -50,7 +50,7 @@ def half_sample_interval(
     Returns:
         An interval without bounds and with a reason where fewer than two half samples are defined.
 
-    Source: Shao and Wu 1989, "A general theory for jackknife variance estimation", eq. 2.1,
+    Source: Shao and Wu 1989, "A general theory for jackknife variance estimation" (delete-d),
     with random subsets in place of all of them.
     """
     from scipy import stats

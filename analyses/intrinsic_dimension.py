@@ -66,7 +66,7 @@ def intrinsic_dimension(
         Score in dimensions; chance is the TwoNN dimension of a Gaussian cloud of the same N and
         covariance, so a score below chance means curved or clustered structure.
 
-    Source: Facco et al. 2017, arXiv 1803.06992, eqs. 5 to 7; censored likelihood as in
+    Source: Facco et al. 2017, arXiv 1803.06992; censored likelihood as in
     Denti et al. 2022, arXiv 2104.13832.
     """
     config = config or IntrinsicDimensionConfig()

@@ -64,7 +64,7 @@ def isotropy(
     Returns:
         Score in [-1 / (N - 1), 1]; chance 0. Lower is more isotropic.
 
-    Source: Ethayarajh 2019, arXiv 1909.00512, section 3 (uncentred mean cosine); Timkey and
+    Source: Ethayarajh 2019, arXiv 1909.00512 (uncentred mean cosine); Timkey and
     van Schijndel 2021, arXiv 2109.04404 (rogue dimensions).
     """
     config = config or IsotropyConfig()
@@ -111,7 +111,7 @@ def uniformity(
     Returns:
         Score <= 0; chance is the value of M points drawn uniformly on the sphere.
 
-    Source: Wang and Isola 2020, arXiv 2005.10242, eq. 2; deviation: rows are centred first.
+    Source: Wang and Isola 2020, arXiv 2005.10242 (uniformity loss); deviation: rows are centred first.
     """
     config = config or IsotropyConfig()
     rows = check_features(features).astype(np.float64)
