@@ -111,7 +111,7 @@ def uniformity(
     Returns:
         Score <= 0; chance is the value of M points drawn uniformly on the sphere.
 
-    Source: Wang and Isola 2020, arXiv 2005.10242 (uniformity loss); deviation: rows are centred first.
+    Source: Wang and Isola 2020, arXiv 2005.10242 (uniformity loss); rows are centred first here.
     """
     config = config or IsotropyConfig()
     rows = check_features(features).astype(np.float64)
