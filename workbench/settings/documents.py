@@ -87,7 +87,7 @@ def parse_yaml(text: str, where: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        problem = " ".join(str(error.problem or error.context).split())
+        problem = " ".join(f"{error.context or ''} {error.problem or ''}".split())
         raise InputError(f"{where}{line}: {problem}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = " ".join(str(error).split()) or type(error).__name__

@@ -7,10 +7,8 @@ anywhere leaves the old state and a hidden temporary, which the next writer swee
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
@@ -19,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError
-from workbench.store.durable import fsync_directory, make_directory, write_durably
+from workbench.store.durable import claim, create_durably, fsync_directory, make_directory
 from workbench.store.exchange import exchange
 from workbench.store.faults import reported
 from workbench.store.manifest import write_manifest
@@ -54,7 +52,8 @@ def publish(directory: Path, *, meta: Mapping[str, Any] | None = None) -> Iterat
             raise InputError(f"{directory}: is a file, a directory is to be written there")
         temporary = _temporary_beside(directory)
         os.mkdir(temporary)
-        claim = _claim(temporary)
+        descriptor = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        claim(descriptor)
     try:
         with reported(directory, only_room=True):
             yield temporary
@@ -66,7 +65,7 @@ def publish(directory: Path, *, meta: Mapping[str, Any] | None = None) -> Iterat
     finally:
         # Removed after success too: the temporary then holds the state that was replaced.
         shutil.rmtree(temporary, ignore_errors=True)
-        os.close(claim)
+        os.close(descriptor)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -79,10 +78,14 @@ def write_file(path: Path, content: bytes) -> None:
     path = Path(os.path.abspath(path))
     with reported(path):
         make_directory(path.parent)
+        sweep(path)
         temporary = _temporary_beside(path)
         try:
-            write_durably(temporary, content)
-            os.replace(temporary, path)
+            descriptor = create_durably(temporary, content)
+            try:
+                os.replace(temporary, path)
+            finally:
+                os.close(descriptor)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -111,48 +114,48 @@ def is_temporary(name: str) -> bool:
     return name.startswith((TEMPORARY, DISPLACED))
 
 
-def sweep(directory: Path) -> None:
-    """Finish or remove what writers of `directory` that died have left beside it."""
-    displaced = directory.with_name(f"{DISPLACED}{directory.name}")
+def sweep(path: Path) -> None:
+    """Finish or remove what writers of `path` that died have left beside it."""
+    displaced = path.with_name(f"{DISPLACED}{path.name}")
     if displaced.is_dir():
-        if directory.exists():
+        if path.exists():
             shutil.rmtree(displaced)
         else:
-            os.rename(displaced, directory)
-            fsync_directory(directory.parent)
-    pattern = re.compile(rf"{re.escape(TEMPORARY + directory.name)}-[0-9a-f]{{8}}")
-    for entry in os.scandir(directory.parent):
-        if pattern.fullmatch(entry.name) and not _is_alive(entry):
-            _remove(Path(entry.path))
+            os.rename(displaced, path)
+            fsync_directory(path.parent)
+    _remove_dead(path.parent, re.escape(path.name))
+
+
+def sweep_within(directory: Path) -> None:
+    """Remove what writers of anything in `directory` that died have left there."""
+    with reported(directory):
+        _remove_dead(directory, ".+")
+
+
+def _remove_dead(directory: Path, names: str) -> None:
+    pattern = re.compile(rf"{re.escape(TEMPORARY)}{names}-[0-9a-f]{{8}}")
+    with os.scandir(directory) as scan:
+        entries = [entry for entry in scan if pattern.fullmatch(entry.name)]
+    for entry in entries:
+        if _is_alive(entry):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry)
+        else:
+            os.unlink(entry)
 
 
 def _temporary_beside(path: Path) -> Path:
-    return path.with_name(f"{TEMPORARY}{path.name}-{secrets.token_hex(4)}")
-
-
-def _claim(temporary: Path) -> int:
-    """Hold the temporary by `flock`, which the kernel lets go of however the process ends."""
-    descriptor = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return descriptor
+    return path.with_name(f"{TEMPORARY}{path.name}-{os.urandom(4).hex()}")
 
 
 def _is_alive(entry: os.DirEntry[str]) -> bool:
+    """Whether the writer of a temporary still holds it."""
     descriptor = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not claim(descriptor)
     finally:
         os.close(descriptor)
-    return False
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
 
 
 def _settle(temporary: Path) -> None:

@@ -16,7 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import DamagedArtefactError, InputError
-from workbench.store.atomic import publish, remove_directory, rename_directory
+from workbench.store.atomic import (
+    publish,
+    remove_directory,
+    rename_directory,
+    sweep_within,
+)
 from workbench.store.durable import write_durably
 from workbench.store.faults import check_room
 from workbench.store.manifest import verify
@@ -122,6 +127,8 @@ def save_checkpoint(
     refuse_non_finite(weights, f"step {step}: model")
     refuse_non_finite(training, f"step {step}: training state")
     _make_way(directory, step)
+    if directory.is_dir():
+        sweep_within(directory)
     check_room(directory, count_bytes([*weights.values(), *training.values()]) + SLACK_BYTES)
     path = directory / f"step-{step}"
     with publish(path, meta={"kind": "checkpoint", "step": step}) as temporary:
@@ -254,7 +261,7 @@ def _training_state(
     tree, training = pack({"optimizer": stored, "tensors": dict(tensors)})
     document = SCHEMA.stamp({"step": step, "state": dict(state), "training": tree})
     try:
-        text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
+        text = json.dumps(document, indent=1, allow_nan=False)
     except (ValueError, TypeError) as error:
         raise InputError(f"state of step {step} is not JSON: {error}") from error
     return f"{text}\n".encode(), detached(training)

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import json
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -104,7 +103,7 @@ def _acquire(descriptor: int, directory: Path) -> None:
 
 def _sign(descriptor: int, directory: Path) -> Holder:
     holder = Holder(
-        host=socket.gethostname(),
+        host=os.uname().nodename,
         pid=os.getpid(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -83,7 +83,7 @@ def read_manifest(directory: Path) -> Manifest:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise DamagedArtefactError(f"{path}: missing, so {directory} is not complete") from None
+        raise DamagedArtefactError(f"{path}: missing, so this directory is not complete") from None
     except OSError as error:
         raise DamagedArtefactError(f"{path}: cannot be read ({error.strerror})") from error
     document = SCHEMA.migrate(_unsealed(content, path), str(path))
@@ -153,7 +153,11 @@ def is_complete(directory: Path, fingerprint: str) -> bool:
         return False
     if directory.is_dir() and not os.listdir(directory):
         return False
-    return verify(directory, names=frozenset()).meta.get("fingerprint") == fingerprint
+    try:
+        manifest = verify(directory, names=frozenset())
+    except DamagedArtefactError as error:
+        raise DamagedArtefactError(f"{error}; remove {directory} to have it made again") from error
+    return manifest.meta.get("fingerprint") == fingerprint
 
 
 def _compare(path: Path, record: FileRecord, *, read: bool, cold: bool) -> str | None:

@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -42,7 +43,6 @@ class MetricsLog:
                 None starts an empty log.
             stage: Cut only the records whose `stage` is this one; None cuts all alike. Stages that
                 share a file resume each from its own step.
-            stage: Drop only records whose `stage` is this one; None drops any.
 
         Raises:
             InputError: The file cannot be written.
@@ -116,8 +116,10 @@ class MetricsLog:
             while view:
                 view = view[os.write(descriptor, view) :]
         except OSError:
-            # Half a line would spoil the next one, which may find room again.
-            os.ftruncate(descriptor, self._size)
+            # Half a line would spoil the next one, which may find room again. What cannot be cut
+            # (a device) is left: the cause to report is the failed write.
+            with suppress(OSError):
+                os.ftruncate(descriptor, self._size)
             raise
         self._size += len(line)
 
