@@ -1,0 +1,312 @@
+"""Sampling: prompts in, continuations out, with the whole trajectory where it is wanted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.guidance import ContextVelocity, Guided, GuidanceConfig
+from models.samplers import SAMPLERS, SamplerConfig, SamplerStep
+from models.time_samplers import TimeSampler, time_grid
+from workbench.devices import autocast
+from workbench.memory import halving_batches
+from workbench.prompts import Prompts, encode_context, typed_prompts
+from workbench.stages import StageContext
+from workbench.train_flow import load_dit
+from workbench.train_vae import load_vae
+from workbench.training import step_generator
+
+if TYPE_CHECKING:
+    from data.corpus_store import Corpus
+    from models.dit import TextDiT
+    from models.flow import FlowConfig
+    from models.text_vae import TextVAE
+    from workbench.devices import Placement
+    from workbench.runs import Run
+    from workbench.texts import TextBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """A run's trained pair: the VAE and the flow in its latent space."""
+
+    vae: TextVAE
+    dit: TextDiT
+    flow: FlowConfig
+    joint: bool
+    place: Placement
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStep:
+    """One moment of a trajectory, decoded.
+
+    Attributes:
+        t: time reached.
+        z_t: (B, L, D) state, context positions at their clean latents.
+        z_hat: (B, L, D) estimate of the clean latent.
+        token_ids: (B, L) int64, the decoder's reading of `z_hat`.
+        entropy: (B, L) nats of the decoder's distribution there.
+        margin: (B, L) probability of its first minus its second choice.
+        nfe: network evaluations so far.
+    """
+
+    t: float
+    z_t: Tensor
+    z_hat: Tensor
+    token_ids: Tensor
+    entropy: Tensor
+    margin: Tensor
+    nfe: int
+
+
+@dataclass(frozen=True, slots=True)
+class Continuations:
+    """What was written after N prompts.
+
+    Attributes:
+        prompts: N texts.
+        texts: N continuations.
+        token_ids: N arrays of the continuations' tokens, without end-of-text.
+        ended: (N,) bool, False where the window ended first.
+        nfe: network evaluations a prompt.
+        seconds: wall-clock seconds in all.
+        trace: steps, when asked for.
+    """
+
+    prompts: list[str]
+    texts: list[str]
+    token_ids: list[np.ndarray]
+    ended: np.ndarray
+    nfe: int
+    seconds: float
+    trace: list[TraceStep]
+
+
+def load_generator(run: Run, corpus: Corpus, place: Placement) -> Generator:
+    """Load a run's VAE and flow.
+
+    Raises:
+        InputError: one of them is not trained yet.
+    """
+    return Generator(
+        load_vae(run, corpus, place),
+        load_dit(run, corpus, place),
+        run.config.flow,
+        run.config.context.joint,
+        place,
+    )
+
+
+def starting_noise(prompts: Prompts, rows: slice, shape: tuple[int, int], seed: int) -> Tensor:
+    """(B, L, D) noise that depends on the seed and each prompt's identity alone."""
+    device = torch.device("cpu")
+    return torch.stack(
+        [
+            torch.randn(shape, generator=step_generator(device, seed, "sample", int(identity)))
+            for identity in prompts.identities[rows]
+        ]
+    )
+
+
+@torch.inference_mode()
+def sample_steps(
+    generator: Generator,
+    batch: TextBatch,
+    noise: Tensor,
+    sampler: SamplerConfig,
+    guidance: GuidanceConfig,
+    seed: int,
+) -> Iterator[SamplerStep]:
+    """Integrate a batch from noise; yields every step of the solver.
+
+    Args:
+        generator: the trained pair.
+        batch: prompts on the generator's device.
+        noise: (B, L, D) starting noise.
+        sampler: solver, steps, grid, re-noising.
+        guidance: scale and interval.
+        seed: of the re-noising.
+    """
+    place = generator.place
+    with autocast(place, "auto"):
+        ctx = encode_context(generator.vae, batch, joint=generator.joint)
+        velocity = ContextVelocity(generator.dit, ctx, batch.ctx_mask, generator.flow.prediction)
+        times = time_grid(sampler.grid, sampler.num_steps, TimeSampler(generator.flow.time))
+        yield from SAMPLERS[sampler.name](
+            Guided(velocity, guidance),
+            noise.to(place.device),
+            times,
+            sampler.churn,
+            step_generator(place.device, seed, "churn"),
+        )
+
+
+@torch.inference_mode()
+def read_latents(generator: Generator, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Decode normalised latents (B, L, D): token ids, entropy in nats, top-2 probability margin."""
+    with autocast(generator.place, "auto"):
+        logits = generator.vae.decode_normalised(z)
+    log_probs = logits.float().log_softmax(-1)
+    probs = log_probs.exp()
+    top = probs.topk(2, dim=-1).values
+    entropy = -(probs * log_probs).sum(-1)
+    return log_probs.argmax(-1), entropy, top[..., 0] - top[..., 1]
+
+
+def continue_prompts(
+    generator: Generator,
+    corpus: Corpus,
+    prompts: Prompts,
+    context: StageContext,
+    *,
+    sampler: SamplerConfig,
+    guidance: GuidanceConfig,
+    seed: int,
+    batch_size: int = 64,
+    trace: bool = False,
+    stage: str = "sampling",
+) -> Continuations:
+    """Continue every prompt.
+
+    Args:
+        generator: the trained pair.
+        corpus: gives the tokeniser and the window.
+        prompts: what to continue.
+        context: who watches and who may stop it.
+        sampler: solver, steps, grid, re-noising.
+        guidance: scale and interval.
+        seed: of the starting noise.
+        batch_size: prompts at once; halved when memory runs out.
+        trace: keep every step of every prompt.
+        stage: name shown with the progress.
+    """
+    start = time.monotonic()
+    width = generator.vae.config.latent_width
+    tokens: list[Tensor] = []
+    traces: list[list[TraceStep]] = []
+    nfe = 0
+
+    def one(rows: slice) -> tuple[Tensor, list[TraceStep], int]:
+        batch = prompts.batch(rows).to(generator.place.device)
+        noise = starting_noise(prompts, rows, (corpus.window, width), seed)
+        steps: list[TraceStep] = []
+        last = None
+        for last in sample_steps(generator, batch, noise, sampler, guidance, seed):
+            context.stop.check(stage)
+            if trace:
+                steps.append(_trace_step(generator, last))
+        assert last is not None
+        return read_latents(generator, last.z_t)[0].cpu(), steps, last.nfe
+
+    for rows, (token_ids, steps, nfe) in halving_batches(len(prompts), batch_size, one):
+        tokens.append(token_ids)
+        traces.append(steps)
+        context.reporter.update(stage, rows.stop, len(prompts), {})
+    return _collect(corpus, prompts, torch.cat(tokens), traces, nfe, time.monotonic() - start)
+
+
+def _trace_step(generator: Generator, step: SamplerStep) -> TraceStep:
+    token_ids, entropy, margin = read_latents(generator, step.z_hat)
+    return TraceStep(
+        step.t,
+        step.z_t.cpu(),
+        step.z_hat.cpu(),
+        token_ids.cpu(),
+        entropy.cpu(),
+        margin.cpu(),
+        step.nfe,
+    )
+
+
+def _collect(
+    corpus: Corpus,
+    prompts: Prompts,
+    token_ids: Tensor,
+    traces: list[list[TraceStep]],
+    nfe: int,
+    seconds: float,
+) -> Continuations:
+    continuations, ended = cut_continuations(token_ids.numpy(), prompts.cuts, corpus)
+    return Continuations(
+        prompts=prompts.texts,
+        texts=[corpus.tokenizer.decode(ids) for ids in continuations],
+        token_ids=continuations,
+        ended=ended,
+        nfe=nfe,
+        seconds=seconds,
+        trace=[_join(list(steps)) for steps in zip(*traces, strict=True)],
+    )
+
+
+def _join(steps: list[TraceStep]) -> TraceStep:
+    return replace(
+        steps[0],
+        z_t=torch.cat([step.z_t for step in steps]),
+        z_hat=torch.cat([step.z_hat for step in steps]),
+        token_ids=torch.cat([step.token_ids for step in steps]),
+        entropy=torch.cat([step.entropy for step in steps]),
+        margin=torch.cat([step.margin for step in steps]),
+    )
+
+
+def cut_continuations(
+    token_ids: np.ndarray, cuts: np.ndarray, corpus: Corpus
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Tokens after each cut up to the first end-of-text, and whether there was one."""
+    eot = corpus.tokenizer.eot_id
+    continuations, ended = [], np.zeros(len(cuts), bool)
+    for row, cut in enumerate(cuts):
+        ids = token_ids[row, cut:]
+        stops = np.flatnonzero(ids == eot)
+        ended[row] = len(stops) > 0
+        continuations.append(ids[: stops[0]] if len(stops) else ids)
+    return continuations, ended
+
+
+def sample_prompts(
+    run: Run,
+    texts: list[str],
+    context: StageContext,
+    *,
+    num_steps: int | None = None,
+    guidance_scale: float | None = None,
+    sampler: str | None = None,
+    seed: int = 0,
+    trace: bool = False,
+) -> Continuations:
+    """Continue a user's prompts with a run's generator; settings left out are the run's own.
+
+    Raises:
+        ValueError: a prompt does not fit, or a setting is out of range.
+        InputError: the run is not trained yet.
+    """
+    from data.corpus_store import open_corpus
+    from workbench.trajectories import store_trace
+
+    corpus = open_corpus(run.study.corpus_dir)
+    sampling = run.config.sampling
+    prompts = typed_prompts(corpus, texts)
+    changes = {"num_steps": num_steps, "name": sampler}
+    solver = replace(sampling.sampler, **{k: v for k, v in changes.items() if v is not None})
+    scale = sampling.guidance_scales[0] if guidance_scale is None else guidance_scale
+    result = continue_prompts(
+        load_generator(run, corpus, context.place),
+        corpus,
+        prompts,
+        context,
+        sampler=solver,
+        guidance=sampling.guidance(scale),
+        seed=seed,
+        batch_size=sampling.batch_size,
+        trace=trace,
+    )
+    if trace:
+        store_trace(run, result, prompts, solver, scale, seed)
+    return result

@@ -1,0 +1,242 @@
+"""What a verb shows: results on stdout, progress on stderr, one JSON object on request."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.doctor import MachineReport
+    from workbench.generate import Continuations
+    from workbench.stages import StageContext
+    from workbench.verify import VerificationReport
+
+CLOSING_ROWS = (
+    ("reconstruction.token_accuracy", "token accuracy (mu)"),
+    ("scale.log_snr", "log SNR (nats)"),
+    ("floor.velocity", "velocity floor"),
+    ("generation.mauve[", "MAUVE"),
+    ("generation.valid_4gram", "valid 4-grams"),
+    ("generation.nats_per_token", "nats per token (judge)"),
+    ("generation.fidelity", "fidelity to the prompt"),
+    ("generation.embedding_f1", "embedding F1"),
+    ("generation.rouge1", "ROUGE-1"),
+    ("generation.repetition", "repetition"),
+    ("knn_coherence.token.other_id", "kNN coherence, other id"),
+    ("linear_separability", "linear separability"),
+)
+
+
+class Output:
+    """Prints for a person, or as JSON; a context manager so that bars end before results."""
+
+    def __init__(self, common: Any) -> None:
+        self._json, self._quiet = common.json, common.quiet
+        self._bars: Any = None
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop_bars()
+
+    def _stop_bars(self) -> None:
+        if self._bars is not None:
+            self._bars.__exit__()
+            self._bars = None
+
+    @contextmanager
+    def context(self, device: str, restart: bool = False) -> Iterator[StageContext]:
+        """The stage context of a verb: device, bars unless quiet, polite stopping."""
+        from workbench.devices import find_placement
+        from workbench.progress import Bars, Silent
+        from workbench.stages import StageContext
+        from workbench.stopping import StopSignal
+
+        place = find_placement(device)
+        reporter: Any = Silent()
+        if not self._quiet and place.is_main:
+            self._bars = reporter = Bars().__enter__()
+        try:
+            yield StageContext(place, reporter, StopSignal().listen(), restart=restart)
+        finally:
+            self._stop_bars()
+
+    def show(self, values: Mapping[str, Any]) -> None:
+        """A few named values."""
+        self._stop_bars()
+        if self._json:
+            self._print_json(values)
+            return
+        for name, value in values.items():
+            if isinstance(value, Mapping | list | tuple):
+                continue
+            print(f"{name}: {value}")
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Rows with equal keys."""
+        if self._json:
+            self._print_json({name: list(rows)})
+            return
+        if not rows:
+            print(f"no {name}")
+            return
+        _print_table(list(rows[0]), [[str(v) for v in row.values()] for row in rows])
+
+    def comparison(self, comparison: Mapping[str, Any], directory: Path) -> None:
+        """The closing table of a study."""
+        self._stop_bars()
+        if self._json:
+            self._print_json({"study": str(directory), **comparison})
+            return
+        arms = comparison["arms"]
+        verdicts = {(row["a"], row["metric"]): row for row in comparison["contrasts"]}
+        first = next(iter(arms))
+        rows = []
+        for metric, label in _closing_metrics(arms[first]):
+            row = [label]
+            for arm, values in arms.items():
+                cell = interval_text(values.get(metric, {}))
+                contrast = verdicts.get((arm, metric))
+                mark = {"better": " +", "worse": " -"}.get((contrast or {}).get("verdict", ""), "")
+                row.append(cell + mark)
+            row.append(_baseline_cell(comparison.get("baselines", {}), metric))
+            rows.append(row)
+        _print_table(["", *arms, "human"], rows)
+        print(f"+ better, - worse than {first}, by an interval that excludes zero")
+        pairing = comparison["paired"]
+        print(f"twins share {', '.join(k for k, v in pairing.items() if v) or 'nothing'}")
+        print(f"report: {directory / 'report.html'}")
+
+    def contrasts(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Contrasts of two runs."""
+        if self._json:
+            self._print_json({"contrasts": list(rows)})
+            return
+        cells = [
+            [
+                str(row["metric"]),
+                number_text(row["difference"]),
+                f"[{number_text(row['low'])}, {number_text(row['high'])}]",
+                str(row["n"]),
+                str(row["verdict"]),
+            ]
+            for row in rows
+        ]
+        _print_table(["metric", "difference", "interval", "n", "verdict"], cells)
+
+    def verification(self, report: VerificationReport) -> int:
+        """What `verify` found; returns the exit code."""
+        from workbench.errors import DamagedArtefactError
+
+        self.show(
+            {
+                "path": str(report.path),
+                "artefacts": report.artefacts,
+                "files": report.files,
+                "bytes": report.size,
+                "documents": report.documents,
+                "sound": report.sound,
+                "problems": [str(problem) for problem in report.problems],
+                "uncovered": [str(path) for path in report.uncovered],
+                "leftovers": [str(path) for path in report.leftovers],
+            }
+        )
+        if not self._json:
+            for problem in report.problems:
+                print(f"damaged: {problem}", file=sys.stderr)
+        return 0 if report.sound else DamagedArtefactError.exit_code
+
+    def examination(self, report: MachineReport) -> int:
+        """What `doctor` found; 0, for a lack is no failure of the command."""
+        from dataclasses import asdict
+
+        values = {name: value for name, value in asdict(report).items() if name != "lacks"}
+        self.show({**values, "lacks": list(report.lacks)} if self._json else values)
+        if not self._json:
+            for name, package in report.packages.items():
+                print(f"  {name}: {package or 'missing'}")
+            for gpu in report.gpus:
+                print(f"  gpu: {gpu.name}")
+            for lack in report.lacks:
+                print(f"lacks: {lack}")
+        return 0
+
+    def samples(self, result: Continuations) -> None:
+        """Continuations of a user's prompts, one a line."""
+        self._stop_bars()
+        if self._json:
+            self._print_json(
+                {
+                    "samples": [
+                        {"prompt": prompt, "continuation": text, "ended": bool(ended)}
+                        for prompt, text, ended in zip(
+                            result.prompts, result.texts, result.ended, strict=True
+                        )
+                    ],
+                    "nfe": result.nfe,
+                    "seconds": result.seconds,
+                }
+            )
+            return
+        for prompt, text in zip(result.prompts, result.texts, strict=True):
+            print(f"{prompt} {text}")
+
+    def _print_json(self, values: Mapping[str, Any]) -> None:
+        from analyses.result import json_safe
+
+        json.dump(json_safe(dict(values), reasons={}), sys.stdout, allow_nan=False, default=str)
+        print()
+
+
+def _closing_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for prefix, label in CLOSING_ROWS:
+        for metric in metrics:
+            if metric == prefix:
+                rows.append((metric, label))
+            elif metric.startswith(prefix) and prefix.endswith("["):
+                rows.append((metric, f"{label}[{metric.split('[', 1)[1]}"))
+            elif metric.startswith(prefix + "."):
+                rows.append((metric, f"{label}: {metric[len(prefix) + 1 :]}"))
+    return rows
+
+
+def _baseline_cell(baselines: Mapping[str, Any], metric: str) -> str:
+    source = "human_halves" if "mauve[" in metric else "human"
+    value = baselines.get(source, {}).get(metric, {}).get("mean")
+    return "" if value is None else number_text(value)
+
+
+def interval_text(value: Mapping[str, Any]) -> str:
+    """A mean with its interval, for people."""
+    if value.get("mean") is None:
+        return "not defined"
+    if value.get("low") is None:
+        return number_text(value["mean"])
+    return f"{number_text(value['mean'])} [{number_text(value['low'])}, {number_text(value['high'])}]"
+
+
+def number_text(value: float | None) -> str:
+    """Four decimals within one, three beyond; a dash for what does not exist."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if abs(value) < 1.00005 else f"{value:.3f}"
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_edge=False, pad_edge=False, box=None, header_style="bold")
+    for number, name in enumerate(header):
+        table.add_column(Text(name), justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 200)

@@ -1,0 +1,192 @@
+"""The first stages of a study: its corpus on disk, and the teacher's states of that corpus."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from models.teachers.config import HF_PREFIX
+from workbench.errors import InputError, NumericalError
+from workbench.stages import StageContext, stage_fingerprint
+from workbench.store.atomic import publish
+from workbench.store.manifest import is_complete
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from data.corpora import CorpusConfig
+    from data.corpus_store import Corpus, Split
+    from models.teachers import Teacher, TeacherConfig, TokenStates
+    from workbench.config import RunConfig
+    from workbench.runs import Study
+
+TEXTS_AT_ONCE = 4096
+SPLITS = ("train", "valid", "test")
+
+
+def source_hash(config: CorpusConfig) -> str:
+    """Identity of what a corpus is read from, so that a changed source is noticed.
+
+    A file by its bytes, the docstrings by the versions of their packages; the rest by name.
+    """
+    if config.name == "file" and Path(config.path).is_file():
+        with Path(config.path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    return ""
+
+
+def corpus_fingerprint(config: RunConfig) -> str:
+    """Fingerprint of the corpus stage: its settings, its source, and whose vocabulary it uses."""
+    pieces = config.teacher.name if config.corpus.vocabulary == "teacher" else ""
+    return stage_fingerprint(config.corpus, source_hash(config.corpus), pieces)
+
+
+def prepare_corpus(study: Study, context: StageContext) -> Corpus:
+    """Read, tokenise, split and store the study's corpus; done once.
+
+    Raises:
+        ValueError: the source is unusable, or changed under a study that already trained on it.
+    """
+    from data.corpora import load_documents
+    from data.corpus_store import open_corpus, write_corpus
+    from data.tokenization import build_tokenizer
+
+    config = study.config.base
+    print_ = corpus_fingerprint(config)
+    if is_complete(study.corpus_dir, print_):
+        return open_corpus(study.corpus_dir)
+    if study.corpus_dir.exists() and (study.directory / "arms").exists():
+        raise InputError(
+            f"{study.corpus_dir}: the corpus, its settings or its tokeniser changed under a study "
+            "that has trained on it; use another --out for the new corpus"
+        )
+    context.reporter.update("corpus", 0, 1, {})
+    teacher_json = None
+    if config.corpus.vocabulary == "teacher":
+        teacher_json = tokenizer_file(config.teacher)
+    documents = list(load_documents(config.corpus))
+    tokenizer = build_tokenizer(
+        (document.text for document in documents), config.corpus, teacher_json
+    )
+    with publish(study.corpus_dir, meta={"fingerprint": print_}) as directory:
+        write_corpus(documents, tokenizer, config.corpus, directory)
+    corpus = open_corpus(study.corpus_dir)
+    context.reporter.update("corpus", 1, 1, {"texts": len(corpus.split("train"))})
+    return corpus
+
+
+def tokenizer_file(config: TeacherConfig) -> Path:
+    """The teacher's `tokenizer.json`; teachers without one of their own use MiniLM's pieces."""
+    from models.teachers.pretrained import find_model, minilm_directory
+
+    if config.name.startswith(HF_PREFIX):
+        return find_model(config.name.removeprefix(HF_PREFIX)) / "tokenizer.json"
+    return minilm_directory() / "tokenizer.json"
+
+
+def teacher_key(config: TeacherConfig) -> str:
+    """Folder name of a teacher's states: name and layer."""
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.name)
+    return f"{plain}-layer{config.layer}"
+
+
+def prepare_teacher(study: Study, config: RunConfig, corpus: Corpus, context: StageContext) -> Path:
+    """Store the teacher's hidden state of every token as memory-mapped bfloat16.
+
+    Files: `<split>.npy` (tokens, width) uint16 holding bfloat16 bits, `<split>-valid.npy`,
+    `standardiser.safetensors`, `report.json` (width, anisotropy, masked tokens).
+
+    Raises:
+        NumericalError: more than 0.1 % of the states are missing, zero or not finite.
+        ValueError: the teacher cannot be had, or lacks the layer.
+    """
+    directory = study.teacher_dir(config)
+    print_ = stage_fingerprint(
+        config.teacher.name, config.teacher.layer, corpus.manifest["content_hash"]
+    )
+    if is_complete(directory, print_):
+        return directory
+    teacher = _load_teacher(study, config.teacher, corpus, context)
+    with publish(directory, meta={"fingerprint": print_}) as folder:
+        report = _write_states(teacher, config.teacher, corpus, folder, context)
+        (folder / "report.json").write_text(json.dumps(report, indent=2, sort_keys=True))
+    return directory
+
+
+def _load_teacher(
+    study: Study, config: TeacherConfig, corpus: Corpus, context: StageContext
+) -> Teacher:
+    from models.teachers import OwnBackbone, load_teacher
+    from workbench.train_language_model import load_language_model
+
+    own = None
+    if config.name == "own":
+        model = load_language_model(study, corpus, context.place)
+        own = OwnBackbone(model, corpus.tokenizer.encode_batch)
+    return load_teacher(config, context.place.device, own)
+
+
+def _write_states(
+    teacher: Teacher, config: TeacherConfig, corpus: Corpus, folder: Path, context: StageContext
+) -> dict[str, Any]:
+    from models.teachers import RunningMoments, Standardiser, StateTally, anisotropy
+
+    moments, tally = RunningMoments(teacher.width), StateTally()
+    sample: list[Tensor] = []
+    for name in SPLITS:
+        split = corpus.split(name)
+        num_tokens = int(split.lengths.sum())
+        states = np.lib.format.open_memmap(
+            folder / f"{name}.npy", mode="w+", dtype=np.uint16, shape=(num_tokens, teacher.width)
+        )
+        valid = np.zeros(num_tokens, bool)
+        rows_before = np.cumsum(split.lengths) - split.lengths
+        for done, batch in _batches(teacher, split):
+            context.stop.check("teacher states")
+            context.reporter.update(f"teacher states ({name})", done, len(split), {})
+            block = batch.states[config.layer]
+            first = np.repeat(rows_before[batch.indices], batch.lengths)
+            within = np.arange(len(first)) - np.repeat(
+                np.cumsum(batch.lengths) - batch.lengths, batch.lengths
+            )
+            rows = first + within
+            states[rows] = block.to(torch.bfloat16).view(torch.uint16).numpy()
+            valid[rows] = batch.valid.numpy()
+            tally.add(batch)
+            if name == "train":
+                moments.update(block[batch.valid])
+                sample.append(block[batch.valid][:32])
+        states.flush()
+        np.save(folder / f"{name}-valid.npy", valid)
+    if tally.too_many_bad:
+        raise NumericalError(
+            f"teacher {config.name}: {tally.num_bad} of {tally.num_tokens} states are zero or not "
+            "finite; use another layer or teacher"
+        )
+    Standardiser.from_moments("dimension", moments).save(folder / "standardiser.safetensors")
+    return {
+        "teacher": config.name,
+        "layer": config.layer,
+        "width": teacher.width,
+        "num_tokens": tally.num_tokens,
+        "masked_tokens": tally.num_tokens - tally.num_valid,
+        "anisotropy": dataclasses.asdict(anisotropy(torch.cat(sample)[:8192])),
+    }
+
+
+def _batches(teacher: Teacher, split: Split) -> Iterator[tuple[int, TokenStates]]:
+    """States of a split, a few thousand texts in memory at a time; indices are the split's."""
+    done = 0
+    for start in range(0, len(split), TEXTS_AT_ONCE):
+        indices = np.arange(start, min(start + TEXTS_AT_ONCE, len(split)))
+        texts, offsets = split.texts(indices), split.token_offsets(indices)
+        for batch in teacher.iter_token_states(texts, offsets):
+            done += len(batch.indices)
+            yield done, dataclasses.replace(batch, indices=batch.indices + start)

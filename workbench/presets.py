@@ -1,0 +1,225 @@
+"""Ready-made studies. Each docstring's first line says what it costs and reaches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from data.corpus_config import CorpusConfig
+from models.dit import TextDiTConfig
+from models.flow import FlowConfig
+from models.language_model import CausalLMConfig
+from models.samplers import SamplerConfig
+from models.teachers.config import TeacherConfig
+from models.text_vae import TextVAEConfig
+from models.time_samplers import TimeSamplerConfig
+from models.vae_loss import VAELossConfig
+from workbench import settings
+from workbench.config import (
+    STANDARD_ARMS,
+    ContextConfig,
+    EvaluationConfig,
+    RunConfig,
+    SamplingConfig,
+    StudyConfig,
+)
+from workbench.errors import InputError
+from workbench.training import TrainingConfig
+
+
+def _arms(*names: str) -> dict[str, dict[str, Any]]:
+    return {name: dict(STANDARD_ARMS[name]) for name in names}
+
+
+def smoke() -> StudyConfig:
+    """Both arms at toy size in seconds, for tests; the scores mean nothing."""
+    base = RunConfig(
+        corpus=CorpusConfig(num_documents=240, window=56, valid_fraction=0.1, test_fraction=0.2),
+        vae=TextVAEConfig(width=32, encoder_layers=1, decoder_layers=1, heads=2, latent_width=8),
+        vae_training=TrainingConfig(num_steps=8, batch_size=8, warmup_steps=2, checkpoint_every=4),
+        dit=TextDiTConfig(width=32, layers=1, heads=2),
+        flow_training=TrainingConfig(
+            num_steps=8, batch_size=8, warmup_steps=2, checkpoint_every=4, ema_decay=0.9
+        ),
+        language_model=CausalLMConfig(width=32, layers=1, heads=2),
+        language_model_training=TrainingConfig(num_steps=8, batch_size=8, warmup_steps=2),
+        sampling=SamplingConfig(num_prompts=24, sampler=SamplerConfig(num_steps=4), num_traces=2),
+        evaluation=EvaluationConfig(
+            mauve_buckets=4, mauve_seeds=2, num_resamples=100, probe_texts=40, probe_tokens=600
+        ),
+    )
+    return StudyConfig(name="smoke", base=base, arms=_arms("none", "repa"))
+
+
+def demo() -> StudyConfig:
+    """Both arms, one seed, short stories: within ten minutes on two CPU cores, everything."""
+    base = RunConfig(
+        corpus=CorpusConfig(num_documents=8000, window=56, valid_fraction=0.03, test_fraction=0.06),
+        vae_training=TrainingConfig(num_steps=450, batch_size=40),
+        flow_training=TrainingConfig(
+            num_steps=1000, batch_size=40, warmup_steps=200, ema_decay=0.999, checkpoint_every=250
+        ),
+        language_model_training=TrainingConfig(num_steps=400, batch_size=64),
+        sampling=SamplingConfig(num_prompts=400),
+    )
+    return StudyConfig(name="demo", base=base, arms=_arms("none", "repa"))
+
+
+def laptop() -> StudyConfig:
+    """Three arms, three seeds, short stories: about two hours on two CPU cores."""
+    base = demo().base
+    base = dataclasses.replace(
+        base,
+        corpus=CorpusConfig(num_documents=12_000, window=56),
+        vae_training=dataclasses.replace(base.vae_training, num_steps=600),
+        flow_training=dataclasses.replace(base.flow_training, num_steps=2500),
+        sampling=dataclasses.replace(base.sampling, guidance_scales=(1.0, 2.5)),
+    )
+    return StudyConfig(
+        name="laptop", base=base, arms=_arms("none", "repa", "permuted"), seeds=(0, 1, 2)
+    )
+
+
+def gpu() -> StudyConfig:
+    """Three arms on one GPU, docstrings of installed packages: meant for under 20 minutes."""
+    base = RunConfig(
+        corpus=CorpusConfig(name="docs", window=128, vocabulary_size=8192),
+        vae=TextVAEConfig(
+            width=384, encoder_layers=4, decoder_layers=4, heads=6, latent_width=32
+        ),
+        vae_training=TrainingConfig(
+            num_steps=4000, batch_size=128, learning_rate=6e-4, warmup_steps=400, compile=True
+        ),
+        dit=TextDiTConfig(width=512, layers=8, heads=8),
+        flow=FlowConfig(time=TimeSamplerConfig(loc=1.35)),
+        flow_training=TrainingConfig(
+            num_steps=12_000,
+            batch_size=128,
+            learning_rate=4e-4,
+            warmup_steps=1000,
+            ema_decay=0.9995,
+            checkpoint_every=2000,
+            compile=True,
+        ),
+        language_model=CausalLMConfig(width=384, layers=6, heads=6),
+        language_model_training=TrainingConfig(num_steps=4000, batch_size=128, warmup_steps=400),
+        sampling=SamplingConfig(num_prompts=1000, batch_size=256, guidance_scales=(1.0, 2.5)),
+        evaluation=EvaluationConfig(mauve_buckets=50),
+    )
+    return StudyConfig(name="gpu", base=base, arms=_arms("none", "repa", "permuted"))
+
+
+def _textldm(name: str, width: int, layers: int, heads: int) -> StudyConfig:
+    """TextLDM (arXiv 2605.07748) on the faithful side of what the paper leaves open.
+
+    Left open there and chosen here: depth, warm-up, normalisation per channel, EMA 0.9999, end-of-
+    text padding; the velocity is predicted, t is given to the network, no self-conditioning.
+    """
+    training = TrainingConfig(
+        num_steps=200_000,
+        batch_size=256,
+        learning_rate=1e-4,
+        warmup_steps=2000,
+        final_lr_fraction=1.0,
+        checkpoint_every=5000,
+        keep_checkpoints=2,
+        log_every=100,
+        compile=True,
+        ema_decay=0.9999,
+        shard="fsdp",
+    )
+    base = RunConfig(
+        corpus=CorpusConfig(
+            name="hf",
+            hf_name="Skylion007/openwebtext",
+            window=512,
+            vocabulary_size=32_768,
+            valid_fraction=0.001,
+            test_fraction=0.001,
+        ),
+        teacher=TeacherConfig(name="hf:Qwen/Qwen3-1.7B-Base"),
+        context=ContextConfig(truncation_prob=0.1),
+        vae=TextVAEConfig(
+            width=768,
+            encoder_layers=6,
+            decoder_layers=6,
+            heads=12,
+            latent_width=64,
+            mu_norm="none",
+            projector="linear",
+        ),
+        vae_loss=VAELossConfig(beta=1e-3),
+        vae_training=dataclasses.replace(training, ema_decay=0.0, shard="none"),
+        dit=TextDiTConfig(
+            width=width, layers=layers, heads=heads, self_conditioning=False, drop_mode="zeros"
+        ),
+        flow=FlowConfig(
+            prediction="v",
+            time=TimeSamplerConfig(loc=0.0, scale=1.5),
+            self_conditioning_prob=0.0,
+        ),
+        flow_training=training,
+        language_model=CausalLMConfig(width=768, layers=12, heads=12),
+        language_model_training=dataclasses.replace(training, ema_decay=0.0, shard="none"),
+        sampling=SamplingConfig(num_prompts=1000, guidance_scales=(7.0, 1.0)),
+        evaluation=EvaluationConfig(mauve_buckets=100),
+    )
+    return StudyConfig(name=name, base=base, arms=_arms("none", "repa"))
+
+
+def textldm_114m() -> StudyConfig:
+    """The paper's small size, a DiT of 114 M parameters; several GPUs for days."""
+    return _textldm("textldm-114m", width=704, layers=11, heads=11)
+
+
+def textldm_328m() -> StudyConfig:
+    """The paper's middle size, a DiT of 328 M parameters; several GPUs for days."""
+    return _textldm("textldm-328m", width=1024, layers=16, heads=16)
+
+
+def textldm_768m() -> StudyConfig:
+    """The paper's large size, a DiT of 768 M parameters; several GPUs for a week or more."""
+    return _textldm("textldm-768m", width=1280, layers=26, heads=20)
+
+
+PRESETS: Mapping[str, Callable[[], StudyConfig]] = {
+    "smoke": smoke,
+    "demo": demo,
+    "laptop": laptop,
+    "gpu": gpu,
+    "textldm-114m": textldm_114m,
+    "textldm-328m": textldm_328m,
+    "textldm-768m": textldm_768m,
+}
+
+
+def study_config(*, preset: str = "", file: str = "", overrides: Sequence[str] = ()) -> StudyConfig:
+    """A study's settings from a preset or a YAML file, with dotted overrides on top.
+
+    A file may name a `preset` that it starts from; its other keys are a `StudyConfig`'s.
+
+    Raises:
+        InputError: neither or both are given, the preset is unknown, or a setting is wrong.
+    """
+    if bool(preset) == bool(file):
+        raise InputError(f"give --preset or --config; presets: {', '.join(PRESETS)}")
+    mapping: dict[str, Any] = {}
+    if file:
+        mapping = settings.load_yaml(file)
+        preset = mapping.pop("preset", "")
+    if preset:
+        if preset not in PRESETS:
+            raise InputError(f"no preset {preset!r}; choose from {', '.join(PRESETS)}")
+        mapping = _merged(settings.to_dict(PRESETS[preset]()), mapping)
+    return settings.build(StudyConfig, settings.apply_overrides(mapping, overrides))
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it, mapping by mapping; `arms` are replaced whole."""
+    result = dict(base)
+    for key, value in changes.items():
+        inner = result.get(key)
+        both = isinstance(inner, Mapping) and isinstance(value, Mapping) and key != "arms"
+        result[key] = _merged(inner, value) if both else value  # type: ignore[arg-type]
+    return result
