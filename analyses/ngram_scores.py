@@ -153,7 +153,7 @@ def _keys_of_order(
     prefix = flat[: max(flat.size - order + 1, 0)].copy()
     for n in range(2, order):
         # Windows across two texts may be unknown (rank -1); they are cut away below.
-        prefix = _rank_in(keys[n], prefix * vocab_size + flat[n - 1 :][: prefix.size], prefix)
+        prefix = _rank_in(keys[n], prefix * vocab_size + flat[n - 1 :][: prefix.size])
     inside = left[: prefix.size] >= order
     last = flat[order - 1 :]
     return np.unique(prefix[inside] * vocab_size + last[inside])
@@ -167,17 +167,20 @@ def _ranks(
     for order, known in keys.items():
         size = max(token_ids.size - order + 1, 0)
         prefix = prefix[:size]
-        prefix = _rank_in(known, prefix * vocab_size + token_ids[order - 1 :][:size], prefix)
+        prefix = _rank_in(known, prefix * vocab_size + token_ids[order - 1 :][:size])
         ranks[order] = prefix
     return ranks
 
 
-def _rank_in(known: np.ndarray, wanted: np.ndarray, prefix: np.ndarray) -> np.ndarray:
-    """Position of `wanted` in sorted `known`, -1 where absent or where the prefix was."""
+def _rank_in(known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Position of `wanted` in sorted `known`, -1 where absent.
+
+    The key of an unknown prefix (rank -1) is negative and so never found.
+    """
     if known.size == 0:
         return np.full(wanted.shape, -1, dtype=np.int64)
     place = np.minimum(np.searchsorted(known, wanted), known.size - 1)
-    return np.where((known[place] == wanted) & (prefix >= 0), place, -1)
+    return np.where(known[place] == wanted, place, -1)
 
 
 def _checked(text: np.ndarray, vocab_size: int) -> np.ndarray:

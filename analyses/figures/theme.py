@@ -92,12 +92,6 @@ def themed(figure: go.Figure, theme: Theme, *, title: str = "", height: int = 42
     return figure
 
 
-def faded(colour: str, alpha: float) -> str:
-    """`#RRGGBB` as an rgba() with the given opacity."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{alpha:g})"
-
-
 def _style(place: int, hues: tuple[str, ...]) -> ArmStyle:
     turn, hue = divmod(place, len(hues))
     return ArmStyle(

@@ -6,7 +6,11 @@ import pytest
 from analyses.fidelity import fidelity
 from analyses.generation_controls import CONTROLS, control_texts, derangement, human_halves
 
-VALUES = {"hero": ("Sam", "ann"), "friend": ("sam", "ann", "tom"), "colour": ("blue", "dark blue")}
+VALUES = {
+    "hero": ("Sam", "ann"),
+    "friend": ("sam", "ann", "tom"),
+    "colour": ("blue", "dark blue", "blue green"),
+}
 PROMPT = "Sam has a dark blue kite."
 REFERENCE = "sam loves the dark blue kite."
 FACTS = {"hero": "sam", "friend": "tom", "colour": "dark blue"}
@@ -43,6 +47,19 @@ def test_a_fact_is_expected_only_where_prompt_and_reference_both_mention_it():
     kept, contradicted = scores("sam", prompts=["once upon a time"])
     assert np.isnan(kept)
     assert np.isnan(contradicted)
+
+
+def test_the_longest_value_is_the_one_mentioned():
+    own = {"colour": "blue"}
+    setting = {"prompts": ["a blue kite"], "references": ["a blue kite"], "facts": [own]}
+    assert scores("a blue kite", **setting) == (1.0, 0.0)
+    assert scores("a blue green kite", **setting) == (0.0, 1.0)
+
+
+def test_another_fact_of_the_text_is_no_contradiction():
+    setting = {"prompts": ["sam met tom"], "references": ["sam and tom ran"]}
+    assert scores("tom and sam ran", **setting) == (1.0, 0.0)
+    assert scores("tom, sam and ann ran", **setting) == (0.0, 1.0)
 
 
 def test_per_field_counts():

@@ -14,7 +14,7 @@ from analyses.figures.reconstruction_generation import (
     reconstruction_generation_figure,
 )
 from analyses.figures.samples import samples_figure
-from analyses.figures.theme import SURFACES, arm_styles, faded, plain, themed
+from analyses.figures.theme import SURFACES, arm_styles, plain, themed
 from analyses.statistics import Interval
 
 ARMS = ("none", "repa", "permuted", "random", "beta_0", "wide", "narrow")
@@ -197,4 +197,3 @@ def test_samples_are_cut_marked_and_checked():
 def test_unknown_theme_is_refused():
     with pytest.raises(ValueError, match="theme must be one of light, dark"):
         themed(go.Figure(), "sepia")
-    assert faded("#FF8000", 0.5) == "rgba(255,128,0,0.5)"

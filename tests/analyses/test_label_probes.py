@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from analyses.features import centred
-from analyses.knn_coherence import KnnCoherenceConfig, knn_coherence
+from analyses.knn_coherence import KnnCoherenceConfig, _random_eligible, knn_coherence
 from analyses.linear_separability import LinearSeparabilityConfig, linear_separability
 from analyses.statistics import BootstrapConfig
 
@@ -49,6 +49,8 @@ def test_separated_blobs_score_one(probe):
     assert result.score > 0.99
     assert result.score > result.chance + 0.5
     assert result.low <= result.score <= result.high
+    null = result.detail.get("null") or result.detail["shuffled"]
+    assert null.mean < 0.4
     json.dumps(result.to_json(), allow_nan=False)
 
 
@@ -144,6 +146,15 @@ def test_chance_is_the_exact_expectation_with_and_without_exclusion():
         result = coherence(features, labels, exclude=exclude)
         assert result.chance == pytest.approx(direct)
         assert result.detail["null"].mean == pytest.approx(direct, abs=0.02)
+
+
+def test_random_eligible_rows_are_of_another_group_and_evenly_drawn():
+    barred = np.array([2, 0, 1, 0, 2, 2, 1])
+    drawn = _random_eligible(barred, 6000, np.random.default_rng(0))
+    for row, group in enumerate(barred):
+        shares = np.bincount(drawn[row], minlength=7) / 6000
+        eligible = barred != group
+        np.testing.assert_allclose(shares, eligible / eligible.sum(), atol=0.03)
 
 
 def test_token_identity_explains_coherence_unless_excluded():

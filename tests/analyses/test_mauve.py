@@ -59,6 +59,8 @@ def test_headline_is_the_mean_of_the_packages_scores():
     assert result.score == pytest.approx(np.mean(direct))
     assert result.name == "mauve[toy]"
     assert result.low < result.score < result.high
+    assert result.detail["resampling_shift"] > 0
+    assert abs((result.low + result.high) / 2 - result.score) < 0.2 * (result.high - result.low)
     assert result.detail["too_few"] is False
 
 
@@ -111,7 +113,10 @@ def test_identical_texts_everywhere_score_one():
     assert mauve_score(same, same, CONFIG, featurizer="t").score == 1.0
     assert package(same, same, num_buckets=10, seed=25).mauve < 0.9  # what 1 deviates from
     human = texts(200, 0.0, 1)
-    assert mauve_score(human, human, CONFIG, featurizer="t").score == 1.0
+    copied = mauve_score(human, human, CONFIG, featurizer="t")
+    assert copied.score == 1.0
+    # Prompts are drawn for both sides together, so every resample is a copy again.
+    assert copied.low == pytest.approx(1.0, abs=1e-5)
 
 
 def test_paired_contrast_prefers_the_closer_arm_and_is_antisymmetric():

@@ -59,6 +59,16 @@ def test_recall_one_for_20000_rows_of_64():
         assert set(found.indices[row]) == set(np.argsort(squared)[:10])
 
 
+def test_near_ties_that_float32_cannot_order_are_ordered_in_float64():
+    # Row 0 sees twelve rows at distances 1 + i * 1e-9, far rows balance the mean.
+    distance = 1.0 + 1e-9 * np.random.default_rng(0).permutation(12)
+    angle = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    near = distance[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    features = np.concatenate([np.zeros((1, 2)), near])
+    found = nearest_neighbors(features, NeighborConfig(k=5, metric="euclidean"))
+    np.testing.assert_array_equal(found.indices[0], 1 + np.argsort(distance)[:5])
+
+
 @pytest.mark.parametrize("block_rows", [1, 7, 1000])
 def test_blocks_do_not_change_the_answer(features, block_rows):
     whole = nearest_neighbors(features)

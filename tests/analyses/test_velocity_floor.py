@@ -5,8 +5,10 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
+from analyses.statistics import BootstrapConfig, resample_counts
 from analyses.velocity_floor import (
     VelocityFloorConfig,
+    _resampled_eigenvalues,
     band_fraction,
     covariance_eigenvalues,
     floor_curve,
@@ -102,6 +104,17 @@ def test_interval_covers_the_true_floor_and_keeps_texts_whole():
     clustered = rng.normal(size=(60, 3))[texts] + 0.1 * rng.normal(size=(3000, 3))
     by_row, by_text = (gaussian_floor(clustered, labels, t=UNIFORM) for labels in (None, texts))
     assert by_text.high - by_text.low > 3 * (by_row.high - by_row.low)
+
+
+def test_block_moments_give_the_covariance_of_the_resampled_rows():
+    rng = np.random.default_rng(0)
+    blocks = rng.choice(4, p=[0.1, 0.2, 0.3, 0.4], size=90)
+    rows = rng.normal(size=(90, 3)) + blocks[:, None]
+    config = BootstrapConfig(num_resamples=5, seed=7)
+    counts = next(resample_counts(4, 5, np.random.default_rng(7))).astype(int)
+    for found, drawn in zip(_resampled_eigenvalues(rows, blocks, config), counts, strict=True):
+        resampled = np.concatenate([rows[blocks == b] for b in range(4) for _ in range(drawn[b])])
+        np.testing.assert_allclose(found, covariance_eigenvalues(resampled), atol=1e-9)
 
 
 def test_result_holds_the_band():
