@@ -139,7 +139,7 @@ def test_missing_extra_and_foreign_files_are_refused(two_saved: Path) -> None:
         change()
         checkpoint = store.load_latest(two_saved)
         assert checkpoint.step == 2
-        assert problem in checkpoint.notices[0]
+        assert f": {problem}" in checkpoint.notices[0]
         shutil.rmtree(newest)
         shutil.copytree(kept, newest)
 

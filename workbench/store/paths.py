@@ -86,7 +86,7 @@ def resolve_run(name: str, root: Path | None = None) -> Path:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or "\\" in name or not name.isprintable():
         raise InputError(f"{name!r}: not the name of a run, see `python -m workbench runs`")
-    if any(part == ".." or part.startswith(".") for part in parts):
+    if any(part.startswith(".") for part in parts):  # `..` too
         raise InputError(f"{name!r}: leads out of {root}, give a name below it")
     path = root.joinpath(*parts)
     try:
