@@ -26,7 +26,9 @@ SamplerName = Literal["euler", "heun", "multistep"]
 class VelocityField(Protocol):
     """A velocity of (z_t, t) that counts the network evaluations it has cost so far in `nfe`."""
 
-    nfe: int
+    @property
+    def nfe(self) -> int:
+        """Network evaluations so far."""
 
     def __call__(self, z_t: Tensor, t: float) -> Tensor:
         """Return the velocity (B, L, D) at z_t (B, L, D) and t in [0, 1)."""

@@ -65,7 +65,7 @@ def load_scores(run: Run, scale: str) -> RunScores:
     for file in sorted(run.probes_dir.glob("*.json")):
         probes.update(read_json(file).get("results", {}))
     return RunScores(
-        per_text={column: frame[column].to_numpy(np.float64) for column in frame},
+        per_text={str(column): frame[column].to_numpy(np.float64) for column in frame},
         embeddings=np.load(run.scores_dir / f"{scale}.npy"),
         empty=empty,
         mauve=evaluation[scale]["metrics"][name],
@@ -298,10 +298,7 @@ def _pairing(study: Study) -> dict[str, bool]:
     """Whether all arms of every seed started equal and saw the same data and noise."""
     verdicts = [
         compare_pairing(
-            {
-                arm: study.run(arm, seed).describe().get("pairing", {})
-                for arm in study.config.arms
-            }
+            {arm: study.run(arm, seed).describe().get("pairing", {}) for arm in study.config.arms}
         )
         for seed in study.config.seeds
     ]

@@ -17,7 +17,7 @@ from models.teachers.config import TeacherConfig
 from models.text_vae import TextVAEConfig
 from models.vae_loss import VAELossConfig
 from workbench import settings
-from workbench.training import TrainingConfig
+from workbench.training_config import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +155,15 @@ class RunConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     seed: int = 0
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed must be >= 0, got {self.seed}")
+        if self.flow_training.bucket_multiple:
+            raise ValueError(
+                "flow_training.bucket_multiple must be 0: latents are stored for whole windows, "
+                f"got {self.flow_training.bucket_multiple}"
+            )
 
 
 STANDARD_ARMS: Mapping[str, Mapping[str, Any]] = {

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 from models.precision import has_fast_bfloat16
 
 if TYPE_CHECKING:
-    from workbench.training import TrainingConfig
+    from workbench.training_config import TrainingConfig
+
+PATIENCE = timedelta(days=7)  # how long processes wait while the main one prepares a corpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +34,31 @@ class Placement:
         """True in the one process that writes."""
         return self.rank == 0
 
+    def alone(self) -> Placement:
+        """The same device for work that one process does by itself."""
+        return replace(self, rank=0, world_size=1)
+
     def any(self, flag: bool) -> bool:
-        """True in every process when it is True in one, so that all stop at the same step."""
+        """True in every process when it is True in one, so that all act at the same step."""
         if self.world_size == 1:
             return flag
         shared = torch.tensor([float(flag)], device=self.device)
         dist.all_reduce(shared, op=dist.ReduceOp.MAX)
         return bool(shared.item())
 
-    def wrap(
-        self, objective: nn.Module, model: nn.Module, config: TrainingConfig
-    ) -> nn.Module:
-        """`objective`, which holds `model`, as `config` wants it called.
-
-        Compiled, replicated over processes (DDP) or with parameters sharded (FSDP2).
-        """
-        if config.compile:
-            model.compile()
+    def mean(self, values: Tensor) -> Tensor:
+        """Means over processes of the numbers in `values`, leaving NaN out; (n,) to (n,)."""
         if self.world_size == 1:
-            return objective
-        if config.shard == "fsdp":
-            from torch.distributed.fsdp import fully_shard
+            return values
+        known = ~values.isnan()
+        shared = torch.stack([values.nan_to_num(0.0), known.to(values.dtype)])
+        dist.all_reduce(shared)
+        return torch.where(shared[1] > 0, shared[0] / shared[1].clamp_min(1), torch.nan)
 
-            fully_shard(model)
-            return objective
-        from torch.nn.parallel import DistributedDataParallel
-
-        return DistributedDataParallel(objective, find_unused_parameters=True)
+    def wait_for_all(self) -> None:
+        """Return once every process has come here, which may take days."""
+        if self.world_size > 1:
+            dist.barrier(dist.new_group(backend="gloo", timeout=PATIENCE))
 
 
 def find_placement(device: str = "auto") -> Placement:
@@ -73,7 +74,10 @@ def find_placement(device: str = "auto") -> Placement:
         raise ValueError(f"device {device!r}: no CUDA device here; use device=cpu")
     if device == "cuda" and world > 1:
         device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-    return Placement(torch.device(device), rank, world)
+    try:
+        return Placement(torch.device(device), rank, world)
+    except RuntimeError as error:
+        raise ValueError(f"device {device!r}: choose auto, cpu, cuda, cuda:<n> or mps") from error
 
 
 @contextlib.contextmanager
@@ -91,9 +95,39 @@ def process_group(place: Placement) -> Iterator[None]:
         dist.destroy_process_group()
 
 
+def replicate(objective: nn.Module, place: Placement) -> nn.Module:
+    """`objective` with its gradients averaged over processes (DDP); itself when alone."""
+    if place.world_size == 1:
+        return objective
+    from torch.nn.parallel import DistributedDataParallel
+
+    # The projector gets no gradient in an arm without alignment.
+    return DistributedDataParallel(objective, find_unused_parameters=True)
+
+
+def check_batch(config: TrainingConfig, place: Placement) -> None:
+    """Refuse a batch that does not divide among the processes.
+
+    Raises:
+        ValueError: naming the sizes.
+    """
+    if config.batch_size % place.world_size:
+        raise ValueError(
+            f"batch_size must be a multiple of the {place.world_size} processes that share it, "
+            f"got {config.batch_size}"
+        )
+
+
+def compute_precision(place: Placement, precision: str) -> str:
+    """`bf16` or `float32`: what `precision` means on this device."""
+    if precision == "auto":
+        return "bf16" if has_fast_bfloat16(place.device) else "float32"
+    return precision
+
+
 def autocast(place: Placement, precision: str) -> contextlib.AbstractContextManager[object]:
     """bfloat16 autocast when `precision` is bf16, or auto on hardware that gains by it."""
-    wanted = precision == "bf16" or (precision == "auto" and has_fast_bfloat16(place.device))
+    wanted = compute_precision(place, precision) == "bf16"
     return torch.autocast(place.device.type, torch.bfloat16, enabled=wanted)
 
 

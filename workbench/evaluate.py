@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from data.corpus_store import Corpus
     from workbench.generate import Continuations
-    from workbench.references import References
     from workbench.runs import Run, Study
 
 CONTROLS = ("human", "shuffled_words", "wrong_source", "prompt_copy")
@@ -28,9 +27,7 @@ CONTROLS = ("human", "shuffled_words", "wrong_source", "prompt_copy")
 
 def evaluation_fingerprint(run: Run, corpus: Corpus) -> str:
     """Fingerprint of the evaluation stage."""
-    return stage_fingerprint(
-        sampling_fingerprint(run, corpus), run.study.config.base.evaluation
-    )
+    return stage_fingerprint(sampling_fingerprint(run, corpus), run.study.config.base.evaluation)
 
 
 def evaluate_run(run: Run, corpus: Corpus, context: StageContext) -> dict[str, Any]:
@@ -107,7 +104,7 @@ def prepare_baselines(study: Study, corpus: Corpus, context: StageContext) -> di
     print_ = stage_fingerprint(
         read_json(study.references_dir / "manifest.json")["meta"]["fingerprint"],
         config.language_model,
-        config.language_model_training,
+        config.language_model_training.identity,
         config.sampling.nucleus,
         config.evaluation,
     )
@@ -159,8 +156,8 @@ def autoregressive_baseline(judge: Judge, context: StageContext) -> Continuation
     start = time.monotonic()
     model = judge.language_model
     token_ids = model.generate(
-        torch.from_numpy(prompts.token_ids).to(base),
-        torch.from_numpy(prompts.cuts).to(base),
+        torch.tensor(prompts.token_ids).to(base),
+        torch.tensor(prompts.cuts).to(base),
         judge.study_config.sampling.nucleus,
         step_generator(base, judge.study_config.seed, "autoregressive"),
     ).cpu()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.guidance import ContextVelocity, Guided, GuidanceConfig
+from models.guidance import ContextVelocity, GuidanceConfig, Guided
 from models.samplers import SAMPLERS, SamplerConfig, SamplerStep
 from models.time_samplers import TimeSampler, time_grid
 from workbench.devices import autocast
@@ -205,8 +205,9 @@ def continue_prompts(
         assert last is not None
         return read_latents(generator, last.z_t)[0].cpu(), steps, last.nfe
 
-    for rows, (token_ids, steps, nfe) in halving_batches(len(prompts), batch_size, one):
+    for rows, (token_ids, steps, evaluations) in halving_batches(len(prompts), batch_size, one):
         tokens.append(token_ids)
+        nfe = evaluations
         traces.append(steps)
         context.reporter.update(stage, rows.stop, len(prompts), {})
     return _collect(corpus, prompts, torch.cat(tokens), traces, nfe, time.monotonic() - start)
@@ -293,7 +294,7 @@ def sample_prompts(
     corpus = open_corpus(run.study.corpus_dir)
     sampling = run.config.sampling
     prompts = typed_prompts(corpus, texts)
-    changes = {"num_steps": num_steps, "name": sampler}
+    changes: dict[str, Any] = {"num_steps": num_steps, "name": sampler}
     solver = replace(sampling.sampler, **{k: v for k, v in changes.items() if v is not None})
     scale = sampling.guidance_scales[0] if guidance_scale is None else guidance_scale
     result = continue_prompts(

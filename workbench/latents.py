@@ -109,7 +109,7 @@ def _encode_split(
     folder: Path,
     context: StageContext,
 ) -> None:
-    window, width = vae.config.window, vae.config.latent_width
+    window, width = split.window, vae.config.latent_width
     shape = (len(split), cuts.shape[1], window, width)
     files = {
         kind: np.lib.format.open_memmap(

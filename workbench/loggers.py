@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,9 +58,7 @@ class _RunLogger:
 
     def scalars(self, stage: str, step: int, values: Mapping[str, float]) -> None:
         """Log `<stage>/<name>`, with the stage's own step beside it."""
-        self._module.log(
-            {f"{stage}/step": step, **{f"{stage}/{k}": v for k, v in values.items()}}
-        )
+        self._module.log({f"{stage}/step": step, **{f"{stage}/{k}": v for k, v in values.items()}})
 
     def text(self, stage: str, step: int, name: str, text: str) -> None:
         """Log the text as a value."""
@@ -71,13 +71,7 @@ class _RunLogger:
 
 def _external(name: str) -> Callable[[Path, str, Mapping[str, Any]], Logger]:
     def build(directory: Path, project: str, config: Mapping[str, Any]) -> Logger:
-        import importlib
-
-        try:
-            module = importlib.import_module(name)
-        except ImportError as error:
-            raise ValueError(f"logger {name!r} is not installed: pip install {name}") from error
-        return _RunLogger(module, directory, project, config)
+        return _RunLogger(import_module(name), directory, project, config)
 
     return build
 
@@ -89,6 +83,19 @@ LOGGERS: Mapping[str, Callable[[Path, str, Mapping[str, Any]], Logger]] = {
 }
 
 
+def check_loggers(names: tuple[str, ...]) -> None:
+    """Refuse, before any compute, a logger that cannot be had.
+
+    Raises:
+        ValueError: a name is unknown, or its package is not installed.
+    """
+    for name in names:
+        if name not in LOGGERS:
+            raise ValueError(f"no logger {name!r}; choose from {', '.join(LOGGERS)}")
+        if find_spec(name) is None:
+            raise ValueError(f"logger {name!r} is not installed: pip install {name}")
+
+
 def open_loggers(
     names: tuple[str, ...], directory: Path, project: str, config: Mapping[str, Any]
 ) -> list[Logger]:
@@ -97,7 +104,5 @@ def open_loggers(
     Raises:
         ValueError: a name is unknown, or its package is not installed.
     """
-    unknown = [name for name in names if name not in LOGGERS]
-    if unknown:
-        raise ValueError(f"no logger {unknown[0]!r}; choose from {', '.join(LOGGERS)}")
+    check_loggers(names)
     return [LOGGERS[name](directory, project, config) for name in names]

@@ -87,12 +87,18 @@ class Output:
             return
         _print_table(list(rows[0]), [[str(v) for v in row.values()] for row in rows])
 
-    def comparison(self, comparison: Mapping[str, Any], directory: Path) -> None:
-        """The closing table of a study."""
+    def comparison(
+        self, comparison: Mapping[str, Any], directory: Path, already_done: bool = False
+    ) -> None:
+        """The closing table of a study, and whether there was anything left to do."""
         self._stop_bars()
         if self._json:
-            self._print_json({"study": str(directory), **comparison})
+            self._print_json(
+                {"study": str(directory), "already_done": already_done, **comparison}
+            )
             return
+        if already_done:
+            print(f"{directory}: already done, nothing was computed")
         arms = comparison["arms"]
         verdicts = {(row["a"], row["metric"]): row for row in comparison["contrasts"]}
         first = next(iter(arms))

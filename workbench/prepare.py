@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +35,21 @@ SPLITS = ("train", "valid", "test")
 def source_hash(config: CorpusConfig) -> str:
     """Identity of what a corpus is read from, so that a changed source is noticed.
 
-    A file by its bytes, the docstrings by the versions of their packages; the rest by name.
+    A file by its bytes, docstrings by the versions of their packages; the rest by name alone.
     """
     if config.name == "file" and Path(config.path).is_file():
         with Path(config.path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    return ""
+    return _package_versions(config.packages) if config.name == "docs" else ""
+
+
+def _package_versions(packages: Sequence[str]) -> str:
+    """`name==version` of each distribution that holds one of these import packages."""
+    from data.readers.docs import DEFAULT_PACKAGES
+
+    holders = packages_distributions()
+    names = {name for package in packages or DEFAULT_PACKAGES for name in holders.get(package, ())}
+    return " ".join(f"{name}=={version(name)}" for name in sorted(names))
 
 
 def corpus_fingerprint(config: RunConfig) -> str:
@@ -71,12 +81,11 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
     teacher_json = None
     if config.corpus.vocabulary == "teacher":
         teacher_json = tokenizer_file(config.teacher)
-    documents = list(load_documents(config.corpus))
-    tokenizer = build_tokenizer(
-        (document.text for document in documents), config.corpus, teacher_json
-    )
+    texts = (document.text for document in load_documents(config.corpus))
+    tokenizer = build_tokenizer(texts, config.corpus, teacher_json)
     with publish(study.corpus_dir, meta={"fingerprint": print_}) as directory:
-        write_corpus(documents, tokenizer, config.corpus, directory)
+        # Read a second time: a corpus need not fit in memory.
+        write_corpus(load_documents(config.corpus), tokenizer, config.corpus, directory)
     corpus = open_corpus(study.corpus_dir)
     context.reporter.update("corpus", 1, 1, {"texts": len(corpus.split("train"))})
     return corpus
@@ -92,9 +101,22 @@ def tokenizer_file(config: TeacherConfig) -> Path:
 
 
 def teacher_key(config: TeacherConfig) -> str:
-    """Folder name of a teacher's states: name and layer."""
+    """Folder name of a teacher's states: name and layer, and the seed of one that is random."""
     plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.name)
-    return f"{plain}-layer{config.layer}"
+    seed = f"-seed{config.seed}" if config.name == "random" else ""
+    return f"{plain}-layer{config.layer}{seed}"
+
+
+def teacher_fingerprint(study: Study, config: TeacherConfig, corpus: Corpus) -> str:
+    """Fingerprint of a teacher's states; how they are standardised and permuted comes later."""
+    from workbench.train_language_model import language_model_fingerprint
+
+    parts: list[Any] = [config.name, config.layer, corpus.manifest["content_hash"]]
+    if config.name == "random":
+        parts.append(config.seed)
+    if config.name == "own":
+        parts.append(language_model_fingerprint(study, corpus))
+    return stage_fingerprint(*parts)
 
 
 def prepare_teacher(study: Study, config: RunConfig, corpus: Corpus, context: StageContext) -> Path:
@@ -108,9 +130,7 @@ def prepare_teacher(study: Study, config: RunConfig, corpus: Corpus, context: St
         ValueError: the teacher cannot be had, or lacks the layer.
     """
     directory = study.teacher_dir(config)
-    print_ = stage_fingerprint(
-        config.teacher.name, config.teacher.layer, corpus.manifest["content_hash"]
-    )
+    print_ = teacher_fingerprint(study, config.teacher, corpus)
     if is_complete(directory, print_):
         return directory
     teacher = _load_teacher(study, config.teacher, corpus, context)

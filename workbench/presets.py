@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -210,7 +211,9 @@ def study_config(*, preset: str = "", file: str = "", overrides: Sequence[str] =
         preset = mapping.pop("preset", "")
     if preset:
         if preset not in PRESETS:
-            raise InputError(f"no preset {preset!r}; choose from {', '.join(PRESETS)}")
+            near = difflib.get_close_matches(preset, PRESETS, n=1)
+            hint = f"did you mean {near[0]}? There are" if near else "choose from"
+            raise InputError(f"no preset {preset!r}; {hint} {', '.join(PRESETS)}")
         mapping = _merged(settings.to_dict(PRESETS[preset]()), mapping)
     return settings.build(StudyConfig, settings.apply_overrides(mapping, overrides))
 

@@ -39,8 +39,8 @@ class Prompts:
 
     def batch(self, rows: slice) -> TextBatch:
         """Rows as tensors; the mask covers the context."""
-        token_ids = torch.from_numpy(self.token_ids[rows])
-        cuts = torch.from_numpy(self.cuts[rows])
+        token_ids = torch.tensor(self.token_ids[rows])
+        cuts = torch.tensor(self.cuts[rows])
         return TextBatch(token_ids, torch.arange(token_ids.shape[1]) < cuts[:, None], cuts)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workbench.generate import Continuations, continue_prompts, load_generator
+from workbench.latents import latents_fingerprint
 from workbench.prompts import Prompts, held_out_prompts
 from workbench.references import References, open_references
 from workbench.stages import StageContext, stage_fingerprint
@@ -15,7 +16,6 @@ from workbench.store.atomic import publish
 from workbench.store.manifest import is_complete
 from workbench.train_flow import flow_fingerprint
 from workbench.train_vae import vae_fingerprint
-from workbench.latents import latents_fingerprint
 from workbench.trajectories import write_trajectory
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def sample_run(run: Run, corpus: Corpus, context: StageContext) -> str:
     ):
         for scale in sampling.guidance_scales:
             name = scale_name(scale)
-            options = {
+            options: dict[str, Any] = {
                 "sampler": sampling.sampler,
                 "guidance": sampling.guidance(scale),
                 "seed": run.seed,
@@ -73,9 +73,7 @@ def sample_run(run: Run, corpus: Corpus, context: StageContext) -> str:
             written = continue_prompts(
                 generator, corpus, prompts, context, stage=f"sampling {name}", **options
             )
-            samples_frame(written, references).to_parquet(
-                samples / f"{name}.parquet", index=False
-            )
+            samples_frame(written, references).to_parquet(samples / f"{name}.parquet", index=False)
             if len(traced):
                 trace = continue_prompts(
                     generator, corpus, traced, context, stage=f"trace {name}", trace=True, **options

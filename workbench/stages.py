@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import settings
 from workbench.progress import Reporter, Silent
-from workbench.store.json_files import read_json, write_json
 from workbench.stopping import StopSignal
+from workbench.store.json_files import read_json, write_json
 
 if TYPE_CHECKING:
     from workbench.devices import Placement

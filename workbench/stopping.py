@@ -19,9 +19,7 @@ class StopSignal:
     @property
     def requested(self) -> bool:
         """Whether somebody asked to stop."""
-        return self._signalled or (
-            self._stop_file is not None and os.path.exists(self._stop_file)
-        )
+        return self._signalled or (self._stop_file is not None and os.path.exists(self._stop_file))
 
     def check(self, where: str) -> None:
         """Raise at a point where nothing needs saving.

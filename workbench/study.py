@@ -6,88 +6,113 @@ was stopped or killed goes on where it was, and a finished one says so.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analyses.result import json_safe
 from workbench import settings
 from workbench.config import StudyConfig, needs_teacher
 from workbench.errors import InputError
+from workbench.loggers import check_loggers, open_loggers
+from workbench.progress import PROGRESS, ToFile
 from workbench.runs import Run, Study, open_study
-from workbench.stages import StageContext, stage_fingerprint
+from workbench.stages import StageContext, stage_fingerprint, update_json
 from workbench.store.atomic import write_file
 from workbench.store.json_files import read_json, write_json
 from workbench.store.lock import run_lock
+from workbench.training_config import HARMLESS as HARMLESS_TRAINING
 from workbench.workers import run_side_by_side, share_machine
 
-HARMLESS = ("workers", "threads", "loggers", ".log_every", ".checkpoint_every", ".device")
+if TYPE_CHECKING:
+    from data.corpus_store import Corpus
+
+HARMLESS = ("workers", "threads", "loggers", "base.device")
 COMPARISON_VERSION = 1  # raise it when what a comparison holds changes
 VERSIONED = ("torch", "transformers", "numpy", "scikit-learn", "mauve-text", "tokenizers")
+UNSHARED = ("corpus", "seed", "sampling", "evaluation", "device")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished study: what `comparison.json` holds, and whether all of it was there before."""
+
+    comparison: dict[str, Any]
+    already_done: bool
 
 
 def create_study(config: StudyConfig, directory: Path) -> Study:
     """Write `study.json`, or check that the study there has the same configuration.
 
     Raises:
-        InputError: a study of another configuration is there; the differences are listed.
+        InputError: arms do not pair, a logger cannot be had, or a study of another configuration
+            is there; the differences are listed.
     """
-    _refuse_unpaired(config)
+    refuse_unpaired(config)
+    check_loggers(config.loggers)
     file = directory / "study.json"
     if file.is_file():
-        known = open_study(directory)
-        changed = [
-            row
-            for row in settings.differences(known.config, config)
-            if not row.key.endswith(HARMLESS)
-        ]
+        found = settings.differences(open_study(directory).config, config)
+        changed = [row for row in found if not _is_harmless(row.key)]
         if changed:
             table = "; ".join(f"{row.key}: {row.left} -> {row.right}" for row in changed)
             raise InputError(f"{file}: the study was made with other settings ({table}); use --out")
-    else:
-        directory.mkdir(parents=True, exist_ok=True)
-    study = Study(directory, config)
-    mapping = settings.to_dict(config)
-    before = read_json(file) if file.is_file() else {}
-    write_json(
+        if not found:
+            return Study(directory, config)
+    update_json(
         file,
         {
-            **before,
-            "config": mapping,
+            "config": settings.to_dict(config),
             "fingerprint": settings.fingerprint(config),
             "versions": {name: version(name) for name in VERSIONED},
             "python": platform.python_version(),
         },
     )
-    return study
+    return Study(directory, config)
 
 
-def _refuse_unpaired(config: StudyConfig) -> None:
-    """Arms share corpus, seed and evaluation; an arm that changes these has no twin."""
+def _is_harmless(key: str) -> bool:
+    """Whether a setting changes nothing that a study computes."""
+    return key in HARMLESS or key.split(".")[-1] in HARMLESS_TRAINING
+
+
+def refuse_unpaired(config: StudyConfig) -> None:
+    """Arms share corpus, seed and evaluation; an arm that changes these has no twin.
+
+    Raises:
+        InputError: naming the arm and its override.
+    """
     for arm, overrides in config.arms.items():
         for key in overrides:
-            if key.split(".")[0] in ("corpus", "seed", "sampling", "evaluation", "device"):
+            if key.split(".")[0] in UNSHARED:
                 raise InputError(
                     f"arm {arm!r} overrides {key}: arms of one study share corpus, seed, sampling "
                     "and evaluation, or nothing could be compared; make it a study of its own"
                 )
 
 
-def run_study(config: StudyConfig, directory: Path, context: StageContext) -> dict[str, Any]:
-    """Bring a study to its end and return its comparison.
+def run_study(config: StudyConfig, directory: Path, context: StageContext) -> Outcome:
+    """Bring a study to its end.
 
     Args:
         config: base, arms, seeds.
         directory: the study's folder.
         context: who watches and who may stop it.
 
-    Returns:
-        What `comparison.json` holds.
+    Raises:
+        InputError: see `create_study`; or another process holds the study.
+        StopRequested: stopped; what was done is kept.
     """
-    study = create_study(config, directory)
-    with run_lock(study.directory):
+    refuse_unpaired(config)
+    with run_lock(directory):
+        study = create_study(config, directory)
+        reporter = ToFile(directory / PROGRESS, context.reporter)
+        context = dataclasses.replace(context, reporter=reporter)
         prepare_study(study, context)
         pending = [run for run in study.runs if not run_is_done(run)]
         share = share_machine(
@@ -117,26 +142,39 @@ def prepare_study(study: Study, context: StageContext) -> None:
     prepare_baselines(study, corpus, context)
 
 
-def conclude(study: Study, context: StageContext) -> dict[str, Any]:
+def conclude(study: Study, context: StageContext) -> Outcome:
     """Compare the arms and write `comparison.json`, `scorecard.parquet` and `report.html`."""
     from workbench.compare import compare_study
     from workbench.report import write_report
+
     print_ = stage_fingerprint(
-        settings.to_dict(study.config),
-        [read_json(run.evaluation_file)["fingerprint"] for run in study.runs],
+        {run.name: read_json(run.evaluation_file)["fingerprint"] for run in study.runs},
+        {run.name: _probe_fingerprints(run) for run in study.runs},
+        study.config.name,
+        study.config.base.sampling,
+        study.config.base.evaluation,
         COMPARISON_VERSION,
     )
     file = study.directory / "comparison.json"
     if file.is_file() and read_json(file).get("fingerprint") == print_:
-        return read_json(file)
+        return Outcome(read_json(file), already_done=True)
     context.reporter.update("comparison", 0, 2, {})
     comparison = {**json_safe(compare_study(study), reasons={}), "fingerprint": print_}
+    pairing = {run.name: run.describe().get("pairing", {}) for run in study.runs}
+    update_json(study.directory / "study.json", {"pairing": pairing})
     write_scorecard(study, comparison)
     context.reporter.update("comparison", 1, 2, {})
     write_report(study, comparison)
     write_json(file, comparison)
     context.reporter.update("comparison", 2, 2, {})
-    return comparison
+    return Outcome(comparison, already_done=False)
+
+
+def _probe_fingerprints(run: Run) -> dict[str, str]:
+    return {
+        file.stem: str(read_json(file).get("fingerprint"))
+        for file in sorted(run.probes_dir.glob("*.json"))
+    }
 
 
 def write_scorecard(study: Study, comparison: Mapping[str, Any]) -> None:
@@ -170,44 +208,76 @@ def run_is_done(run: Run) -> bool:
 
 
 def run_stage(run: Run, name: str, context: StageContext) -> dict[str, Any]:
-    """One stage of one run: `vae`, `flow`, `probes` or `evaluation`, with what it stands on."""
+    """One stage of one run: `vae`, `flow`, `probes` or `evaluation`, with what it stands on.
+
+    Under torchrun all processes train together; what cannot be shared the main one does alone
+    while the others wait.
+    """
     from data.corpus_store import open_corpus
-    from workbench.evaluate import evaluate_run
-    from workbench.probe import probe_run
-    from workbench.sample_run import sample_run
+    from workbench.devices import process_group
+
+    place, training = context.place, name in ("vae", "flow")
+    alone = dataclasses.replace(context, place=place.alone())
+    with process_group(place), run_loggers(run, context) as logged:
+        if place.is_main:
+            prepare_study(run.study, alone)
+        place.wait_for_all()
+        corpus = open_corpus(run.study.corpus_dir)
+        with run_lock(run.directory) if place.is_main else contextlib.nullcontext():
+            if training:
+                return _train_stage(run, name, corpus, logged)
+            return _score_stage(run, name, corpus, alone) if place.is_main else {}
+
+
+def _train_stage(run: Run, name: str, corpus: Corpus, context: StageContext) -> dict[str, Any]:
     from workbench.train_flow import train_flow
     from workbench.train_vae import train_vae
 
-    if context.place.is_main:
-        prepare_study(run.study, context)
-    corpus = open_corpus(run.study.corpus_dir)
-    with run_lock(run.directory):
-        if name == "vae":
-            train_vae(run, corpus, context)
-            return {"run": str(run.directory), "vae": str(run.vae_dir)}
-        if name == "flow":
-            train_flow(run, corpus, context)
-            return {"run": str(run.directory), "flow": str(run.flow_dir)}
-        if name == "probes":
-            return {"run": str(run.directory), "probes": probe_run(run, corpus, context)}
-        sample_run(run, corpus, context)
-        return {"run": str(run.directory), **evaluate_run(run, corpus, context)}
+    if name == "vae":
+        train_vae(run, corpus, context)
+        return {"run": str(run.directory), "vae": str(run.vae_dir)}
+    train_flow(run, corpus, context)
+    return {"run": str(run.directory), "flow": str(run.flow_dir)}
+
+
+def _score_stage(run: Run, name: str, corpus: Corpus, context: StageContext) -> dict[str, Any]:
+    from workbench.evaluate import evaluate_run
+    from workbench.probe import probe_run
+    from workbench.sample_run import sample_run
+
+    if name == "probes":
+        return {"run": str(run.directory), "probes": probe_run(run, corpus, context)}
+    sample_run(run, corpus, context)
+    return {"run": str(run.directory), **evaluate_run(run, corpus, context)}
 
 
 def finish_run(directory: Path, arm: str, seed: int, context: StageContext) -> None:
     """Every stage of one run, in a process of its own."""
     from data.corpus_store import open_corpus
     from workbench.evaluate import evaluate_run
-    from workbench.sample_run import sample_run
     from workbench.probe import probe_run
+    from workbench.sample_run import sample_run
     from workbench.train_flow import train_flow
     from workbench.train_vae import train_vae
 
     run = open_study(directory).run(arm, seed)
     corpus = open_corpus(run.study.corpus_dir)
-    with run_lock(run.directory):
-        train_vae(run, corpus, context)
-        train_flow(run, corpus, context)
-        sample_run(run, corpus, context)
-        probe_run(run, corpus, context)
-        evaluate_run(run, corpus, context)
+    with run_lock(run.directory), run_loggers(run, context) as logged:
+        train_vae(run, corpus, logged)
+        train_flow(run, corpus, logged)
+        sample_run(run, corpus, logged)
+        probe_run(run, corpus, logged)
+        evaluate_run(run, corpus, logged)
+
+
+@contextlib.contextmanager
+def run_loggers(run: Run, context: StageContext) -> Iterator[StageContext]:
+    """The context with the study's loggers open for one run, in the main process."""
+    study = run.study.config
+    names = study.loggers if context.place.is_main else ()
+    loggers = open_loggers(names, run.directory, study.name, settings.to_dict(run.config))
+    try:
+        yield dataclasses.replace(context, loggers=tuple(loggers))
+    finally:
+        for logger in loggers:
+            logger.close()

@@ -47,9 +47,7 @@ class TextBatch:
 def load_texts(split: Split, indices: np.ndarray, length: int, cuts: np.ndarray) -> TextBatch:
     """Texts of a split padded to `length`, with given cuts."""
     token_ids, mask = split.padded(indices, length)
-    return TextBatch(
-        torch.from_numpy(token_ids), torch.from_numpy(mask), torch.from_numpy(np.asarray(cuts))
-    )
+    return TextBatch(torch.from_numpy(token_ids), torch.from_numpy(mask), torch.tensor(cuts))
 
 
 def fixed_cuts(lengths: np.ndarray, config: ContextConfig, variant: int, seed: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from workbench.stages import StageContext, stage_fingerprint, update_json
 from workbench.train_vae import load_vae, vae_fingerprint
 from workbench.training import StepRecord, fit, load_finished, resumed_step, step_generator
 from workbench.training_log import record_steps
+from workbench.training_samples import SampleWriter
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
@@ -80,7 +81,7 @@ class FlowTask:
 def flow_fingerprint(run: Run, latents_print: str) -> str:
     """Fingerprint of the flow stage."""
     config = run.config
-    return stage_fingerprint(latents_print, config.dit, config.flow, config.flow_training)
+    return stage_fingerprint(latents_print, config.dit, config.flow, config.flow_training.identity)
 
 
 def build_dit(run: Run, corpus: Corpus, place: Placement) -> TextDiT:
@@ -99,35 +100,39 @@ def train_flow(run: Run, corpus: Corpus, context: StageContext) -> TextDiT:
     """
     config, training = run.config, run.config.flow_training
     vae = load_vae(run, corpus, context.place)
-    latents_print = encode_latents(run, vae, corpus, context, vae_fingerprint(run, corpus))
-    print_ = flow_fingerprint(run, latents_print)
+    vae_print = vae_fingerprint(run, corpus)
+    if context.place.is_main:
+        encode_latents(run, vae, corpus, context, vae_print)
+    context.place.wait_for_all()
+    print_ = flow_fingerprint(run, latents_fingerprint(run, vae_print))
+    if load_finished(run.flow_dir, training.num_steps, print_, restart=context.restart):
+        return load_dit(run, corpus, context.place)
     dit = build_dit(run, corpus, context.place)
-    finished = load_finished(run.flow_dir, training.num_steps, print_, restart=context.restart)
-    if finished is not None:
-        dit.load_state_dict(finished.model)
-        return dit.eval()
     latents = open_latents(run.latents_dir, "train")
-    split = corpus.split("train")
     plan = BatchPlan(
-        split.lengths, corpus.window, BatchConfig(batch_size=training.batch_size), config.seed + 1
+        corpus.split("train").lengths,
+        corpus.window,
+        BatchConfig(batch_size=training.batch_size),
+        config.seed + 1,
     )
-    _record_pairing(run, dit, plan)
+    if context.place.is_main:
+        _record_pairing(run, dit, plan)
     floors = flow_floors(latents, config.flow)
-    task = FlowTask(dit, config, latents, plan, context.place)
     records = fit(
-        task,
+        FlowTask(dit, config, latents, plan, context.place),
         training,
         run.flow_dir,
         context.place,
         fingerprint=print_,
         stop=context.stop,
+        after_save=SampleWriter(run, vae, corpus, context),
         restart=context.restart,
     )
     step = resumed_step(run.flow_dir, restart=context.restart)
     beside = (_with_floors(record, floors) for record in records)
     for _ in record_steps(beside, "flow", run.directory, context, step):
         pass
-    return dit.eval()
+    return load_dit(run, corpus, context.place)
 
 
 def load_dit(run: Run, corpus: Corpus, place: Placement) -> TextDiT:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from data.batches import BatchConfig, BatchPlan
 from models.language_model import CausalLM
-from workbench.stages import StageContext, stage_fingerprint
 from workbench.errors import InputError
+from workbench.stages import StageContext, stage_fingerprint
 from workbench.training import fit, load_finished, resumed_step
 from workbench.training_log import record_steps
 
@@ -52,9 +52,7 @@ class LanguageModelTask:
         self._plan = BatchPlan(
             self._split.lengths,
             corpus.window,
-            BatchConfig(
-                batch_size=training.batch_size, bucket_multiple=training.bucket_multiple
-            ),
+            BatchConfig(batch_size=training.batch_size, bucket_multiple=training.bucket_multiple),
             config.seed,
         )
 
@@ -81,7 +79,12 @@ def train_language_model(study: Study, corpus: Corpus, context: StageContext) ->
     model = _build(config, corpus, context.place)
     task = LanguageModelTask(model, config, corpus, context.place)
     records = fit(
-        task, training, directory, context.place, fingerprint=print_, stop=context.stop,
+        task,
+        training,
+        directory,
+        context.place,
+        fingerprint=print_,
+        stop=context.stop,
         restart=context.restart,
     )
     step = resumed_step(directory, restart=context.restart)
@@ -113,7 +116,7 @@ def language_model_fingerprint(study: Study, corpus: Corpus) -> str:
     config = study.config.base
     return stage_fingerprint(
         config.language_model,
-        config.language_model_training,
+        config.language_model_training.identity,
         corpus.manifest["content_hash"],
         config.seed,
     )

@@ -155,7 +155,7 @@ def vae_fingerprint(run: Run, corpus: Corpus) -> str:
         corpus.manifest["content_hash"],
         config.vae,
         config.vae_loss,
-        config.vae_training,
+        config.vae_training.identity,
         config.context,
         teacher,
         config.seed,
@@ -170,13 +170,10 @@ def train_vae(run: Run, corpus: Corpus, context: StageContext) -> TextVAE:
     """
     config, training = run.config, run.config.vae_training
     print_ = vae_fingerprint(run, corpus)
-    vae = build_vae(
-        vae_config(config, corpus, teacher_width(run.study, config)), config.seed, context.place
-    )
-    finished = load_finished(run.vae_dir, training.num_steps, print_, restart=context.restart)
-    if finished is not None:
-        vae.load_state_dict(finished.model)
-        return vae.eval()
+    if load_finished(run.vae_dir, training.num_steps, print_, restart=context.restart):
+        return load_vae(run, corpus, context.place)
+    sizes = vae_config(config, corpus, teacher_width(run.study, config))
+    vae = build_vae(sizes, config.seed, context.place)
     split = corpus.split("train")
     plan = BatchPlan(
         split.lengths,
@@ -187,10 +184,10 @@ def train_vae(run: Run, corpus: Corpus, context: StageContext) -> TextVAE:
     teacher = None
     if needs_teacher(config):
         teacher = TeacherStates(run.study.teacher_dir(config), "train", split, config.teacher)
-    _record_pairing(run, vae, plan)
-    task = VAETask(vae, config, corpus, teacher, plan, context.place)
+    if context.place.is_main:
+        _record_pairing(run, vae, plan)
     records = fit(
-        task,
+        VAETask(vae, config, corpus, teacher, plan, context.place),
         training,
         run.vae_dir,
         context.place,
@@ -202,7 +199,7 @@ def train_vae(run: Run, corpus: Corpus, context: StageContext) -> TextVAE:
     step = resumed_step(run.vae_dir, restart=context.restart)
     for _ in record_steps(records, "vae", run.directory, context, step):
         pass
-    return vae.eval()
+    return load_vae(run, corpus, context.place)
 
 
 def load_vae(run: Run, corpus: Corpus, place: Placement) -> TextVAE:
@@ -212,7 +209,8 @@ def load_vae(run: Run, corpus: Corpus, place: Placement) -> TextVAE:
         InputError: it is not trained yet.
     """
     config = run.config
-    finished = load_finished(run.vae_dir, config.vae_training.num_steps, vae_fingerprint(run, corpus))
+    print_ = vae_fingerprint(run, corpus)
+    finished = load_finished(run.vae_dir, config.vae_training.num_steps, print_)
     if finished is None:
         raise InputError(f"{run.vae_dir}: not trained yet; run `train-vae` first")
     sizes = vae_config(config, corpus, teacher_width(run.study, config))

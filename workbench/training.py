@@ -9,138 +9,72 @@ share a seed share their noise.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
-from workbench.devices import autocast, process_group
+from workbench.devices import autocast, check_batch, compute_precision, process_group, replicate
 from workbench.errors import NumericalError, StopRequested
+from workbench.sharding import repeated_blocks, shard_parameters
 from workbench.stopping import StopSignal
-from workbench.store.checkpoints import Checkpoint, load_latest, save_checkpoint
+from workbench.store.checkpoints import Checkpoint, load_latest
+from workbench.training_config import TrainingConfig
+from workbench.training_state import (
+    TrainState,
+    build_average,
+    build_optimizer,
+    restore,
+    take_snapshot,
+    write_snapshot,
+)
 
 if TYPE_CHECKING:
     from workbench.devices import Placement
 
-LIVE = "live."  # prefix of the weights being trained, where a checkpoint leads with an average
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainingConfig:
-    """How a model is trained; the defaults are the small-scale recipe of the project.
-
-    Attributes:
-        num_steps: optimiser steps.
-        batch_size: texts a step, over all processes.
-        bucket_multiple: pad a batch to its longest text rounded up to this; 0 pads to the window.
-        learning_rate: peak of the schedule: linear warm-up, then cosine to `final_lr_fraction`.
-        beta1: AdamW's first decay.
-        beta2: AdamW's second decay.
-        weight_decay: on matrices only; biases, gains and embeddings of one dimension are exempt.
-        warmup_steps: steps of linear warm-up.
-        final_lr_fraction: the last learning rate over the peak.
-        clip_norm: global gradient norm; 0 is off.
-        ema_decay: decay of the weight average that is used afterwards; 0 is off.
-        precision: `auto` takes bfloat16 autocast where the hardware multiplies it, else float32.
-        compile: `torch.compile` the model (worth it for long runs; needs a C++ compiler on CPUs).
-        shard: `none` replicates over processes (DDP); `fsdp` shards parameters (FSDP2).
-        log_every: steps between records.
-        checkpoint_every: steps between checkpoints; the last step always has one.
-        keep_checkpoints: sound checkpoints kept.
-        max_skipped_steps: consecutive non-finite steps endured before giving up.
-    """
-
-    num_steps: int = 600
-    batch_size: int = 64
-    bucket_multiple: int = 0
-    learning_rate: float = 1e-3
-    beta1: float = 0.9
-    beta2: float = 0.98
-    weight_decay: float = 0.01
-    warmup_steps: int = 100
-    final_lr_fraction: float = 0.1
-    clip_norm: float = 1.0
-    ema_decay: float = 0.0
-    precision: str = "auto"
-    compile: bool = False
-    shard: str = "none"
-    log_every: int = 10
-    checkpoint_every: int = 200
-    keep_checkpoints: int = 1
-    max_skipped_steps: int = 10
-
-    def __post_init__(self) -> None:
-        for name in ("num_steps", "batch_size", "log_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        for name in ("bucket_multiple", "warmup_steps", "clip_norm", "weight_decay"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
-        if self.keep_checkpoints < 1:
-            raise ValueError(f"keep_checkpoints must be >= 1, got {self.keep_checkpoints}")
-        if self.max_skipped_steps < 0:
-            raise ValueError(f"max_skipped_steps must be >= 0, got {self.max_skipped_steps}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
-        for name in ("beta1", "beta2", "ema_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
-        if not 0 <= self.final_lr_fraction <= 1:
-            raise ValueError(f"final_lr_fraction must lie in [0, 1], got {self.final_lr_fraction}")
-        if self.precision not in ("auto", "bf16", "float32"):
-            raise ValueError(f"precision must be auto, bf16 or float32, got {self.precision!r}")
-        if self.shard not in ("none", "fsdp"):
-            raise ValueError(f"shard must be none or fsdp, got {self.shard!r}")
-
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """Means over one log interval: step reached, steps in all, metrics, tokens a second."""
+    """Means over one log interval, and over processes.
+
+    Attributes:
+        step: steps done.
+        num_steps: steps in all.
+        metrics: name -> mean; NaN where it was not defined at any step.
+        tokens_per_second: over all processes.
+        notices: lines to tell the user, such as what a damaged checkpoint has cost.
+    """
 
     step: int
     num_steps: int
     metrics: Mapping[str, float]
     tokens_per_second: float
+    notices: tuple[str, ...] = ()
 
 
 class Task(Protocol):
     """What `fit` needs of a stage."""
 
     name: str
-    model: nn.Module
-    objective: nn.Module
+
+    @property
+    def model(self) -> nn.Module:
+        """What is trained and saved; it has a `config`."""
+
+    @property
+    def objective(self) -> nn.Module:
+        """Holds the model; its forward is the whole forward pass of a step."""
 
     def loss(self, objective: nn.Module, step: int) -> tuple[dict[str, Tensor], int]:
         """Scalars of this step, `loss` among them, and the number of tokens it covered.
 
-        `objective` is `self.objective`, possibly wrapped for several processes: it holds the
-        model, and one call of it must do the whole forward pass.
+        `objective` is `self.objective`, possibly wrapped for several processes.
         """
-        ...
-
-
-@dataclass(slots=True)
-class TrainState:
-    """Everything that a checkpoint restores."""
-
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    average: AveragedModel | None
-    step: int = 0
-    skipped: int = 0
-    notices: list[str] = field(default_factory=list)
-
-    @property
-    def weights(self) -> nn.Module:
-        """The weights to use afterwards: the average where there is one."""
-        return self.average.module if self.average is not None else self.model
 
 
 def step_generator(device: torch.device, *parts: int | str) -> torch.Generator:
@@ -161,80 +95,34 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
     return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def build_state(model: nn.Module, config: TrainingConfig) -> TrainState:
-    """Fused AdamW with decay on matrices only, and a warmed-up average of the weights."""
-    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-    others = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=config.learning_rate,
-        betas=(config.beta1, config.beta2),
-        fused=config.shard == "none",
-    )
-    average = None
-    if config.ema_decay > 0:
-        average = AveragedModel(model, multi_avg_fn=_warmed_average(config.ema_decay))
-    return TrainState(model=model, optimizer=optimizer, average=average)
+def build_state(
+    task: Task, config: TrainingConfig, place: Placement
+) -> tuple[TrainState, nn.Module]:
+    """The state at step 0, and the objective as it is to be called.
 
+    The blocks are compiled if asked for, and with several processes the objective is replicated
+    (DDP) or its parameters are sharded (FSDP2).
 
-def _warmed_average(decay: float) -> Callable[..., None]:
-    """Exponential average whose decay starts low, so that early steps are soon forgotten."""
-
-    @torch.no_grad()
-    def update(averages: list[Tensor], values: list[Tensor], num_averaged: Tensor | int) -> None:
-        count = int(num_averaged)
-        torch._foreach_lerp_(averages, values, 1 - min(decay, (1 + count) / (10 + count)))
-
-    return update
-
-
-def restore(state: TrainState, checkpoint: Checkpoint) -> None:
-    """Put a checkpoint's weights, average and optimiser back into `state`, in place."""
-    live = {k.removeprefix(LIVE): v for k, v in checkpoint.tensors.items() if k.startswith(LIVE)}
-    state.model.load_state_dict(live or checkpoint.model)
-    if state.average is not None:
-        state.average.module.load_state_dict(checkpoint.model)
-        state.average.n_averaged.fill_(checkpoint.state["num_averaged"])
-    checkpoint.restore_optimizer(state.optimizer)
-    state.step = checkpoint.step
-    state.skipped = int(checkpoint.state.get("skipped", 0))
-    state.notices.extend(checkpoint.notices)
-
-
-def save(
-    state: TrainState,
-    task: Task,
-    config: TrainingConfig,
-    directory: Path,
-    extra: Mapping[str, object],
-) -> None:
-    """Write `directory/step-<n>`; `model.safetensors` holds the weights to use afterwards.
-
-    With `config.json` beside them they load by the model's `from_pretrained`.
+    Raises:
+        ValueError: the batch does not divide among the processes.
     """
-    tensors: dict[str, Tensor] = {}
-    facts = {**extra, "skipped": state.skipped}
-    if state.average is not None:
-        tensors = {LIVE + k: v for k, v in state.model.state_dict().items()}
-        facts["num_averaged"] = int(state.average.n_averaged)
-    save_checkpoint(
-        directory,
-        state.step,
-        state.weights.state_dict(),
-        state.optimizer,
-        facts,
-        tensors,
-        keep=config.keep_checkpoints,
-        files={"config.json": json.dumps(asdict(task.model.config), indent=2)},
-    )
+    check_batch(config, place)
+    sharded = config.shard == "fsdp" and place.world_size > 1
+    average = build_average(task.model, config.ema_decay)
+    if config.compile:
+        for block in repeated_blocks(task.model):
+            block.compile()
+    if sharded:
+        shard_parameters(task.objective, place.device.type)
+        if average is not None:
+            shard_parameters(average, place.device.type)
+    optimizer = build_optimizer(task.model, config)
+    objective = task.objective if sharded else replicate(task.objective, place)
+    return TrainState(task.model, optimizer, average, sharded), objective
 
 
 def train_step(
-    state: TrainState, task: Task, wrapped: nn.Module, config: TrainingConfig, place: Placement
+    state: TrainState, task: Task, objective: nn.Module, config: TrainingConfig, place: Placement
 ) -> tuple[dict[str, Tensor], int]:
     """One optimiser step; a non-finite loss or gradient leaves the weights untouched.
 
@@ -244,12 +132,13 @@ def train_step(
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(state.step, config)
     with autocast(place, config.precision):
-        metrics, num_tokens = task.loss(wrapped, state.step)
+        metrics, num_tokens = task.loss(objective, state.step)
     metrics["loss"].backward()
     limit = config.clip_norm or math.inf
     norm = nn.utils.clip_grad_norm_(state.model.parameters(), limit)
     norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
-    if bool(torch.isfinite(norm)) and bool(torch.isfinite(metrics["loss"].detach())):
+    finite = torch.isfinite(norm) & torch.isfinite(metrics["loss"].detach())
+    if not place.any(not bool(finite)):
         state.optimizer.step()
         if state.average is not None:
             state.average.update_parameters(state.model)
@@ -276,6 +165,7 @@ def fit(
     fingerprint: str,
     stop: StopSignal,
     before_last_save: Callable[[nn.Module], None] | None = None,
+    after_save: Callable[[nn.Module, int], None] | None = None,
     restart: bool = False,
 ) -> Iterator[StepRecord]:
     """Train `task.model` up to `config.num_steps`, resuming from the newest sound checkpoint.
@@ -287,7 +177,8 @@ def fit(
         place: device and rank.
         fingerprint: of the whole stage; a checkpoint of another one is refused.
         stop: when set, the state is saved and `StopRequested` raised.
-        before_last_save: called on the final weights before they are saved.
+        before_last_save: called in the main process on the final weights before they are saved.
+        after_save: called in the main process with the weights and the step of a checkpoint.
         restart: begin again although every checkpoint is damaged.
 
     Yields:
@@ -297,30 +188,50 @@ def fit(
         StopRequested: a stop was asked for; the checkpoint is written.
         NumericalError: the loss stays non-finite.
         DamagedArtefactError: no sound checkpoint is left.
-        ValueError: the checkpoint belongs to another configuration.
+        ValueError: the checkpoint belongs to another configuration, or the batch does not divide.
     """
-    extra: dict[str, object] = {"fingerprint": fingerprint, "threads": torch.get_num_threads()}
+    facts = _bit_facts(config, place)
     with process_group(place):
-        wrapped = place.wrap(task.objective, task.model, config)
-        state = build_state(task.model, config)
+        state, objective = build_state(task, config, place)
         checkpoint = load_latest(directory, restart=restart)
         if checkpoint is not None:
             _check_fingerprint(checkpoint, fingerprint, directory)
-            restore(state, checkpoint)
+            restore(state, checkpoint, facts)
         window = _Window()
         while state.step < config.num_steps:
-            metrics, num_tokens = train_step(state, task, wrapped, config, place)
+            metrics, num_tokens = train_step(state, task, objective, config, place)
             window.add(metrics, num_tokens)
             last = state.step == config.num_steps
-            if last and before_last_save is not None:
-                before_last_save(state.weights)
             stopping = place.any(stop.requested) and not last
-            if place.is_main and (last or stopping or state.step % config.checkpoint_every == 0):
-                save(state, task, config, directory, extra)
+            if last or stopping or state.step % config.checkpoint_every == 0:
+                snapshot = take_snapshot(state, place)
+                if place.is_main:
+                    if last and before_last_save is not None:
+                        before_last_save(snapshot.weights)
+                    known = {**facts, "fingerprint": fingerprint}
+                    means = window.means()
+                    write_snapshot(
+                        snapshot, state, directory, config.keep_checkpoints, known, means
+                    )
+                    if after_save is not None and not stopping:
+                        after_save(snapshot.weights, state.step)
             if stopping:
+                place.wait_for_all()
                 raise StopRequested(f"{task.name}: stopped at step {state.step}, resumable")
             if last or state.step % config.log_every == 0:
-                yield window.record(state, config)
+                yield window.record(state, config, place)
+        place.wait_for_all()
+
+
+def _bit_facts(config: TrainingConfig, place: Placement) -> dict[str, object]:
+    """What decides the bits of a step besides settings and seed."""
+    return {
+        "threads": torch.get_num_threads(),
+        "processes": place.world_size,
+        "device": place.device.type,
+        "precision": compute_precision(place, config.precision),
+        "torch": torch.__version__,
+    }
 
 
 def load_finished(
@@ -356,22 +267,36 @@ class _Window:
         self._reset()
 
     def _reset(self) -> None:
-        self.metrics: list[dict[str, Tensor]] = []
-        self.num_tokens = 0
-        self.start = time.monotonic()
+        self._metrics: list[dict[str, Tensor]] = []
+        self._num_tokens = 0
+        self._start = time.monotonic()
 
     def add(self, metrics: dict[str, Tensor], num_tokens: int) -> None:
-        self.metrics.append(metrics)
-        self.num_tokens += num_tokens
+        """Take in one step."""
+        self._metrics.append(metrics)
+        self._num_tokens += num_tokens
 
-    def record(self, state: TrainState, config: TrainingConfig) -> StepRecord:
-        names = self.metrics[-1]
-        means = {
-            name: float(torch.stack([m[name].float() for m in self.metrics if name in m]).nanmean())
-            for name in names
-        }
+    def means(self) -> dict[str, float]:
+        """Means of this process so far; NaN is left out."""
+        return dict(zip(self._names(), self._stacked().tolist(), strict=True))
+
+    def _names(self) -> list[str]:
+        return list(self._metrics[-1]) if self._metrics else []
+
+    def _stacked(self) -> Tensor:
+        columns = [
+            torch.stack([m[name].float() for m in self._metrics if name in m]).nanmean()
+            for name in self._names()
+        ]
+        return torch.stack(columns) if columns else torch.empty(0)
+
+    def record(self, state: TrainState, config: TrainingConfig, place: Placement) -> StepRecord:
+        """Means over the interval and all processes, then start anew."""
+        names, shared = self._names(), place.mean(self._stacked())
+        means = dict(zip(names, shared.tolist(), strict=True))
         means["learning_rate"] = learning_rate(state.step - 1, config)
         means["skipped"] = float(state.skipped)
-        rate = self.num_tokens / max(1e-9, time.monotonic() - self.start)
+        rate = self._num_tokens / max(1e-9, time.monotonic() - self._start)
+        notices, state.notices = tuple(state.notices), []
         self._reset()
-        return StepRecord(state.step, config.num_steps, means, rate)
+        return StepRecord(state.step, config.num_steps, means, rate, notices)

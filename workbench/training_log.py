@@ -31,10 +31,10 @@ def record_steps(
     if not context.place.is_main:
         yield from records
         return
-    with MetricsLog(
-        directory / "metrics.jsonl", resume_step=resume_step, stage=stage
-    ) as log:
+    with MetricsLog(directory / "metrics.jsonl", resume_step=resume_step, stage=stage) as log:
         for record in records:
+            for notice in record.notices:
+                context.reporter.note(f"{stage}: {notice}")
             values = {**record.metrics, "tokens_per_second": record.tokens_per_second}
             if not log.append({"stage": stage, "step": record.step, **values}):
                 for notice in log.notices:

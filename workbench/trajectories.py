@@ -38,7 +38,7 @@ def write_trajectory(
         "token_ids": torch.stack([step.token_ids for step in steps]).int(),
         "entropy": torch.stack([step.entropy for step in steps]),
         "margin": torch.stack([step.margin for step in steps]),
-        "cuts": torch.from_numpy(prompts.cuts),
+        "cuts": torch.tensor(prompts.cuts),
     }
     metadata = {
         "prompts": json.dumps(result.prompts),

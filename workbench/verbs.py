@@ -79,8 +79,8 @@ def study(
     directory = Path(out) if out else runs_directory() / settings.name
     check_writable(directory)
     with Output(common) as output, output.context(settings.base.device, restart) as context:
-        comparison = run_study(settings, directory, context)
-        output.comparison(comparison, directory)
+        outcome = run_study(settings, directory, context)
+        output.comparison(outcome.comparison, directory, outcome.already_done)
     return 0
 
 
@@ -109,7 +109,9 @@ def _single_stage(name: str, run: str, restart: bool, common: Common) -> int:
 
     found = find_run(run)
     with Output(common) as output, output.context(found.config.device, restart) as context:
-        output.show(run_stage(found, name, context))
+        result = run_stage(found, name, context)
+        if context.place.is_main:
+            output.show(result)
     return 0
 
 

@@ -17,8 +17,13 @@ from models.teachers.backbone import TokenisedText
 class CorpusEncoding(Protocol):
     """What the corpus tokenizer returns for one text."""
 
-    token_ids: np.ndarray  # (n,) int64
-    offsets: np.ndarray  # (n, 2) int64 characters
+    @property
+    def token_ids(self) -> np.ndarray:
+        """(n,) int64."""
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """(n, 2) int64 characters."""
 
 
 class OwnBackbone:
