@@ -18,6 +18,9 @@ check: $(DEV)           ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+app: $(RUN)             ## open the app on the results
+	$(BIN)/python -m workbench app
+
 campaign: $(DEV)        ## the long reliability and parity campaigns
 	$(BIN)/python -m pytest -m slow
 

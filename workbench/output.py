@@ -50,10 +50,16 @@ class Output:
             self._bars = None
 
     @contextmanager
-    def context(self, device: str, restart: bool = False) -> Iterator[StageContext]:
-        """The stage context of a verb: device, bars unless quiet, polite stopping."""
+    def context(
+        self, device: str, restart: bool = False, job: Path | None = None
+    ) -> Iterator[StageContext]:
+        """The stage context of a verb: device, bars unless quiet, polite stopping.
+
+        A job's folder also receives the progress, and may hold the file that asks to stop.
+        """
         from workbench.devices import find_placement
-        from workbench.progress import Bars, Silent
+        from workbench.jobs import PROGRESS, STOP
+        from workbench.progress import Bars, Silent, ToFile
         from workbench.stages import StageContext
         from workbench.stopping import StopSignal
 
@@ -61,8 +67,11 @@ class Output:
         reporter: Any = Silent()
         if not self._quiet and place.is_main:
             self._bars = reporter = Bars().__enter__()
+        if job is not None:
+            reporter = ToFile(job / PROGRESS, reporter)
+        stop = StopSignal(job / STOP if job is not None else None).listen()
         try:
-            yield StageContext(place, reporter, StopSignal().listen(), restart=restart)
+            yield StageContext(place, reporter, stop, restart=restart)
         finally:
             self._stop_bars()
 

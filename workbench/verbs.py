@@ -5,8 +5,10 @@ Heavy imports stand inside the functions. Every verb returns its exit code.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,6 +61,7 @@ def study(
     overrides: Overrides = (),
     out: str = "",
     restart: bool = False,
+    job: str = "",
     common: CommonOptions = Common(),
 ) -> int:
     """Run a whole study: prepare, train, sample, probe, score, compare, report.
@@ -69,18 +72,23 @@ def study(
         overrides: settings to change, as in base.vae.latent_width=32.
         out: folder of the study; by default its name under the runs directory.
         restart: begin a training again whose checkpoints are all damaged (they are kept aside).
+        job: folder of a job of the app: waits for its turn there, and reports progress into it.
         common: options of every verb.
     """
+    from workbench.jobs import attended
     from workbench.presets import study_config
     from workbench.store.paths import check_writable, runs_directory
     from workbench.study import run_study
 
-    settings = study_config(preset=preset, file=config, overrides=overrides)
-    directory = Path(out) if out else runs_directory() / settings.name
-    check_writable(directory)
-    with Output(common) as output, output.context(settings.base.device, restart) as context:
-        outcome = run_study(settings, directory, context)
-        output.comparison(outcome.comparison, directory, outcome.already_done)
+    folder = Path(job) if job else None
+    with attended(folder) if folder else nullcontext():
+        settings = study_config(preset=preset, file=config, overrides=overrides)
+        directory = Path(out) if out else runs_directory() / settings.name
+        check_writable(directory)
+        place = (settings.base.device, restart, folder)
+        with Output(common) as output, output.context(*place) as context:
+            outcome = run_study(settings, directory, context)
+            output.comparison(outcome.comparison, directory, outcome.already_done)
     return 0
 
 
@@ -292,6 +300,26 @@ def _catalogue(name: str, common: Common) -> int:
     return 0
 
 
+def app(*, port: int = 8501, browser: bool = True, common: CommonOptions = Common()) -> int:
+    """Open the app on the studies of the runs directory.
+
+    Args:
+        port: where it listens, on this machine only.
+        browser: open a browser window.
+        common: options of every verb.
+    """
+    from workbench.store.paths import VARIABLE, runs_directory
+
+    root = Path(__file__).parent.parent
+    headless = "false" if browser and not common.quiet else "true"
+    command = [sys.executable, "-m", "streamlit", "run", str(root / "app.py")]
+    options = ["--server.port", str(port), "--server.headless", headless]
+    # Streamlit reads its settings from the folder it starts in; runs stay where they were.
+    os.environ[VARIABLE] = str(runs_directory())
+    os.chdir(root)
+    os.execv(sys.executable, [*command, *options])
+
+
 def generators(*, common: CommonOptions = Common()) -> int:
     """List generators and samplers.
 
@@ -333,6 +361,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "runs": runs,
     "verify": verify,
     "doctor": doctor,
+    "app": app,
     "generators": generators,
     "probes": probes,
     "presets": presets,

@@ -1,0 +1,85 @@
+"""A comparison as tables: scores by arm with chance and controls, and contrasts with verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from workbench.output import interval_text, number_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEY_SCORES = ("valid_4gram", "nats_per_token", "fidelity", "embedding_f1", "rouge1")
+CONTROLS = ("human", "autoregressive")
+
+
+def metric_names(comparison: Mapping[str, Any], family: str = "") -> list[str]:
+    """Every metric of any arm, or those of one family, in order of appearance."""
+    names = dict.fromkeys(name for values in comparison["arms"].values() for name in values)
+    return [name for name in names if family in ("", name.split(".")[0])]
+
+
+def family_names(comparison: Mapping[str, Any]) -> list[str]:
+    """Families of metrics, generation first."""
+    names = list(dict.fromkeys(name.split(".")[0] for name in metric_names(comparison)))
+    return sorted(names, key=lambda name: (not name.startswith("generation"), names.index(name)))
+
+
+def headline_metrics(comparison: Mapping[str, Any]) -> list[str]:
+    """Reconstruction, then the scores of generation that tell the story."""
+    names = metric_names(comparison)
+    wanted = ["reconstruction.token_accuracy"]
+    wanted += [name for name in names if name.startswith("generation.mauve[")]
+    wanted += [f"generation.{name}" for name in KEY_SCORES]
+    return [name for name in wanted if name in names]
+
+
+def score_frame(comparison: Mapping[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
+    """A row a metric: each arm's mean and interval, chance, and controls where they exist."""
+    import pandas as pd
+
+    arms, baselines = comparison["arms"], comparison.get("baselines", {})
+    rows = []
+    for metric in dict.fromkeys(metrics):
+        values = {arm: own.get(metric, {}) for arm, own in arms.items()}
+        known: Mapping[str, Any] = next((value for value in values.values() if value.get("n")), {})
+        row = {"metric": metric, **{arm: _cell(value) for arm, value in values.items()}}
+        chance = known.get("chance")
+        row["chance"] = "" if chance is None else number_text(chance)
+        for name in CONTROLS:
+            mean = baselines.get(name, {}).get(metric, {}).get("mean")
+            row[name] = "" if mean is None else number_text(mean)
+        row["n"] = known.get("n", 0)
+        rows.append(row)
+    frame = pd.DataFrame(rows)
+    empty = [name for name in ("chance", *CONTROLS) if name in frame and not frame[name].any()]
+    return frame.drop(columns=empty)
+
+
+def contrast_frame(comparison: Mapping[str, Any], family: str, *, only_clear: bool) -> pd.DataFrame:
+    """A row a contrast of one family: difference, interval, p, verdict."""
+    import pandas as pd
+
+    rows = [
+        {
+            "arms": f"{row['a']} − {row['b']}",
+            "metric": row["metric"],
+            "difference": number_text(row["difference"]),
+            "95 % interval": f"[{number_text(row['low'])}, {number_text(row['high'])}]",
+            "p (Holm)": number_text(row.get("p_holm")),
+            "n": row["n"],
+            "verdict": row["verdict"],
+        }
+        for row in comparison["contrasts"]
+        if row["metric"].split(".")[0] == family
+        and not (only_clear and row["verdict"] == "not distinguishable")
+    ]
+    columns = ["arms", "metric", "difference", "95 % interval", "p (Holm)", "n", "verdict"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _cell(value: Mapping[str, Any]) -> str:
+    if value.get("mean") is None:
+        return str(value.get("reason") or "not defined")
+    return interval_text(value)

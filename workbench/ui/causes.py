@@ -1,0 +1,194 @@
+"""Numbers for the page on reconstruction: points over all studies, causes, pairs to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analyses.figures.loss_floors import LossCurve
+from analyses.figures.reconstruction_generation import RunPoint
+from analyses.statistics import Interval
+from workbench.output import interval_text, number_text
+from workbench.ui.engine import comparison_of, samples_of, scores_of
+from workbench.ui.scan import found_studies, study_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.runs import Run, Study
+    from workbench.ui.sidebar import Selection
+
+ACCURACY = "reconstruction.token_accuracy"
+# Result name, or its beginning -> what it says to someone who never read the paper.
+CAUSES: Mapping[str, str] = {
+    "reconstruction.token_accuracy": "The gate: share of tokens read back. Equal here is where the "
+    "story starts.",
+    "decoder_basin.r50": "How far a latent may be off before another word is read: the generator "
+    "is always a little off.",
+    "decoder_basin.margin": "How sure the decoder is of its first choice.",
+    "manifold_continuity": "Whether the middle between two texts is still text (lower Fréchet and "
+    "nats, more valid 4-grams).",
+    "scale.log_snr": "How large meanings are against the posterior's own noise.",
+    "floor.velocity": "Loss that no learning is needed for: an easier space has less left over.",
+    "velocity_information": "How much of the velocity stays open once the label or context is "
+    "known: lower, an easier path.",
+    "intrinsic_dimension": "How many directions a point's neighbourhood has.",
+    "isotropy": "Whether directions are used evenly.",
+    "learnability": "How much of the target a simple map of the context foretells.",
+    "knn_coherence.token.other_id": "Whether neighbours that are other words mean alike.",
+}  # fmt: skip
+
+
+def run_points(score: str) -> list[RunPoint]:
+    """Every compared run of every study: reconstruction against one generation score."""
+    points: list[RunPoint] = []
+    for found in found_studies():
+        if found.problem:
+            continue
+        study = study_of(found)
+        comparison = comparison_of(study)
+        if comparison is not None:
+            points += _study_points(study, comparison, score)
+    return points
+
+
+def _study_points(study: Study, comparison: Mapping[str, Any], score: str) -> list[RunPoint]:
+    points = []
+    for run in study.runs:
+        place = study.config.seeds.index(run.seed)
+        values = [comparison["arms"].get(run.arm, {}).get(name) for name in (ACCURACY, score)]
+        both = [_interval(value, place, len(study.config.seeds)) for value in values]
+        points.append(
+            RunPoint(arm=run.arm, seed=run.seed, reconstruction=both[0], generation=both[1])
+        )
+    return points
+
+
+def _interval(value: Mapping[str, Any] | None, place: int, num_seeds: int) -> Interval:
+    """One seed's number; the stored interval belongs to it where there is one seed."""
+    seeds = (value or {}).get("seeds") or []
+    mean = seeds[place] if place < len(seeds) else None
+    if value is None or mean is None:
+        return Interval(mean=None, low=None, high=None, n=0, reason="not measured")
+    own = num_seeds == 1
+    return Interval(
+        mean=mean, low=value["low"] if own else None, high=value["high"] if own else None,
+        n=value["n"],
+    )  # fmt: skip
+
+
+def correlation_sentence(points: Sequence[RunPoint]) -> str:
+    """Rank correlation over runs with its interval, arms resampled whole; or why there is none."""
+    from analyses.rank_correlation import spearman
+    from analyses.statistics import resample_counts
+
+    known = [
+        p for p in points if p.reconstruction.mean is not None and p.generation.mean is not None
+    ]
+    arms = sorted({p.arm for p in known})
+    if len(arms) < 4:
+        return f"{len(known)} runs of {len(arms)} arms: too few for a rank correlation (4 arms)."
+    x = np.array([p.reconstruction.mean for p in known], np.float64)
+    y = np.array([p.generation.mean for p in known], np.float64)
+    place = np.array([arms.index(p.arm) for p in known])
+    draws = np.concatenate(list(resample_counts(len(arms), 2000, np.random.default_rng(0))))
+    rho = float(spearman(x, y, np.ones((1, len(x))))[0])
+    spread = spearman(x, y, draws[:, place])
+    spread = spread[np.isfinite(spread)]
+    if not np.isfinite(rho) or len(spread) < 100:
+        return "The rank correlation is not defined: one side is constant."
+    low, high = np.quantile(spread, [0.025, 0.975])
+    return f"Rank correlation {rho:.2f} [{low:.2f}, {high:.2f}] over {len(arms)} arms."
+
+
+def arm_deltas(results: Mapping[str, Mapping[str, Any]], arms: Sequence[str]) -> pd.DataFrame:
+    """A row a cause that both arms have measured: each arm's number, and whether they part."""
+    import pandas as pd
+
+    names = [
+        name
+        for prefix in CAUSES
+        for name in sorted(results[arms[0]])
+        if name.startswith(prefix) and name in results[arms[-1]]
+    ]
+    rows = []
+    for name in dict.fromkeys(names):
+        values = [results[arm][name] for arm in arms]
+        if any(value.get("score") is None for value in values):
+            continue
+        rows.append(
+            {
+                "measure": name,
+                **{
+                    arm: interval_text({**v, "mean": v["score"]})
+                    for arm, v in zip(arms, values, strict=True)
+                },
+                "intervals": _parted(values),
+                "chance": number_text(values[0].get("chance")),
+                "what it means": next(CAUSES[p] for p in CAUSES if name.startswith(p)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _parted(values: Sequence[Mapping[str, Any]]) -> str:
+    first, last = values[0], values[-1]
+    if None in (first.get("low"), first.get("high"), last.get("low"), last.get("high")):
+        return "unknown"
+    apart = first["high"] < last["low"] or last["high"] < first["low"]
+    return "apart" if apart else "overlap"
+
+
+def loss_curves(runs: Mapping[str, tuple[Run, Sequence[Mapping[str, Any]]]]) -> list[LossCurve]:
+    """The flow's loss of each run, with the floors of its latents."""
+    curves = []
+    for run, records in runs.values():
+        flow = [r for r in records if r.get("stage") == "flow" and "floor_gaussian" in r]
+        if flow:
+            curves.append(
+                LossCurve(
+                    arm=run.arm,
+                    seed=run.seed,
+                    steps=np.array([r["step"] for r in flow]),
+                    loss=np.array([np.nan if r["loss"] is None else r["loss"] for r in flow]),
+                    floor_gaussian=flow[-1]["floor_gaussian"],
+                    floor_mu=flow[-1]["floor_given_mu"],
+                )
+            )
+    return curves
+
+
+def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None:
+    """Prompts where the better reconstructor wrote worse, the widest gap first.
+
+    A score without a value a prompt, as MAUVE, is stood in for by the judge's nats per token.
+    """
+    import pandas as pd
+
+    comparison = comparison_of(selection.study)
+    if comparison is None or len(selection.arms) < 2:
+        return None
+    accuracy = {a: comparison["arms"][a].get(ACCURACY, {}).get("mean") or 0 for a in selection.arms}
+    better = max(selection.arms, key=lambda arm: accuracy[arm])
+    other = next(arm for arm in selection.arms if arm != better)
+    name = score.removeprefix("generation.")
+    scores = {arm: scores_of(run) for arm, run in selection.runs.items()}
+    column = name if name in scores[better] else "nats_per_token"
+    from workbench.scoring import HIGHER_IS_BETTER
+
+    sign = 1.0 if HIGHER_IS_BETTER.get(column, True) else -1.0
+    gap = sign * (scores[other][column].to_numpy(float) - scores[better][column].to_numpy(float))
+    texts = {arm: samples_of(run) for arm, run in selection.runs.items()}
+    frame = pd.DataFrame(
+        {
+            "prompt": texts[better]["prompt"],
+            "reference": texts[better]["reference"],
+            **{arm: texts[arm]["continuation"] for arm in selection.arms},
+            **{f"{arm} score": scores[arm][column] for arm in selection.arms},
+            "score gap": gap,
+        }
+    )
+    frame = frame[np.isfinite(gap) & (gap > 0)]
+    return frame.sort_values("score gap", ascending=False).head(40).reset_index(drop=True)

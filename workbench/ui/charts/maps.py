@@ -1,0 +1,192 @@
+"""Maps of several spaces beside each other, the same items in each, ready to lasso.
+
+A point's row travels in `customdata`, so a selection is a list of rows whichever space it was made
+in. Beyond `MOST_POINTS` a seeded sample is drawn over the density of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyses.figures.theme import SURFACES, Theme, plain, themed
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+MOST_POINTS = 50_000
+MOST_CLASSES = 10
+HEIGHT = 470
+# Okabe and Ito's eight and two greys, distinct for colour-blind eyes on both papers.
+CLASS_COLOURS = (
+    "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00",
+    "#0072B2", "#B8A900", "#8C6BB1", "#7F7F7F", "#A6761D",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Colouring:
+    """What colours the points.
+
+    Attributes:
+        name: of the label or measure.
+        codes: (N,) class of each point, -1 = without label; None for a measure.
+        classes: name of each code.
+        values: space -> (N,) measure; used where `codes` is None.
+    """
+
+    name: str
+    codes: np.ndarray | None = None
+    classes: Sequence[str] = ()
+    values: Mapping[str, np.ndarray] | None = None
+
+
+def maps_figure(
+    coords: Mapping[str, np.ndarray],
+    titles: Mapping[str, str],
+    hover: Sequence[str],
+    colouring: Colouring,
+    *,
+    theme: Theme,
+) -> go.Figure:
+    """Every space as a panel of one figure.
+
+    Args:
+        coords: space -> (N, 2), the same items row by row.
+        titles: space -> heading.
+        hover: N texts; any text, it is escaped.
+        colouring: of the points.
+        theme: light or dark.
+    """
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(
+        rows=1,
+        cols=len(coords),
+        subplot_titles=[plain(titles[space]) for space in coords],
+        horizontal_spacing=0.03,
+    )
+    n = len(hover)
+    rows = drawn_rows(n)
+    for column, (space, points) in enumerate(coords.items(), start=1):
+        if n > MOST_POINTS:
+            _add_density(figure, points, column, theme)
+        for name, members, marker in _groups(colouring, space, rows, theme, column):
+            figure.add_scattergl(
+                x=points[members, 0].tolist(),
+                y=points[members, 1].tolist(),
+                customdata=members.tolist(),
+                text=[plain(hover[row]) for row in members],
+                mode="markers",
+                name=plain(name),
+                legendgroup=plain(name),
+                showlegend=column == 1 and colouring.codes is not None,
+                marker={"size": 5 if n < 3000 else 3, **marker},
+                hovertemplate="%{text}<extra>%{fullData.name}</extra>",
+                row=1,
+                col=column,
+            )
+    return _finished(figure, colouring, theme)
+
+
+def highlight_figure(
+    coords: Mapping[str, np.ndarray],
+    titles: Mapping[str, str],
+    hover: Sequence[str],
+    chosen: Iterable[int],
+    *,
+    theme: Theme,
+) -> go.Figure:
+    """The same panels with the chosen rows over all others in grey."""
+    from plotly.subplots import make_subplots
+
+    surface, rows = SURFACES[theme], drawn_rows(len(hover))
+    picked = np.array(sorted(chosen), np.int64)
+    figure = make_subplots(
+        rows=1,
+        cols=len(coords),
+        subplot_titles=[plain(titles[space]) for space in coords],
+        horizontal_spacing=0.03,
+    )
+    for column, points in enumerate(coords.values(), start=1):
+        where = {"row": 1, "col": column}
+        figure.add_scattergl(
+            x=points[rows, 0].tolist(), y=points[rows, 1].tolist(), mode="markers",
+            marker={"size": 3, "color": surface.grid}, hoverinfo="skip", showlegend=False, **where,
+        )  # fmt: skip
+        figure.add_scattergl(
+            x=points[picked, 0].tolist(), y=points[picked, 1].tolist(), mode="markers",
+            marker={"size": 8, "color": "#E69F00", "line": {"color": surface.text, "width": 1}},
+            text=[plain(hover[row]) for row in picked],
+            hovertemplate="%{text}<extra></extra>", showlegend=False, **where,
+        )  # fmt: skip
+    _square(figure)
+    return themed(figure, theme, height=340)
+
+
+def drawn_rows(n: int) -> np.ndarray:
+    """Rows that are drawn as points: all, or a seeded sample of `MOST_POINTS`."""
+    if n <= MOST_POINTS:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).permutation(n)[:MOST_POINTS])
+
+
+def _groups(
+    colouring: Colouring, space: str, rows: np.ndarray, theme: Theme, column: int
+) -> list[tuple[str, np.ndarray, dict[str, object]]]:
+    """Name, rows and marker of each trace of a panel."""
+    grey = SURFACES[theme].muted
+    if colouring.codes is None:
+        assert colouring.values is not None
+        values = colouring.values[space]
+        scale = {"color": values[rows].tolist(), "colorscale": "Viridis", "showscale": column == 1}
+        bar = {"title": plain(colouring.name), "thickness": 10, "x": 1.01}
+        return [(colouring.name, rows, {**scale, "colorbar": bar})]
+    codes = colouring.codes[rows]
+    counts = np.bincount(codes[codes >= 0], minlength=len(colouring.classes))
+    common = [c for c in np.argsort(-counts, kind="stable")[:MOST_CLASSES] if counts[c]]
+    groups = []
+    rest = ~np.isin(codes, common)
+    if rest.any():
+        name = "other or none" if len(common) < np.count_nonzero(counts) else "no label"
+        groups.append((name, rows[rest], {"color": grey, "opacity": 0.35}))
+    for place, code in enumerate(common):
+        marker = {"color": CLASS_COLOURS[place], "opacity": 0.85}
+        groups.append((colouring.classes[code], rows[codes == code], marker))
+    return groups
+
+
+def _add_density(figure: go.Figure, points: np.ndarray, column: int, theme: Theme) -> None:
+    """Contours of all points, counted on an 80 x 80 grid here: all that the browser gets."""
+    counts, x, y = np.histogram2d(points[:, 0], points[:, 1], bins=80)
+    figure.add_contour(
+        x=(0.5 * (x[1:] + x[:-1])).tolist(),
+        y=(0.5 * (y[1:] + y[:-1])).tolist(),
+        z=np.log1p(counts.T).tolist(),
+        colorscale=[[0, SURFACES[theme].paper], [1, SURFACES[theme].muted]],
+        showscale=False, hoverinfo="skip", contours={"coloring": "fill"}, line={"width": 0},
+        row=1, col=column,
+    )  # fmt: skip
+
+
+def _finished(figure: go.Figure, colouring: Colouring, theme: Theme) -> go.Figure:
+    _square(figure)
+    themed(figure, theme, height=HEIGHT)
+    figure.update_layout(
+        dragmode="lasso",
+        margin={"l": 10, "r": 60 if colouring.codes is None else 10, "t": 40, "b": 70},
+        legend={
+            "orientation": "h", "y": -0.04, "yanchor": "top", "x": 0, "xanchor": "left",
+            "itemsizing": "constant",
+        },
+    )  # fmt: skip
+    return figure
+
+
+def _square(figure: go.Figure) -> None:
+    """No numbers on axes that mean nothing."""
+    figure.update_xaxes(showticklabels=False, zeroline=False, showgrid=False)
+    figure.update_yaxes(showticklabels=False, zeroline=False, showgrid=False)

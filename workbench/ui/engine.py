@@ -1,0 +1,230 @@
+"""Cached calls into the engine. Keys are names and file stamps, never arrays; models are shared
+between sessions and never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from workbench.runs import Run, Study, open_study
+from workbench.store.json_files import read_json
+from workbench.store.metrics_log import read_metrics
+from workbench.ui.scan import stamp
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from data.corpus_store import Corpus
+    from workbench.generate import Generator
+    from workbench.references import References
+    from workbench.stages import StageContext
+
+Stamp = tuple[int, int]
+
+
+def comparison_of(study: Study) -> dict[str, Any] | None:
+    """What `comparison.json` holds; None before the study's end."""
+    file = study.directory / "comparison.json"
+    return _json(str(file), stamp(file)) if file.is_file() else None
+
+
+def probe_results(run: Run) -> dict[str, dict[str, Any]]:
+    """Every stored probe result of a run: result name -> result as JSON."""
+    results: dict[str, dict[str, Any]] = {}
+    for file in sorted(run.probes_dir.glob("*.json")):
+        results.update(_json(str(file), stamp(file)).get("results", {}))
+    return results
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _json(path: str, stamp: Stamp) -> dict[str, Any]:
+    return read_json(Path(path))
+
+
+def metrics_of(run: Run) -> list[dict[str, Any]]:
+    """Training records of a run, as far as they are written."""
+    file = run.directory / "metrics.jsonl"
+    return _metrics(str(file), stamp(file))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _metrics(path: str, stamp: Stamp) -> list[dict[str, Any]]:
+    return read_metrics(Path(path))
+
+
+def samples_of(run: Run) -> pd.DataFrame:
+    """Continuations at the headline guidance scale, a row a prompt."""
+    from workbench.sample_run import scale_name
+
+    name = scale_name(run.config.sampling.guidance_scales[0])
+    return read_table(run.samples_dir / f"{name}.parquet")
+
+
+def scores_of(run: Run) -> pd.DataFrame:
+    """Scores of these continuations, a row a prompt."""
+    from workbench.sample_run import scale_name
+
+    name = scale_name(run.config.sampling.guidance_scales[0])
+    return read_table(run.scores_dir / f"{name}.parquet")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A Parquet file."""
+    return _table(str(path), stamp(path))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _table(path: str, stamp: Stamp) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(path)
+
+
+def corpus_of(study: Study) -> Corpus:
+    """The study's corpus, memory-mapped."""
+    return _corpus(str(study.corpus_dir), stamp(study.corpus_dir / "corpus.json"))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _corpus(directory: str, stamp: Stamp) -> Corpus:
+    from data.corpus_store import open_corpus
+
+    return open_corpus(Path(directory))
+
+
+def references_of(study: Study) -> References:
+    """Held-out prompts with what a human wrote next."""
+    return _references(str(study.references_dir), stamp(study.references_dir / "manifest.json"))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _references(directory: str, stamp: Stamp) -> References:
+    from workbench.references import open_references
+
+    return open_references(Path(directory))
+
+
+def context() -> StageContext:
+    """A silent stage context on the best device, for work of a second or two."""
+    from workbench.devices import find_placement
+    from workbench.stages import StageContext
+
+    return StageContext(find_placement())
+
+
+def generator_of(run: Run) -> Generator:
+    """A run's VAE and flow, loaded once for all sessions."""
+    return _generator(str(run.study.directory), run.arm, run.seed, weights_stamp(run))
+
+
+def weights_stamp(run: Run) -> str:
+    """Changes when a checkpoint of the run does."""
+    files = sorted([*run.vae_dir.glob("*/manifest.json"), *run.flow_dir.glob("*/manifest.json")])
+    return repr([(file.parent.name, stamp(file)) for file in files])
+
+
+@st.cache_resource(max_entries=6, show_spinner="Loading the weights …")
+def _generator(directory: str, arm: str, seed: int, weights: str) -> Generator:
+    from workbench.generate import load_generator
+
+    run = open_study(Path(directory)).run(arm, seed)
+    return load_generator(run, corpus_of(run.study), context().place)
+
+
+@dataclass(frozen=True)
+class Space:
+    """Held-out items in one latent space; the same items in every arm, row by row.
+
+    Attributes:
+        tokens: (N, D) float32, posterior samples of single tokens, normalised.
+        token_ids: (N,) int64.
+        token_texts: (N,) int64, row of `texts` that a token belongs to.
+        token_positions: (N,) int64.
+        token_is_target: (N,) bool.
+        token_labels: label set -> (N,) int64, -1 = missing.
+        texts: (T, D) float32, mean over a text's tokens.
+        text_rows: (T,) int64, rows of the test split.
+        text_labels: label set -> (T,) int64, -1 = missing.
+    """
+
+    tokens: np.ndarray
+    token_ids: np.ndarray
+    token_texts: np.ndarray
+    token_positions: np.ndarray
+    token_is_target: np.ndarray
+    token_labels: Mapping[str, np.ndarray]
+    texts: np.ndarray
+    text_rows: np.ndarray
+    text_labels: Mapping[str, np.ndarray]
+
+
+def space_of(run: Run) -> Space:
+    """The latent space of a run as its probes see it."""
+    return _space(str(run.study.directory), run.arm, run.seed, weights_stamp(run))
+
+
+@st.cache_resource(max_entries=12, show_spinner="Reading the latents …")
+def _space(directory: str, arm: str, seed: int, weights: str) -> Space:
+    from workbench.probe_inputs import ProbeInputs
+
+    run = open_study(Path(directory)).run(arm, seed)
+    inputs = ProbeInputs(run, corpus_of(run.study), context().place)
+    tokens = inputs.tokens
+    return Space(
+        tokens=tokens.z,
+        token_ids=tokens.token_ids,
+        token_texts=tokens.texts,
+        token_positions=tokens.positions,
+        token_is_target=tokens.is_target,
+        token_labels=tokens.labels,
+        texts=inputs.text_features,
+        text_rows=inputs.rows,
+        text_labels=inputs.text_labels,
+    )
+
+
+@dataclass(frozen=True)
+class TeacherSpace:
+    """The teacher's states of the items of a `Space`: (N, W) tokens and (T, W) texts, float32."""
+
+    tokens: np.ndarray
+    texts: np.ndarray
+    name: str
+
+
+def teacher_of(study: Study) -> TeacherSpace | None:
+    """The teacher's view of the held-out items; None where no arm of the study has a teacher."""
+    from workbench.config import needs_teacher
+
+    for run in study.runs:
+        manifest = study.teacher_dir(run.config) / "manifest.json"
+        if needs_teacher(run.config) and not run.config.teacher.permuted and manifest.is_file():
+            return _teacher(str(study.directory), run.arm, run.seed, stamp(manifest))
+    return None
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the teacher's states …")
+def _teacher(directory: str, arm: str, seed: int, stamp: Stamp) -> TeacherSpace:
+    from workbench.teacher_states import TeacherStates
+
+    run = open_study(Path(directory)).run(arm, seed)
+    corpus = corpus_of(run.study)
+    split, evaluation = corpus.split("test"), run.study.config.base.evaluation
+    rows = np.arange(min(evaluation.probe_texts, len(split)))
+    lengths = np.asarray(split.lengths[rows], np.int64)
+    count = max(1, int(np.searchsorted(np.cumsum(lengths), evaluation.probe_tokens, "right")))
+    states = TeacherStates(run.study.teacher_dir(run.config), "test", split, run.config.teacher)
+    block, valid = (part.numpy() for part in states.gather(rows, corpus.window))
+    weights = valid[..., None].astype(np.float32)
+    inside = np.arange(corpus.window) < lengths[:count, None]
+    return TeacherSpace(
+        tokens=block[:count][inside],
+        texts=(block * weights).sum(1) / np.maximum(weights.sum(1), 1),
+        name=run.config.teacher.name,
+    )

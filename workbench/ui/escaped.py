@@ -1,0 +1,50 @@
+"""Text from a corpus, a label or a file name as text: never as Markdown, HTML or a formula.
+
+Every token shown is untrusted. `block` makes HTML for `st.html`, `inline` makes Markdown for the
+few Streamlit elements that read nothing else.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+# Everything that Streamlit's Markdown reads: emphasis, code, links, directives (`:red[...]`),
+# formulas, headings, lists, tables, entities and tags.
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|$<>~:&^=])")
+
+
+def inline(text: object) -> str:
+    """`text` in one line with every Markdown character escaped."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def html_text(text: object) -> str:
+    """`text` for the inside of an HTML element or a quoted attribute."""
+    return html.escape(str(text), quote=True)
+
+
+def block(text: str, *, label: str = "", colour: str = "", muted: bool = False) -> str:
+    """One paragraph of text with a label before it, as HTML.
+
+    Args:
+        text: any text; an empty one says so.
+        label: name in front, in `colour`.
+        colour: a CSS colour of ours, never from data.
+        muted: grey, for context.
+    """
+    shown = html_text(text) if text.strip() else "<i>(empty)</i>"
+    style = "opacity:.65;" if muted else ""
+    name = (
+        f'<span style="color:{colour or "inherit"};font-weight:600">{html_text(label)}</span> '
+        if label
+        else ""
+    )
+    edge = f"border-left:3px solid {colour};padding-left:.6rem;" if colour else ""
+    return f'<p style="margin:.25rem 0;line-height:1.5;{edge}{style}">{name}{shown}</p>'
+
+
+def blocks(parts: Sequence[str]) -> str:
+    """Several paragraphs as one HTML element."""
+    return f"<div>{''.join(parts)}</div>"

@@ -1,0 +1,37 @@
+"""The theme in force and each arm's colour, the same on every page and in every export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from analyses.figures.theme import SURFACES, ArmStyle, Surface, Theme, arm_styles
+
+# Standard arms in plain words, for readers who did not read the paper.
+ARM_MEANING: Mapping[str, str] = {
+    "none": "autoencoder alone",
+    "repa": "aligned with a language model while training",
+    "permuted": "aligned with states of other texts: the same statistics, no meaning",
+    "random": "aligned with an untrained language model",
+}
+
+
+def theme() -> Theme:
+    """`light` or `dark`, as the browser shows the app now."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def surface() -> Surface:
+    """Colours of paper, text and grid."""
+    return SURFACES[theme()]
+
+
+def styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
+    """Colour, dash and symbol of every arm; hand in all arms of the study."""
+    return arm_styles(arms, theme())
+
+
+def colours(arms: Sequence[str]) -> dict[str, str]:
+    """Colour of every arm."""
+    return {arm: style.colour for arm, style in styles(arms).items()}

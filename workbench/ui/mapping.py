@@ -1,0 +1,184 @@
+"""Aligned maps of the twins and their teacher: computed once, stored, the same for every viewer."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from workbench.store.atomic import write_file
+from workbench.store.paths import runs_directory
+from workbench.ui.engine import corpus_of, space_of, teacher_of, weights_stamp
+from workbench.ui.scan import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analyses.latent_map import LatentMapConfig
+    from workbench.ui.sidebar import Selection
+
+FOLDER = ".maps"
+TEACHER = "teacher"
+
+
+@dataclass(frozen=True)
+class Items:
+    """What the maps show, row by row.
+
+    Attributes:
+        spaces: arm or teacher -> (N, F) float32.
+        hover: N strings for people.
+        names: N short names (the token, or the text).
+        labels: label set -> (codes (N,), class names).
+        texts: N whole texts.
+        ids: (N,) token id, or the text's row.
+    """
+
+    spaces: Mapping[str, np.ndarray]
+    hover: list[str]
+    names: list[str]
+    labels: Mapping[str, tuple[np.ndarray, tuple[str, ...]]]
+    texts: list[str]
+    ids: np.ndarray
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Coordinates of each space and how far they can be trusted.
+
+    Attributes:
+        coords: space -> (N, 2) float32.
+        trust: space -> (N,) trustworthiness of each point.
+        mean_trust: space -> mean trustworthiness; None where it is not defined.
+        notice: why the map is not of the method asked for, or empty.
+    """
+
+    coords: Mapping[str, np.ndarray]
+    trust: Mapping[str, np.ndarray]
+    mean_trust: Mapping[str, float | None]
+    notice: str
+
+
+def key_of(selection: Selection, level: str) -> str:
+    """Names the items of a selection: runs, their weights, the teacher's states."""
+    parts = [level, *(f"{run.directory}{weights_stamp(run)}" for run in selection.runs.values())]
+    teachers = sorted(selection.study.directory.glob("teacher/*/manifest.json"))
+    parts += [repr(stamp(file)) for file in teachers]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+def items_of(selection: Selection, level: str) -> Items:
+    """Tokens or texts in every space of the selection."""
+    return _items(key_of(selection, level), level, selection)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the spaces …")
+def _items(key: str, level: str, _selection: Selection) -> Items:
+    corpus = corpus_of(_selection.study)
+    spaces = {arm: space_of(run) for arm, run in _selection.runs.items()}
+    first, teacher = next(iter(spaces.values())), teacher_of(_selection.study)
+    rows = {
+        arm: space.tokens if level == "tokens" else space.texts for arm, space in spaces.items()
+    }
+    if teacher is not None:
+        rows[TEACHER] = teacher.tokens if level == "tokens" else teacher.texts
+    whole = corpus.split("test").texts(first.text_rows)
+    if level == "texts":
+        names, ids, texts = whole, first.text_rows, whole
+        hover = [text[:160] for text in whole]
+        labels = {n: (codes, corpus.label_names[n]) for n, codes in first.text_labels.items()}
+    else:
+        ids = first.token_ids
+        names = corpus.tokenizer.decode_tokens(ids)
+        texts = [whole[row] for row in first.token_texts]
+        hover = [
+            f"{name} (word {place + 1} of: {text[:90]})"
+            for name, place, text in zip(names, first.token_positions, texts, strict=True)
+        ]
+        labels = {n: (c, corpus.token_label_names[n]) for n, c in first.token_labels.items()}
+        side = first.token_is_target.astype(np.int64)
+        labels["side of the cut"] = (side, ("context", "target"))
+    return Items(rows, hover, names, labels, texts, ids)
+
+
+def maps_of(key: str, config: LatentMapConfig, _spaces: Mapping[str, np.ndarray]) -> Maps:
+    """Read the stored maps, or draw and store them.
+
+    Args:
+        key: names the items.
+        config: method and settings.
+        _spaces: arm or teacher -> (N, F); no part of the key, which stands for them.
+    """
+    file = _map_file(key, config)
+    if not file.is_file():
+        _draw(file, config, _spaces)
+    return _read(str(file), stamp(file))
+
+
+def is_drawn(key: str, config: LatentMapConfig) -> bool:
+    """Whether the map is stored, so that showing it costs nothing."""
+    return _map_file(key, config).is_file()
+
+
+def _map_file(key: str, config: LatentMapConfig) -> Path:
+    from workbench.settings import fingerprint
+
+    return runs_directory() / FOLDER / f"{key}-{config.method}-{fingerprint(asdict(config))}.npz"
+
+
+def _draw(file: Path, config: LatentMapConfig, spaces: Mapping[str, np.ndarray]) -> None:
+    import io
+
+    from analyses.latent_map import latent_map
+
+    with st.spinner("Drawing the maps …" if config.method == "pca" else "UMAP: half a minute …"):
+        drawn = latent_map(spaces, config)
+    arrays: dict[str, np.ndarray] = {"notice": np.array(drawn.notice or "")}
+    for space, coords in drawn.coords.items():
+        found = drawn.faithfulness[space]
+        own = next(
+            (v for name, v in found.per_item.items() if name.startswith("trustworthiness_")),
+            np.full(len(coords), np.nan),
+        )
+        score = np.nan if found.score is None else found.score
+        arrays |= {
+            f"coords/{space}": coords,
+            f"trust/{space}": np.asarray(own, np.float32),
+            f"score/{space}": np.array(score),
+        }
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_file(file, buffer.getvalue())
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _read(path: str, stamp: tuple[int, int]) -> Maps:
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    spaces = [name.removeprefix("coords/") for name in arrays if name.startswith("coords/")]
+    scores = {space: float(arrays[f"score/{space}"]) for space in spaces}
+    return Maps(
+        coords={space: arrays[f"coords/{space}"] for space in spaces},
+        trust={space: arrays[f"trust/{space}"] for space in spaces},
+        mean_trust={s: None if np.isnan(score) else score for s, score in scores.items()},
+        notice=str(arrays["notice"]),
+    )
+
+
+def displaced(key: str, first: str, second: str, _spaces: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(N,) displacement of each item from one space to the other, NaN where it is not defined."""
+    return _displaced(key, first, second, _spaces)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Comparing neighbourhoods …")
+def _displaced(key: str, first: str, second: str, _spaces: Mapping[str, np.ndarray]) -> np.ndarray:
+    from analyses.displacement import displacement
+
+    found = displacement(_spaces[first], _spaces[second])
+    n = len(_spaces[first])
+    return np.asarray(found.per_item.get("displacement", np.full(n, np.nan)), np.float64)

@@ -1,0 +1,33 @@
+"""Geometry: spectrum, scale, floors, basins, what lies between texts; and every stored number."""
+
+import streamlit as st
+
+from workbench.ui.empty import require_runs, selection_or_stop
+from workbench.ui.engine import probe_results
+from workbench.ui.exhibits import show_table
+from workbench.ui.guard import guarded
+from workbench.ui.probe_tables import every_result
+from workbench.ui.shapes import SECTIONS, View
+
+st.title("Geometry")
+selection = selection_or_stop()
+runs = require_runs(selection, "latents")
+view = View(selection=selection, results={arm: probe_results(run) for arm, run in runs.items()})
+stored = [name for name, section in SECTIONS.items() if section.is_stored(view)]
+choices = [*stored, "Every number"]
+chosen = (
+    st.segmented_control("What", choices, default=choices[0], key="what", bind="query-params")
+    or choices[0]
+)
+
+with guarded(chosen):
+    if chosen == "Every number":
+        show_table(
+            every_result(view.results), "every-result",
+            caption="All stored probes. Chance is what a space without the property would score.",
+        )  # fmt: skip
+    else:
+        SECTIONS[chosen].show(view)
+absent = [name for name in SECTIONS if name not in stored]
+if absent:
+    st.caption(f"Not measured for these arms yet: {', '.join(absent)}.")

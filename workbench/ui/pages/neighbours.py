@@ -1,0 +1,96 @@
+"""Neighbours: one item, and who stands next to it in each space, measured in the space itself."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from workbench.ui.company import agreement, company_list, nearest_items, typed_item
+from workbench.ui.empty import require_runs, selection_or_stop
+from workbench.ui.escaped import block, html_text
+from workbench.ui.exhibits import show_table
+from workbench.ui.guard import guarded
+from workbench.ui.look import colours
+from workbench.ui.mapping import TEACHER, displaced, items_of, key_of
+
+MOST_LISTED = 300
+
+st.title("Neighbours")
+st.caption(
+    "Distances of the full space, not of a map. Look at which neighbours the twins share: a mark "
+    "says in how many other spaces an item is a neighbour too. It would surprise if the arm that "
+    "never saw the teacher kept the teacher's neighbours."
+)
+selection = selection_or_stop()
+require_runs(selection)
+
+one, two, three = st.columns([1, 0.8, 2.4])
+level = one.segmented_control("Items", ["tokens", "texts"], default="texts", key="level",
+                              bind="query-params") or "texts"  # fmt: skip
+count = two.slider("How many", 3, 25, 8, key="k", bind="query-params")
+items, key = items_of(selection, level), key_of(selection, level)
+typed = three.text_input(
+    "A sentence of your own" if level == "texts" else "A word to look for", key="typed",
+    bind="query-params", max_chars=400, placeholder="Anna was happy because the rain stopped.",
+)  # fmt: skip
+other_words = level == "tokens" and st.toggle(
+    "Leave out the same word", value=True, key="other", bind="query-params"
+)
+
+row = st.session_state.setdefault("_neighbour_row", {}).get(level, 0)
+row = min(row, len(items.names) - 1)
+queries: dict[str, np.ndarray] = {space: rows[row] for space, rows in items.spaces.items()}
+own: int | None = row
+if typed and level == "texts":
+    with guarded("This sentence"):
+        queries, own = typed_item(selection, typed), None
+elif typed:
+    hits = [
+        n for n, name in enumerate(items.names) if name.strip("#").lower() == typed.lower().strip()
+    ]
+    if hits:
+        own = row = st.selectbox(
+            f"{len(hits)} places", hits, format_func=lambda n: items.hover[n], key="place"
+        )
+        queries = {space: rows[row] for space, rows in items.spaces.items()}
+    else:
+        st.info("No probed token reads like that.")
+
+title = typed if own is None else (items.texts[row] if level == "texts" else items.hover[row])
+st.html(block(title, label="Asked:"))
+with guarded("The neighbours"):
+    found = {
+        space: nearest_items(items, space, query, count, own=own, other_words=other_words)
+        for space, query in queries.items()
+    }
+    marks = agreement(found)
+    palette = {**colours(selection.all_arms), TEACHER: "inherit"}
+    for column, (space, near) in zip(st.columns(len(found)), found.items(), strict=True):
+        with column:
+            st.html(f'<b style="color:{palette[space]}">{html_text(space)}</b>')
+            st.html(company_list(items, near, marks, show_text=level == "tokens"))
+    st.caption("● = also a neighbour in one other space, ●● in two; the number is cosine distance "
+               "after centring, 0 = same direction, 1 = unrelated.")  # fmt: skip
+
+if len(selection.arms) == 2:
+    st.subheader("Where the twins disagree most")
+    moved = displaced(key, selection.first, selection.second, items.spaces)
+    order = np.argsort(-np.nan_to_num(moved), kind="stable")[:MOST_LISTED]
+    frame = pd.DataFrame(
+        {
+            "displacement": moved[order].round(3),
+            "item": [items.names[n] for n in order],
+            "text": [items.texts[n] for n in order],
+        }
+    )
+    if level == "texts":
+        frame = frame.drop(columns="item")
+    picked = show_table(
+        frame, f"disagree-{level}", on_select="rerun", selection_mode="single-row",
+        caption="Choose a row to see its neighbours above. 0 = it keeps its neighbours from one "
+        "arm to the other, 0.5 = they are scattered as if by chance.",
+    )  # fmt: skip
+    if picked and picked.selection.rows:
+        chosen = int(order[picked.selection.rows[0]])
+        if chosen != st.session_state["_neighbour_row"].get(level):
+            st.session_state["_neighbour_row"][level] = chosen
+            st.rerun()

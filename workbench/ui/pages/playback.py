@@ -1,0 +1,134 @@
+"""Playback: one prompt, one noise, both arms, one clock; and what a fork would have made of it."""
+
+from typing import Any
+
+import streamlit as st
+
+from workbench.playback import Fork, ForkKind
+from workbench.ui.empty import require_runs, selection_or_stop
+from workbench.ui.engine import references_of
+from workbench.ui.guard import guarded
+from workbench.ui.lanes import Following, PlaybackView, follow, lanes_of
+from workbench.ui.look import colours, theme
+from workbench.ui.player.build import player_page
+from workbench.ui.sidebar import Selection
+
+HEIGHT = 890
+FORKS: tuple[ForkKind, ...] = ("renoise", "nudge", "blend", "guidance")
+
+
+def choose_view(selection: Selection) -> PlaybackView:
+    """Prompt, noise and solver; all of it is in the address."""
+    from models.samplers import SAMPLERS
+
+    sampling = selection.study.config.base.sampling
+    references = references_of(selection.study)
+    prompts = [f"{n + 1}. {text}" for n, text in enumerate(references.prompts)]
+    left, right = st.columns([0.7, 0.3])
+    row = left.selectbox(
+        "Prompt (held out from training)",
+        range(len(prompts)),
+        format_func=lambda n: prompts[n],
+        key="prompt",
+        bind="query-params",
+    )
+    typed = right.text_input(
+        "or your own", key="typed", bind="query-params", max_chars=400,
+        placeholder="The baker found a red key.",
+    )  # fmt: skip
+    first, second, third, fourth = st.columns(4)
+    return PlaybackView(
+        row=-1 if typed else int(row or 0),
+        typed=typed or "",
+        sampler=first.selectbox("Sampler", list(SAMPLERS), key="sampler", bind="query-params"),
+        num_steps=second.slider(
+            "Steps", 4, 100, min(100, sampling.sampler.num_steps), key="steps", bind="query-params"
+        ),
+        guidance_scale=third.slider(
+            "Guidance (1 = off)", 0.0, 8.0, float(sampling.guidance_scales[0]), 0.25,
+            key="guidance", bind="query-params",
+        ),
+        seed=int(fourth.number_input(
+            "Noise seed", 0, 9999, selection.seed, key="noise", bind="query-params"
+        )),
+    )  # fmt: skip
+
+
+def choose_fork(selection: Selection, view: PlaybackView) -> tuple[str, Fork] | None:
+    """Which arm to fork, where, and how."""
+    if not st.toggle("Fork: change one thing at a step and see the other future", key="forked"):
+        return None
+    arm_column, step_column, kind_column, how_column, seed_column = st.columns(
+        [1, 1.2, 1, 1.4, 0.8]
+    )
+    arm = arm_column.selectbox("Arm", selection.arms, key="fork-arm")
+    step = step_column.slider("At step", 1, view.num_steps - 1, view.num_steps // 2, key="fork-at")
+    kind: ForkKind = kind_column.selectbox("Change", FORKS, key="fork-by")
+    seed = int(seed_column.number_input("Fork seed", 0, 9999, 1, key="fork-seed"))
+    with how_column:
+        if kind == "renoise":
+            back = (
+                st.slider("Back to step", 0, step - 1, step // 2, key="fork-back")
+                if step > 1
+                else 0
+            )
+            return arm, Fork(step=step, kind=kind, back_to=back, seed=seed)
+        if kind == "guidance":
+            scale = st.slider("Guidance from here", 0.0, 8.0, 3.0, 0.25, key="fork-scale")
+            return arm, Fork(step=step, kind=kind, guidance_scale=scale)
+        largest = 1.0 if kind == "blend" else 3.0
+        label = "Share of the other noise" if kind == "blend" else "Size (latent std)"
+        strength = st.slider(label, 0.0, largest, 0.5, 0.05, key=f"fork-{kind}")
+        return arm, Fork(step=step, kind=kind, strength=strength, seed=seed)
+
+
+st.title("Playback")
+st.caption(
+    "Both arms start from the same noise and are read by their own decoder at every step. Watch "
+    "which words settle first (dark, early; bright, late) and whether a fluent text drops the "
+    "prompt's facts. It would surprise if the arm that reconstructs better also settled earlier."
+)
+selection = selection_or_stop()
+runs = require_runs(selection)
+view = choose_view(selection)
+fork = choose_fork(selection, view)
+
+followed: dict[str, tuple] = {}
+bases: dict[str, Following] = {}
+for arm, run in runs.items():
+    with guarded(f"Arm {arm}"):
+        bases[arm] = follow(run, view)
+        followed[arm] = (run, bases[arm], f"seed {view.seed}, guidance {view.guidance_scale:g}")
+if fork is not None and fork[0] in bases:
+    with guarded("The fork"):
+        arm, change = fork
+        followed[f"{arm}, forked"] = (
+            runs[arm], follow(runs[arm], view, change), change.describe()
+        )  # fmt: skip
+if not followed:
+    st.stop()
+
+references = references_of(selection.study)
+page: dict[str, Any] = {
+    "prompt": view.typed or references.prompts[view.row],
+    "reference": "" if view.typed else references.continuations[view.row],
+    "theme": theme(),
+    "title": f"Playback: {selection.name}",
+    "far_limit": max(found.far_limit for found in bases.values()),
+}
+lanes = lanes_of(followed, bases, colours(selection.all_arms))
+st.iframe(player_page(lanes, **page), height=HEIGHT, alt="Denoising player")
+st.caption(
+    "Dots are target tokens on the two main axes of that arm's latents and path (linear, so noise "
+    "is not thrown onto clusters); grey is real text, the thick line the mean. A dashed ring marks "
+    "a latent farther from real ones than 95 % of real ones are from each other. Italic words may "
+    "still change. Maps of two arms share no axes: compare shapes, not places."
+)
+st.download_button(
+    "Export: this playback as one HTML file that plays offline",
+    lambda: player_page(lanes, **page, standalone=True),
+    file_name=f"playback-{selection.name.replace('/', '-')}.html",
+    mime="text/html",
+    on_click="ignore",
+    icon=":material/download:",
+)

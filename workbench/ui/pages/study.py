@@ -1,0 +1,70 @@
+"""Study: the arms side by side; what is equal, what is not, and what lies inside the noise."""
+
+import streamlit as st
+
+from analyses.figures.arm_scores import scores_figure
+from workbench.report import headline
+from workbench.ui.arm_table import (
+    contrast_frame,
+    family_names,
+    headline_metrics,
+    metric_names,
+    score_frame,
+)
+from workbench.ui.empty import comparison_or_stop, selection_or_stop
+from workbench.ui.escaped import block, blocks, inline
+from workbench.ui.exhibits import show_figure, show_table
+from workbench.ui.look import colours, theme
+
+st.title("Study")
+selection = selection_or_stop()
+st.caption(
+    f"**{inline(selection.name)}**: twins that differ in one thing. Same data in the same order, "
+    "same initial weights, same noise; only the training of the autoencoder differs."
+)
+comparison = comparison_or_stop(selection)
+
+palette = colours(selection.all_arms)
+st.html(blocks([block(line, colour=palette[selection.second]) for line in headline(comparison)]))
+shared = [name.replace("_", " ") for name, same in comparison["paired"].items() if same]
+broken = [name.replace("_", " ") for name, same in comparison["paired"].items() if not same]
+if broken:
+    st.warning(f"The arms are no twins: they differ in {', '.join(broken)}.")
+elif len(comparison["arms"]) > 1:
+    st.caption(
+        f":green[:material/check_circle:] Proved by hashes: twins share {', '.join(shared)}."
+    )
+
+metrics = headline_metrics(comparison)
+show_figure(
+    scores_figure(comparison["arms"], metrics=metrics, theme=theme()),
+    "the-story",
+    caption="Compare the first panel, how well each arm reads back its own latents, with the "
+    "others, what each arm writes. Reconstruction misleads where the arms overlap in the first and "
+    "part in the rest; it would be vindicated if the first panel foretold the rest.",
+    table=lambda: score_frame(comparison, metrics),
+)
+
+st.subheader("Every number")
+families = family_names(comparison)
+family = (
+    st.segmented_control("Family", families, default=families[0], key="family", bind="query-params")
+    or families[0]
+)
+show_table(
+    score_frame(comparison, metric_names(comparison, family)),
+    f"scores-{family}",
+    caption="Mean [95 % interval]. `chance` is what a space without the property would score; a "
+    "human text and the autoregressive baseline stand beside generation.",
+)
+
+if comparison["contrasts"]:
+    st.subheader("What is significant, and what is not")
+    only = st.toggle("Hide what cannot be told apart", key="clear", bind="query-params")
+    show_table(
+        contrast_frame(comparison, family, only_clear=only),
+        f"contrasts-{family}",
+        faded=lambda row: row["verdict"] == "not distinguishable",
+        caption="Differences paired over prompts and seeds; p after Holm within its family. Grey "
+        "rows are inside the noise: nothing may be told from them.",
+    )

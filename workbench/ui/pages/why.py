@@ -1,0 +1,102 @@
+"""Why reconstruction misleads: runs as points, the causes beside them, and a pair to read."""
+
+import streamlit as st
+
+from workbench.ui.arm_table import metric_names
+from workbench.ui.causes import (
+    CAUSES,
+    arm_deltas,
+    correlation_sentence,
+    run_points,
+    worse_written_pairs,
+)
+from workbench.ui.empty import comparison_or_stop, selection_or_stop
+from workbench.ui.engine import metrics_of, probe_results
+from workbench.ui.escaped import block, blocks
+from workbench.ui.exhibits import show_figure, show_table
+from workbench.ui.guard import guarded
+from workbench.ui.look import colours, surface, theme
+
+st.title("Why reconstruction misleads")
+selection = selection_or_stop()
+comparison = comparison_or_stop(selection)
+st.markdown(
+    "An autoencoder is judged by how well it reads back what it wrote. A diffusion model that "
+    "lives in its latent space meets **other points**: the ends of its own paths. Two spaces can "
+    "read back equally well and be very different places to travel in."
+)
+names = metric_names(comparison)
+scores = [n for n in names if n.startswith("generation.")]
+preferred = next((n for n in scores if ".mauve[" in n), scores[0])
+score = st.selectbox(
+    "Generation score", scores, index=scores.index(preferred), key="score", bind="query-params"
+)
+points = run_points(score)
+from analyses.figures.reconstruction_generation import (  # noqa: E402  (after the empty state)
+    reconstruction_generation_figure,
+)
+
+show_figure(
+    reconstruction_generation_figure(
+        points,
+        reconstruction_name="token accuracy of reconstruction",
+        generation_name=score.removeprefix("generation."),
+        arms=selection.all_arms,
+        theme=theme(),
+    ),
+    "reconstruction-generation",
+    caption="Each point is a run of any study here. If reconstruction foretold generation, points "
+    "would rise from left to right. " + correlation_sentence(points),
+)
+
+st.subheader("The causes, arm against arm")
+st.caption(
+    "What the two spaces differ in although both read back well. Every row is measured on the "
+    "autoencoder alone, before any generator is trained."
+)
+with guarded("The causes"):
+    results = {arm: probe_results(run) for arm, run in selection.runs.items()}
+    table = arm_deltas(results, selection.arms)
+    if len(table):
+        show_table(
+            table, "causes", row_height=44,
+            column_config={"what it means": st.column_config.TextColumn(width="large")},
+            caption="Look for rows where the intervals part while token accuracy does not.",
+        )  # fmt: skip
+    else:
+        st.info(f"None of {', '.join(CAUSES)} is measured in both arms yet.")
+
+with guarded("The flow's loss"):
+    from analyses.figures.loss_floors import loss_figure
+    from workbench.ui.causes import loss_curves
+
+    curves = loss_curves({arm: (run, metrics_of(run)) for arm, run in selection.runs.items()})
+    if curves:
+        show_figure(
+            loss_figure(curves, arms=selection.all_arms, theme=theme()),
+            "flow-loss",
+            caption="Raw losses of two spaces are not comparable: each has floors of its own, set "
+            "by its covariance. The right panel is; lower means that more was learnt.",
+        )
+
+st.subheader("Where the better reconstructor writes worse")
+with guarded("The pairs"):
+    pairs = worse_written_pairs(selection, score)
+    if pairs is None or not len(pairs):
+        st.info("Neither arm wrote worse than it read on these prompts by this score.")
+        st.stop()
+    picked = show_table(
+        pairs[["prompt", "score gap"]], "pairs", on_select="rerun", selection_mode="single-row",
+        selection_default={"selection": {"rows": [0], "columns": [], "cells": []}},
+        caption="Prompts by how much worse the better reconstructor did. Pick one and read both.",
+    )  # fmt: skip
+    rows = picked.selection.rows if picked else []
+    pair = pairs.iloc[rows[0] if rows else 0]
+    palette = colours(selection.all_arms)
+    parts = [block(pair["prompt"], label="prompt", muted=True)]
+    parts += [
+        block(pair[arm], label=f"{arm} ({pair[arm + ' score']:.3g})", colour=palette[arm])
+        for arm in selection.arms
+    ]
+    parts.append(block(pair["reference"], label="human", colour=surface().muted))
+    st.html(blocks(parts))

@@ -1,0 +1,144 @@
+"""From tracks to the player's page. Corpus text enters as JSON and is set as text, never HTML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analyses.figures.theme import SURFACES, Theme
+from analyses.linear_basis import LinearBasis
+from workbench.ui.escaped import html_text
+
+if TYPE_CHECKING:
+    from workbench.playback import Track
+
+FOLDER = Path(__file__).parent
+DIGITS = 3
+CLOUD_POINTS = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lane:
+    """One column of the player.
+
+    Attributes:
+        title: name over it.
+        subtitle: what sets it apart.
+        colour: of its arm.
+        track: the run.
+        tokens: (S + 1, T) strings, what the target positions read at each moment.
+        is_text: (S + 1, T) bool, False from the first end-of-text on.
+        commit: (T,) int64, moment from which each token never changes again.
+        far: (S + 1, T) distance to the nearest real latent, in units of that between real ones.
+        basis: axes of the map, shared by all lanes of an arm.
+        cloud: (M, D) real latents behind the path.
+        curves: name -> (S + 1,), NaN where undefined.
+    """
+
+    title: str
+    subtitle: str
+    colour: str
+    track: Track
+    tokens: Sequence[Sequence[str]]
+    is_text: np.ndarray
+    commit: np.ndarray
+    far: np.ndarray
+    basis: LinearBasis
+    cloud: np.ndarray
+    curves: Mapping[str, np.ndarray]
+
+
+def player_page(
+    lanes: Sequence[Lane],
+    *,
+    prompt: str,
+    reference: str,
+    theme: Theme,
+    title: str,
+    far_limit: float,
+    standalone: bool = False,
+) -> str:
+    """A self-contained page: no request leaves it, nothing in it is trusted.
+
+    Args:
+        lanes: columns, left to right.
+        prompt: the context.
+        reference: what a human wrote next; empty if unknown.
+        theme: light or dark.
+        title: heading of the exported file.
+        far_limit: distance beyond which a latent counts as off the manifold.
+        standalone: with a heading and page margins, for a file.
+    """
+    data = {
+        "prompt": prompt,
+        "reference": reference,
+        "far_limit": round(far_limit, DIGITS),
+        "lanes": [_lane(lane) for lane in lanes],
+    }
+    parts = {
+        "TITLE": html_text(title),
+        "COLOURS": _colours(theme),
+        "STYLE": (FOLDER / "player.css").read_text(encoding="utf-8"),
+        "SCRIPT": (FOLDER / "player.js").read_text(encoding="utf-8"),
+        "BODY_CLASS": "standalone" if standalone else "embedded",
+        "DATA": script_json(data),
+    }
+    page = (FOLDER / "player.html").read_text(encoding="utf-8")
+    head, *rest = page.split("{{")
+    return head + "".join(_filled(part, parts) for part in rest)
+
+
+def _filled(part: str, parts: Mapping[str, str]) -> str:
+    name, tail = part.split("}}", 1)
+    return parts[name] + tail
+
+
+def script_json(value: Any) -> str:
+    """JSON that cannot end the script element it stands in, nor begin a comment in it."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _colours(theme: Theme) -> str:
+    surface = SURFACES[theme]
+    return (
+        f":root{{--paper:{surface.paper};--text:{surface.text};--grid:{surface.grid};"
+        f"--muted:{surface.muted};--header:{surface.header}}}"
+    )
+
+
+def _lane(lane: Lane) -> dict[str, Any]:
+    track, cut = lane.track, lane.track.cut
+    names = sorted({token for line in lane.tokens for token in line})
+    place = {name: number for number, name in enumerate(names)}
+    return {
+        "title": lane.title,
+        "subtitle": lane.subtitle,
+        "colour": lane.colour,
+        "nfe": track.nfe,
+        "t": _rounded(track.t),
+        "names": names,
+        "tokens": [[place[token] for token in line] for line in lane.tokens],
+        "is_text": lane.is_text.astype(int).tolist(),
+        "commit": lane.commit.tolist(),
+        "entropy": _rounded(track.entropy[:, cut:]),
+        "margin": _rounded(track.margin[:, cut:]),
+        "far": _rounded(lane.far),
+        "points": _rounded(lane.basis.project(track.z_t[:, cut:])),
+        "cloud": _rounded(lane.basis.project(lane.cloud[:CLOUD_POINTS])),
+        "explained": _rounded(lane.basis.explained),
+        "curves": {name: _rounded(values) for name, values in lane.curves.items()},
+    }
+
+
+def _rounded(values: np.ndarray) -> Any:
+    """Nested lists with few digits; None where a number is not finite."""
+    rounded = np.round(np.asarray(values, np.float64), DIGITS)
+    if np.isfinite(rounded).all():
+        return rounded.tolist()
+    return [float(value) if np.isfinite(value) else None for value in rounded]

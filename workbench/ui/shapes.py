@@ -1,0 +1,270 @@
+"""Sections of the page Geometry; each appears where its results are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from workbench.ui.charts.curves import Curve, curves_figure, dots_figure
+from workbench.ui.exhibits import show_figure
+from workbench.ui.look import theme
+from workbench.ui.probe_tables import Results, family
+from workbench.ui.sentence_gradient import show_gradient
+from workbench.ui.sidebar import Selection
+
+
+@dataclass(frozen=True)
+class View:
+    """The selection and each arm's stored results."""
+
+    selection: Selection
+    results: Mapping[str, Results]
+
+    def detail(self, name: str, key: str) -> dict[str, Any]:
+        """arm -> an entry of a result's detail, where it is stored."""
+        found = {
+            arm: own.get(name, {}).get("detail", {}).get(key) for arm, own in self.results.items()
+        }
+        return {arm: value for arm, value in found.items() if value is not None}
+
+    def curves(self, curves: Mapping[str, Curve], name: str, caption: str, **options: Any) -> None:
+        """Draw a curve an arm."""
+        figure = curves_figure(curves, arms=self.selection.all_arms, theme=theme(), **options)
+        show_figure(figure, name, caption=caption)
+
+    def dots(self, prefixes: tuple[str, ...], name: str, x: str, caption: str) -> None:
+        """Draw the scores whose names begin so, with their chance; nothing if none is stored."""
+        found = {
+            arm: {n: r for prefix in prefixes for n, r in _named(own, prefix).items()}
+            for arm, own in self.results.items()
+        }
+        known = next((own for own in found.values() if own), None)
+        if known is None:
+            return
+        figure = dots_figure(
+            found,
+            arms=self.selection.all_arms,
+            x=x,
+            marks={"chance": {n: r.get("chance") for n, r in known.items()}},
+            theme=theme(),
+        )
+        show_figure(figure, name, caption=caption)
+
+
+@dataclass(frozen=True)
+class Section:
+    """When a section can be shown, and how."""
+
+    is_stored: Callable[[View], bool]
+    show: Callable[[View], None]
+
+
+def _needs(*names: str) -> Callable[[View], bool]:
+    return lambda view: any(
+        name.startswith(names) and result.get("score") is not None
+        for own in view.results.values()
+        for name, result in own.items()
+    )
+
+
+def _spectrum(view: View) -> None:
+    values = view.detail("floor.velocity", "eigenvalues")
+    view.curves(
+        {arm: (range(1, len(v) + 1), v) for arm, v in values.items()},
+        "spectrum",
+        "Variance along each principal direction of the normalised latents. A flat line uses all "
+        "directions alike; a steep one leaves most of them empty, and a flow has less to learn.",
+        x="principal direction",
+        y="variance (normalised units, squared)",
+    )
+    ranks = view.detail("scale.log_snr", "effective_rank")
+    for column, (arm, rank) in zip(st.columns(max(1, len(ranks))), ranks.items(), strict=False):
+        column.metric(f"effective rank of mu, {arm}", f"{rank:.1f} directions")
+
+
+def _scale(view: View) -> None:
+    kl = view.detail("scale.log_snr", "kl_by_channel")
+    view.curves(
+        {arm: (range(1, len(v) + 1), sorted(v, reverse=True)) for arm, v in kl.items()},
+        "kl",
+        "Nats of information in each channel, largest first. A channel near zero carries nothing: "
+        "the posterior fell back to its prior there.",
+        x="channel, by size",
+        y="KL (nats a token)",
+    )
+    view.dots(
+        ("scale.log_snr",),
+        "log-snr",
+        "ln E[mu²] / E[sigma²] (nats)",
+        "How large meanings are against the posterior's own noise. Very high: the decoder never "
+        "saw a latent that was off. Very low: noise drowns the meaning.",
+    )
+
+
+def _floors(view: View) -> None:
+    from analyses.velocity_floor import floor_curve
+
+    values = view.detail("floor.velocity", "eigenvalues")
+    t = np.linspace(0.0, 0.95, 60)
+    view.curves(
+        {arm: (t.tolist(), floor_curve(np.array(v), t).tolist()) for arm, v in values.items()},
+        "velocity-floor",
+        "The loss that the best guesser reaches who knows the covariance and nothing else. Two "
+        "spaces with different curves have losses that may not be compared.",
+        x="flow time t, 0 = noise",
+        y="velocity variance left (an element)",
+    )
+    view.dots(
+        ("floor.velocity",),
+        "floor",
+        "velocity loss (an element)",
+        "Averaged over the training times; the chance mark is that of a space of unit covariance.",
+    )
+
+
+def _basin(view: View) -> None:
+    for kind, words in (
+        ("isotropic", "in a random direction"),
+        ("boundary", "towards another word"),
+    ):
+        radii = view.detail(f"decoder_basin.r50.{kind}", "radii")
+        rates = view.detail(f"decoder_basin.r50.{kind}", "flip_rate")
+        if rates:
+            view.curves(
+                {arm: ([0, *radii[arm]], [0, *rates[arm]]) for arm in rates},
+                f"basin-{kind}",
+                f"Share of words that read otherwise when every latent moves {words}. The farther "
+                "right a curve rises, the more a generator's error is forgiven.",
+                x="radius (latent standard deviations)",
+                y="share of words that flip",
+                level=("half", 0.5),
+            )
+    view.dots(
+        ("decoder_basin.margin", "decoder_basin_flow.margin"),
+        "margin",
+        "probability margin of the first choice",
+        "How sure the decoder is, on clean latents and on those that the flow hands it.",
+    )
+
+
+def _between(view: View) -> None:
+    curve = view.detail("manifold_continuity.frechet", "curve")
+    if curve:
+        view.curves(
+            {
+                arm: ([float(a) for a in points], [p["frechet"] for p in points.values()])
+                for arm, points in curve.items()
+            },
+            "interpolation",
+            "Distance of decoded texts from real ones along the way to a near neighbour (Fréchet "
+            "distance of sentence embeddings). A rise in the middle is a hole in the space.",
+            x="share of the neighbour",
+            y="Fréchet distance",
+        )
+    show_gradient(view.selection)
+
+
+def _sequence(view: View) -> None:
+    curve = view.detail("sequence_structure.cosine_decay", "curve")
+    chance = view.detail("sequence_structure.cosine_decay", "chance_curve")
+    if curve:
+        view.curves(
+            {arm: (range(1, len(v) + 1), v) for arm, v in curve.items()},
+            "cosine-decay",
+            "How alike two words of a text are by their distance in it, beside shuffled texts. A "
+            "slow decay means that a word's latent also tells of its surroundings.",
+            x="distance (words)",
+            y="mean cosine",
+            chance={arm: (range(1, len(v) + 1), v) for arm, v in chance.items()},
+        )
+    view.dots(
+        ("sequence_structure.sentence", "sequence_structure.high"),
+        "sequence",
+        "score",
+        "Contrast: words of one sentence against words of two. High-frequency share: how much of "
+        "the variation along a text is between direct neighbours.",
+    )
+
+
+def _dimension(view: View) -> None:
+    view.dots(
+        ("intrinsic_dimension.",),
+        "dimension",
+        "dimensions (TwoNN)",
+        "Directions that a point's nearest neighbours spread in; the chance mark is a Gaussian "
+        "cloud of the same covariance. Fewer: the latents lie on a thinner sheet.",
+    )
+    view.dots(
+        ("isotropy.",),
+        "isotropy",
+        "score",
+        "Mean cosine: 0 = no common direction. Uniformity: lower = spread more evenly.",
+    )
+
+
+def _information(view: View) -> None:
+    view.dots(
+        ("velocity_information.",),
+        "velocity-information",
+        "velocity variance left",
+        "How much of the velocity stays open once a label, or the context, is known; the chance "
+        "mark is for shuffled labels. What lies well below it helps the flow.",
+    )
+    view.dots(
+        ("learnability.",),
+        "learnability",
+        "score",
+        "How much of the target a simple map of the context foretells.",
+    )
+
+
+def _alignment(view: View) -> None:
+    view.dots(
+        ("alignment.", "alignment_layers."),
+        "alignment",
+        "alignment with the teacher",
+        "How alike latents and the teacher's states are; the chance mark is for shuffled rows. "
+        "A cosine of .7 in the training log may go with little agreement here.",
+    )
+
+
+def _trajectory(view: View) -> None:
+    curve = view.detail("trajectory.off_manifold", "curve")
+    if curve:
+        view.curves(
+            {arm: (range(len(v)), v) for arm, v in curve.items()},
+            "off-manifold",
+            "Distance of a path's points to the nearest real latent, in units of that between real "
+            "ones; 1 = as near as real ones are to each other, at the end of the path.",
+            x="step",
+            y="distance (× usual)",
+            level=("as near as real ones", 1.0),
+        )
+    view.dots(
+        ("trajectory.",),
+        "trajectory",
+        "score",
+        "Shape of the way from noise to text; the chance mark is for scrambled paths.",
+    )
+
+
+def _named(results: Results, prefix: str) -> dict[str, Mapping[str, Any]]:
+    return {prefix + name: result for name, result in family(results, prefix).items()}
+
+
+SECTIONS: Mapping[str, Section] = {
+    "Spectrum": Section(_needs("floor.velocity"), _spectrum),
+    "Scale": Section(_needs("scale."), _scale),
+    "Velocity floors": Section(_needs("floor.velocity"), _floors),
+    "Decoder basin": Section(_needs("decoder_basin"), _basin),
+    "Between texts": Section(lambda view: True, _between),
+    "Along a text": Section(_needs("sequence_structure."), _sequence),
+    "Dimension": Section(_needs("intrinsic_dimension.", "isotropy."), _dimension),
+    "Open velocity": Section(_needs("velocity_information.", "learnability."), _information),
+    "Teacher": Section(_needs("alignment"), _alignment),
+    "Paths": Section(_needs("trajectory."), _trajectory),
+}
