@@ -20,10 +20,16 @@ def _generators() -> list[dict[str, str]]:
 
 
 def _probes() -> list[dict[str, str]]:
-    from workbench.probe_catalog import PROBES
+    from workbench.probes import PROBES
 
     return [
-        {"name": name, "looks at": probe.looks_at, "what": probe.question}
+        {
+            "name": name,
+            "cost": probe.cost,
+            "needs": ", ".join(probe.needs),
+            "looks at": probe.looks_at,
+            "what": probe.question,
+        }
         for name, probe in PROBES.items()
     ]
 

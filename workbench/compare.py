@@ -168,6 +168,9 @@ def metric_name(result_name: str) -> str:
         "scale": "scale.log_snr",
         "velocity_floor": "floor.velocity",
     }
+    group, _, rest = result_name.partition(".")
+    if group == "manifold_continuity":
+        return f"interpolation.{rest}"
     return renamed.get(result_name, result_name)
 
 

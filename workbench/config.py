@@ -110,6 +110,8 @@ class EvaluationConfig:
         probe_texts: held-out texts whose latents are probed.
         probe_tokens: tokens of these texts that token probes look at.
         neighbors: k of nearest-neighbour coherence.
+        probes: which probes a study runs by itself: `quick` or `all`.
+        tiny_flow_steps: training steps of the tiny flow of probe `flow_excess`.
         seed: of resampling and subsampling.
     """
 
@@ -121,15 +123,20 @@ class EvaluationConfig:
     probe_texts: int = 600
     probe_tokens: int = 4000
     neighbors: int = 10
+    probes: str = "quick"
+    tiny_flow_steps: int = 500
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("mauve_buckets", "mauve_seeds", "num_resamples", "neighbors"):
+        least_one = ("mauve_buckets", "mauve_seeds", "num_resamples", "neighbors", "tiny_flow_steps")
+        for name in least_one:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
         for name in ("probe_texts", "probe_tokens"):
             if getattr(self, name) < 3:
                 raise ValueError(f"{name} must be >= 3, got {getattr(self, name)}")
+        if self.probes not in ("quick", "all"):
+            raise ValueError(f"probes must be quick or all, got {self.probes!r}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

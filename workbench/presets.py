@@ -47,7 +47,12 @@ def smoke() -> StudyConfig:
         language_model_training=TrainingConfig(num_steps=8, batch_size=8, warmup_steps=2),
         sampling=SamplingConfig(num_prompts=24, sampler=SamplerConfig(num_steps=4), num_traces=2),
         evaluation=EvaluationConfig(
-            mauve_buckets=4, mauve_seeds=2, num_resamples=100, probe_texts=40, probe_tokens=600
+            mauve_buckets=4,
+            mauve_seeds=2,
+            num_resamples=100,
+            probe_texts=40,
+            probe_tokens=600,
+            tiny_flow_steps=8,
         ),
     )
     return StudyConfig(name="smoke", base=base, arms=_arms("none", "repa"))
@@ -80,6 +85,40 @@ def laptop() -> StudyConfig:
     return StudyConfig(
         name="laptop", base=base, arms=_arms("none", "repa", "permuted"), seeds=(0, 1, 2)
     )
+
+
+def scorecard() -> StudyConfig:
+    """Sixteen small VAEs under three seeds, short stories: hours, for `scorecard` afterwards.
+
+    Arms depart from `none` or `repa` in one setting: teacher, weight, layer, site, latent width,
+    KL weight, decoder noise. Every probe runs.
+    """
+    base = demo().base
+    base = dataclasses.replace(
+        base,
+        corpus=dataclasses.replace(base.corpus, num_documents=6000),
+        vae_training=dataclasses.replace(base.vae_training, num_steps=400),
+        flow_training=dataclasses.replace(base.flow_training, num_steps=800),
+        sampling=dataclasses.replace(base.sampling, num_prompts=300),
+        evaluation=dataclasses.replace(base.evaluation, probes="all"),
+    )
+    none, repa = ({"vae_loss.repa_weight": weight} for weight in (0.0, 1.0))
+    arms: dict[str, dict[str, Any]] = {
+        **_arms("none", "repa", "permuted", "random"),
+        "weak": {"vae_loss.repa_weight": 0.2},
+        "strong": {"vae_loss.repa_weight": 3.0},
+        "layer-0": {**repa, "teacher.layer": 0},
+        "layer-last": {**repa, "teacher.layer": -1},
+        "trunk": {**repa, "vae.repa_site": "trunk"},
+        "narrow": {**repa, "vae.latent_width": 8},
+        "wide": {**repa, "vae.latent_width": 32},
+        "wide-none": {**none, "vae.latent_width": 32},
+        "beta-low": {**none, "vae_loss.beta": 1e-5},
+        "beta-high": {**none, "vae_loss.beta": 1e-2},
+        "noise-none": {**none, "vae.decoder_noise": 0.5},
+        "noise-repa": {**repa, "vae.decoder_noise": 0.5},
+    }
+    return StudyConfig(name="scorecard", base=base, arms=arms, seeds=(0, 1, 2))
 
 
 def gpu() -> StudyConfig:
@@ -189,6 +228,7 @@ PRESETS: Mapping[str, Callable[[], StudyConfig]] = {
     "demo": demo,
     "laptop": laptop,
     "gpu": gpu,
+    "scorecard": scorecard,
     "textldm-114m": textldm_114m,
     "textldm-328m": textldm_328m,
     "textldm-768m": textldm_768m,

@@ -1,13 +1,17 @@
-"""The probing stage of a run: every probe of the catalogue, cached by content and settings."""
+"""The probing stage of a run: probes of the catalogue, cached by content and settings."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.latents import latents_fingerprint
-from workbench.probe_catalog import PROBES
+from workbench.probes import PROBES, probe_names
 from workbench.stages import StageContext, stage_fingerprint
+from workbench.store.atomic import write_file
 from workbench.store.json_files import read_json, write_json
 from workbench.train_vae import vae_fingerprint
 
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
     from analyses.result import Result
     from data.corpus_store import Corpus
     from workbench.runs import Run
+
+PROBES_VERSION = 2  # raise it when what a probe computes changes
 
 
 def probe_run(
@@ -26,30 +32,23 @@ def probe_run(
         run: a run whose latents are done.
         corpus: its corpus.
         context: who watches and who may stop it.
-        only: names of probes; empty runs all.
+        only: names of probes; empty runs those of `evaluation.probes`.
 
     Returns:
         result name -> the result as JSON.
 
     Raises:
         ValueError: a name is no probe's.
+        InputError: a probe needs a stage that is not done.
     """
-    unknown = [name for name in only if name not in PROBES]
-    if unknown:
-        raise ValueError(f"no probe {unknown[0]!r}; choose from {', '.join(PROBES)}")
-    names = list(only or PROBES)
+    names = checked_names(only) or probe_names(run.study.config.base.evaluation.probes)
     results: dict[str, dict[str, Any]] = {}
     inputs = None
     for number, name in enumerate(names):
         context.stop.check("probes")
         context.reporter.update("probes", number, len(names), {"probe": name})
         file = run.probes_dir / f"{name}.json"
-        print_ = stage_fingerprint(
-            latents_fingerprint(run, vae_fingerprint(run, corpus)),
-            run.study.config.base.evaluation,
-            run.config.flow,
-            name,
-        )
+        print_ = probe_fingerprint(run, corpus, name)
         stored = read_json(file) if file.is_file() else {}
         if stored.get("fingerprint") != print_:
             if inputs is None:
@@ -57,7 +56,8 @@ def probe_run(
 
                 inputs = ProbeInputs(run, corpus, context.place)
             found = PROBES[name].run(inputs)
-            _write_items(run, found)
+            for result in found:
+                write_items(run.probes_dir / f"{result.name}.parquet", result)
             stored = {
                 "fingerprint": print_,
                 "results": {result.name: result.to_json() for result in found},
@@ -68,16 +68,49 @@ def probe_run(
     return results
 
 
-def _write_items(run: Run, results: Sequence[Result]) -> None:
-    """One Parquet file a result that has a row for each point."""
-    import io
+def checked_names(only: Sequence[str]) -> list[str]:
+    """The names, each once.
 
+    Raises:
+        ValueError: a name is no probe's.
+    """
+    unknown = [name for name in only if name not in PROBES]
+    if unknown:
+        raise ValueError(f"no probe {unknown[0]!r}; choose from {', '.join(PROBES)}")
+    return list(dict.fromkeys(only))
+
+
+def probe_fingerprint(run: Run, corpus: Corpus, name: str) -> str:
+    """Fingerprint of one probe's result: settings, latents, and whatever else it reads."""
+    from workbench.probes.teacher_inputs import teacher_fingerprint
+    from workbench.sample_run import sampling_fingerprint
+    from workbench.train_flow import flow_fingerprint
+    from workbench.train_language_model import language_model_fingerprint
+
+    latents = latents_fingerprint(run, vae_fingerprint(run, corpus))
+    sources = {
+        "flow": lambda: flow_fingerprint(run, latents),
+        "samples": lambda: sampling_fingerprint(run, corpus),
+        "teacher": lambda: teacher_fingerprint(run.study),
+        "judge": lambda: language_model_fingerprint(run.study, corpus),
+    }
+    # Which probes a study runs by itself changes no probe's result.
+    evaluation = replace(run.study.config.base.evaluation, probes="all")
+    return stage_fingerprint(
+        PROBES_VERSION,
+        name,
+        latents,
+        evaluation,
+        run.config.flow,
+        [sources[need]() for need in PROBES[name].needs],
+    )
+
+
+def write_items(path: Path, result: Result) -> None:
+    """A Parquet file of the result's rows, if it has one for each point."""
     import pandas as pd
 
-    from workbench.store.atomic import write_file
-
-    for result in results:
-        if result.per_item:
-            buffer = io.BytesIO()
-            pd.DataFrame(dict(result.per_item)).to_parquet(buffer, index=False)
-            write_file(run.probes_dir / f"{result.name}.parquet", buffer.getvalue())
+    if result.per_item:
+        buffer = io.BytesIO()
+        pd.DataFrame(dict(result.per_item)).to_parquet(buffer, index=False)
+        write_file(path, buffer.getvalue())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -207,14 +207,23 @@ def run_is_done(run: Run) -> bool:
     return read_json(run.evaluation_file)["fingerprint"] == evaluation_fingerprint(run, corpus)
 
 
-def run_stage(run: Run, name: str, context: StageContext) -> dict[str, Any]:
+def run_stage(
+    run: Run,
+    name: str,
+    context: StageContext,
+    only: Sequence[str] = (),
+    *,
+    umap: bool = False,
+) -> dict[str, Any]:
     """One stage of one run: `vae`, `flow`, `probes` or `evaluation`, with what it stands on.
 
+    `only` names probes, without it all run but those on request; `umap` adds that map to them.
     Under torchrun all processes train together; what cannot be shared the main one does alone
     while the others wait.
     """
     from data.corpus_store import open_corpus
     from workbench.devices import process_group
+    from workbench.probes import probe_names
 
     place, training = context.place, name in ("vae", "flow")
     alone = dataclasses.replace(context, place=place.alone())
@@ -226,7 +235,8 @@ def run_stage(run: Run, name: str, context: StageContext) -> dict[str, Any]:
         with run_lock(run.directory) if place.is_main else contextlib.nullcontext():
             if training:
                 return _train_stage(run, name, corpus, logged)
-            return _score_stage(run, name, corpus, alone) if place.is_main else {}
+            names = [*(only or probe_names("all")), *(["latent_map_umap"] if umap else [])]
+            return _score_stage(run, name, corpus, alone, names) if place.is_main else {}
 
 
 def _train_stage(run: Run, name: str, corpus: Corpus, context: StageContext) -> dict[str, Any]:
@@ -240,15 +250,32 @@ def _train_stage(run: Run, name: str, corpus: Corpus, context: StageContext) -> 
     return {"run": str(run.directory), "flow": str(run.flow_dir)}
 
 
-def _score_stage(run: Run, name: str, corpus: Corpus, context: StageContext) -> dict[str, Any]:
+def _score_stage(
+    run: Run, name: str, corpus: Corpus, context: StageContext, probes: Sequence[str]
+) -> dict[str, Any]:
     from workbench.evaluate import evaluate_run
     from workbench.probe import probe_run
     from workbench.sample_run import sample_run
 
     if name == "probes":
-        return {"run": str(run.directory), "probes": probe_run(run, corpus, context)}
+        return {"run": str(run.directory), "probes": probe_run(run, corpus, context, probes)}
     sample_run(run, corpus, context)
     return {"run": str(run.directory), **evaluate_run(run, corpus, context)}
+
+
+def run_pair(run: Run, other: str, context: StageContext) -> dict[str, Any]:
+    """Probe a run together with another arm of its study under the same seed."""
+    from data.corpus_store import open_corpus
+    from workbench.probe_pair import pair_file, probe_pair
+
+    if other not in run.study.config.arms:
+        known = ", ".join(run.study.config.arms)
+        raise InputError(f"no arm {other!r}; the study has {known}")
+    second = run.study.run(other, run.seed)
+    corpus = open_corpus(run.study.corpus_dir)
+    with run_lock(run.study.directory):
+        document = probe_pair(run, second, corpus, context)
+    return {"file": str(pair_file(run, second)), **document}
 
 
 def finish_run(directory: Path, arm: str, seed: int, context: StageContext) -> None:

@@ -145,14 +145,37 @@ def train_flow(run: Name, *, restart: bool = False, common: CommonOptions = Comm
     return _single_stage("flow", run, restart, common)
 
 
-def probe(run: Name, *, common: CommonOptions = Common()) -> int:
-    """Probe the latent space of one run.
+def probe(
+    run: Name,
+    *,
+    only: str = "",
+    umap: bool = False,
+    pair: str = "",
+    common: CommonOptions = Common(),
+) -> int:
+    """Probe the latent space of one run, or of twins.
 
     Args:
         run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
+        only: probes to run, by name, separated by commas (see `probes`); by default all.
+        umap: also draw the latent map by UMAP.
+        pair: another arm of the study: probe both spaces together instead.
         common: options of every verb.
     """
-    return _single_stage("probes", run, False, common)
+    from workbench.probe import checked_names
+    from workbench.runs import find_run
+    from workbench.study import run_pair, run_stage
+
+    names = checked_names([name.strip() for name in only.split(",") if name.strip()])
+    if pair and (names or umap):
+        raise InputError("--pair probes two spaces together; leave out --only and --umap")
+    found = find_run(run)
+    with Output(common) as output, output.context(found.config.device) as context:
+        if pair:
+            output.show(run_pair(found, pair, context))
+        else:
+            output.show(run_stage(found, "probes", context, names, umap=umap))
+    return 0
 
 
 def evaluate(run: Name, *, common: CommonOptions = Common()) -> int:
@@ -292,6 +315,36 @@ def doctor(*, common: CommonOptions = Common()) -> int:
         return output.examination(examine())
 
 
+def scorecard(
+    studies: tyro.conf.Positional[tuple[str, ...]] = (),
+    *,
+    score: str = "",
+    out: str = "",
+    common: CommonOptions = Common(),
+) -> int:
+    """Hold every probe against generation over the runs of finished studies.
+
+    Args:
+        studies: folders or names of studies; by default all under the runs directory.
+        score: the generation score whose table is printed; by default the first, MAUVE.
+        out: the JSON file; by default `scorecard.json` in the study's folder, or in the runs
+            directory for several.
+        common: options of every verb.
+    """
+    from workbench.runs import find_study
+    from workbench.scorecard import finished_studies, make_scorecard, table_rows
+    from workbench.store.paths import runs_directory
+
+    root = runs_directory()
+    found = [find_study(name) for name in studies] or finished_studies(root)
+    folder = found[0].directory if len(found) == 1 else root
+    file = Path(out) if out else folder / "scorecard.json"
+    with Output(common) as output:
+        rows = make_scorecard(found, file)
+        output.table("rows", table_rows(rows, score))
+    return 0
+
+
 def _catalogue(name: str, common: Common) -> int:
     from workbench import catalog
 
@@ -358,6 +411,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "sample": sample,
     "compare": compare,
     "report": report,
+    "scorecard": scorecard,
     "runs": runs,
     "verify": verify,
     "doctor": doctor,

@@ -1,0 +1,141 @@
+"""Probes of who is near whom: coherence with labels, and alignment with a teacher."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.probes.entry import Probe, named, with_detail
+
+if TYPE_CHECKING:
+    from analyses.alignment import AlignmentConfig
+    from analyses.result import Result
+    from workbench.probe_inputs import ProbeInputs
+    from workbench.probes.teacher_inputs import TeacherTable
+
+MEASURES = ("linear_cka", "cknna", "mutual_knn")
+ALIGNED_TOKENS = 1000
+
+
+def _knn_coherence(inputs: ProbeInputs) -> list[Result]:
+    from analyses.knn_coherence import KnnCoherenceConfig, knn_coherence
+
+    tokens, k, bootstrap = inputs.tokens, inputs.config.neighbors, inputs.bootstrap
+    results = []
+    for label_set, labels in tokens.labels.items():
+        for level, exclude in (("token", None), ("token.other_id", tokens.token_ids)):
+            config = KnnCoherenceConfig(level=level, k=k, bootstrap=bootstrap)
+            result = knn_coherence(tokens.z, labels, config, exclude=exclude, groups=tokens.texts)
+            results.append(named(result, f"{result.name}.{label_set}"))
+    sentences = inputs.sentence_table
+    for label_set, labels in sentences.labels.items():
+        # Sentences of the same text share its label and are left out.
+        config = KnnCoherenceConfig(level="sentence", k=k, bootstrap=bootstrap)
+        result = knn_coherence(
+            sentences.features, labels, config, exclude=sentences.texts, groups=sentences.texts
+        )
+        results.append(named(result, f"{result.name}.{label_set}"))
+    for label_set, labels in inputs.text_labels.items():
+        config = KnnCoherenceConfig(level="text", k=k, bootstrap=bootstrap)
+        result = knn_coherence(inputs.text_features, labels, config)
+        results.append(named(result, f"{result.name}.{label_set}"))
+    return results
+
+
+def alignments(
+    features: np.ndarray, other: np.ndarray, config: AlignmentConfig
+) -> dict[str, Result]:
+    """Debiased linear CKA, CKNNA and mutual kNN of two spaces of the same items, by name."""
+    from analyses.alignment import cknna, linear_cka, mutual_knn
+
+    return {
+        "linear_cka": linear_cka(features, other, config),
+        "cknna": cknna(features, other, config),
+        "mutual_knn": mutual_knn(features, other, config),
+    }
+
+
+def alignment_config(inputs: ProbeInputs) -> AlignmentConfig:
+    """Neighbours, half samples and seed as the run's evaluation asks."""
+    from analyses.alignment import AlignmentConfig
+
+    return AlignmentConfig(
+        k=max(2, inputs.config.neighbors),
+        half_samples=inputs.half_samples,
+        seed=inputs.config.seed,
+    )
+
+
+def _alignment(inputs: ProbeInputs) -> list[Result]:
+    from workbench.probes.teacher_inputs import stored_layer, teacher_run_config
+
+    config = teacher_run_config(inputs.run.study)
+    if config is None:
+        return _no_teacher("alignment", inputs)
+    table = stored_layer(inputs, config)
+    return [
+        named(result, f"alignment.{measure}")
+        for measure, result in _with_teacher(inputs, table, config.teacher.layer).items()
+    ]
+
+
+def _alignment_layers(inputs: ProbeInputs) -> list[Result]:
+    from workbench.probes.teacher_inputs import several_layers, teacher_run_config
+
+    config = teacher_run_config(inputs.run.study)
+    if config is None:
+        return _no_teacher("alignment_layers", inputs)
+    table = several_layers(inputs, config)
+    return [
+        named(result, f"alignment_layers.{measure}.layer{layer}")
+        for layer in table.states
+        for measure, result in _with_teacher(inputs, table, layer).items()
+    ]
+
+
+def _with_teacher(inputs: ProbeInputs, table: TeacherTable, layer: int) -> dict[str, Result]:
+    """Alignment of posterior means with one layer, over up to 1,000 tokens of whole texts."""
+    kept = slice(0, ALIGNED_TOKENS)
+    found = alignments(
+        inputs.tokens.mu[table.rows[kept]], table.states[layer][kept], alignment_config(inputs)
+    )
+    return {
+        measure: with_detail(result, teacher=table.name, layer=layer)
+        for measure, result in found.items()
+    }
+
+
+def _no_teacher(prefix: str, inputs: ProbeInputs) -> list[Result]:
+    from analyses.result import undefined
+
+    reason = "no arm of the study aligns with a teacher"
+    n = len(inputs.tokens.mu)
+    return [undefined(f"{prefix}.{measure}", reason, n) for measure in MEASURES]
+
+
+NEIGHBORHOODS = {
+    "knn_coherence": Probe(
+        question="do nearest neighbours share a label?",
+        looks_at="z (sentences and texts: mean mu)",
+        cost="quick",
+        metrics="knn_coherence",
+        run=_knn_coherence,
+    ),
+    "alignment": Probe(
+        question="how alike are latents and the study's teacher at the layer REPA uses?",
+        looks_at="mu",
+        cost="quick",
+        metrics="alignment",
+        run=_alignment,
+        needs=("teacher",),
+    ),
+    "alignment_layers": Probe(
+        question="which of the teacher's layers do the latents resemble?",
+        looks_at="mu",
+        cost="full",
+        metrics="alignment_layers",
+        run=_alignment_layers,
+        needs=("teacher",),
+    ),
+}

@@ -1,0 +1,130 @@
+"""Probes of the stored sampling trajectories: shape, commitment, what comes first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.probes.entry import Probe, with_detail
+
+if TYPE_CHECKING:
+    from analyses.result import Result
+    from workbench.probe_inputs import ProbeInputs
+    from workbench.probes.flow_inputs import StoredTrajectory
+
+
+def _trajectory(inputs: ProbeInputs) -> list[Result]:
+    stored = inputs.flow.trajectory
+    written = inputs.flow.written(stored.token_ids[-1], stored.cuts)
+    return [
+        *_shapes(inputs, stored),
+        _off_manifold(inputs, stored, written),
+        _commitment(inputs, stored, written),
+        _fidelity_lag(inputs, stored),
+    ]
+
+
+def _shapes(inputs: ProbeInputs, stored: StoredTrajectory) -> list[Result]:
+    """Straightness, efficiency and segment ratio; a trajectory is a whole text's target.
+
+    Tokens of one text move together, so texts and not tokens are what an interval resamples.
+    """
+    from analyses.result import undefined
+    from analyses.trajectory import TrajectoryConfig, efficiency, segment_ratio, straightness
+
+    config = TrajectoryConfig(bootstrap=inputs.bootstrap, seed=inputs.config.seed)
+    if len(stored.t) < 3:
+        reason = f"{len(stored.t)} stored states; 3 are needed"
+        shapes = ("straightness", "efficiency", "segment_ratio")
+        return [undefined(f"trajectory.{shape}", reason, len(stored.cuts)) for shape in shapes]
+    target = np.arange(stored.z_t.shape[2]) >= stored.cuts[:, None]
+    moving = stored.z_t * target[None, :, :, None]
+    path = moving.reshape(*moving.shape[:2], -1)
+    return [
+        straightness(path, config),
+        efficiency(path, config),
+        segment_ratio(path, config, stored.t),
+    ]
+
+
+def _off_manifold(inputs: ProbeInputs, stored: StoredTrajectory, written: np.ndarray) -> Result:
+    """Distance of written tokens' states to held-out target latents; a trajectory is a token's."""
+    from analyses.result import undefined
+    from analyses.trajectory import TrajectoryConfig, off_manifold_distance
+
+    if not written.any():
+        return undefined("trajectory.off_manifold", "every continuation is empty", len(written))
+    config = TrajectoryConfig(bootstrap=inputs.bootstrap, seed=inputs.config.seed)
+    real = inputs.context_table.z
+    return off_manifold_distance(stored.z_t[:, written], real, config)
+
+
+def _commitment(inputs: ProbeInputs, stored: StoredTrajectory, written: np.ndarray) -> Result:
+    """When written tokens stop changing, with the decoder's entropy and margin on the way."""
+    from analyses.trajectory_reading import TrajectoryReadingConfig, commitment
+
+    config = TrajectoryReadingConfig(bootstrap=inputs.bootstrap, seed=inputs.config.seed)
+    result = commitment(stored.token_ids, written, config)
+    if not written.any():
+        return result
+    return with_detail(
+        result,
+        t=stored.t,
+        entropy=stored.entropy[:, written].mean(axis=1),
+        margin=stored.margin[:, written].mean(axis=1),
+    )
+
+
+def _fidelity_lag(inputs: ProbeInputs, stored: StoredTrajectory) -> Result:
+    """Fluency and fidelity of the text read at every step."""
+    from analyses.result import undefined
+    from analyses.trajectory_reading import TrajectoryReadingConfig, fluency_against_fidelity
+
+    references = inputs.flow.references
+    count = len(stored.cuts)
+    if not any(references.facts[:count]):
+        return undefined("trajectory.fidelity_lag", "the corpus has no facts", count)
+    config = TrajectoryReadingConfig(bootstrap=inputs.bootstrap, seed=inputs.config.seed)
+    fluency = np.stack([_fluency(inputs, ids, stored.cuts) for ids in stored.token_ids])
+    faithful = np.stack([_fidelity(inputs, ids, stored.cuts) for ids in stored.token_ids])
+    return with_detail(fluency_against_fidelity(fluency, faithful, config), t=stored.t)
+
+
+def _fluency(inputs: ProbeInputs, token_ids: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """Minus nats per token (B,) of the texts after their prompts."""
+    prompts = inputs.split.padded(inputs.flow.references.indices[: len(cuts)])[0]
+    texts = []
+    for ids, prompt, cut in zip(token_ids, prompts, cuts, strict=True):
+        ends = np.flatnonzero(ids[cut:] == inputs.corpus.tokenizer.eot_id)
+        stop = cut + ends[0] if len(ends) else len(ids)
+        texts.append(np.concatenate([prompt[:cut], ids[cut:stop]]))
+    return -inputs.text_scores.nats_per_token(texts, cuts.astype(np.int64))
+
+
+def _fidelity(inputs: ProbeInputs, token_ids: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """Share of expected facts kept (B,), NaN where none is expected."""
+    from analyses.fidelity import fidelity
+
+    references, count = inputs.flow.references, len(cuts)
+    decode = inputs.corpus.tokenizer.decode
+    scores = fidelity(
+        [decode(ids[cut:]) for ids, cut in zip(token_ids, cuts, strict=True)],
+        references.prompts[:count],
+        references.continuations[:count],
+        references.facts[:count],
+        inputs.corpus.fact_values,
+    )
+    return scores.values["fidelity"]
+
+
+PATHS = {
+    "trajectory": Probe(
+        question="how straight, how far from real latents and how late is the way to a text?",
+        looks_at="z_t and z_hat of stored trajectories",
+        cost="quick",
+        metrics="trajectory",
+        run=_trajectory,
+        needs=("flow", "samples", "judge"),
+    ),
+}
