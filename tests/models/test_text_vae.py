@@ -44,6 +44,14 @@ def test_target_tokens_do_not_reach_context_latents_under_segments(token_ids, au
     assert (joint.mu[is_ctx] - joint_changed.mu[is_ctx]).abs().max() > 1e-2
 
 
+def test_context_tokens_do_not_reach_target_latents_under_segments(token_ids):
+    vae = build()
+    is_target = (torch.arange(12) >= 5).expand(3, 12)
+    changed = torch.where(is_target, token_ids, (token_ids + 11) % 31)
+    first, second = (vae.encode(x, is_target.long()).mu[is_target] for x in (token_ids, changed))
+    assert torch.equal(first, second)
+
+
 def test_context_under_segments_equals_the_context_encoded_alone(token_ids):
     vae = build()
     segments = (torch.arange(12) >= 5).long().expand(3, 12)

@@ -121,6 +121,18 @@ def test_nothing_valid_is_finite(batch):
     assert all(torch.isfinite(grad).all() for grad in grads)
 
 
+def test_alignment_counts_real_tokens_with_a_usable_teacher_row_only(batch):
+    vae, (token_ids, mask) = build(), batch
+    states = torch.randn((4, 12, 10), generator=torch.Generator().manual_seed(3))
+    usable = torch.arange(12).expand(4, 12) % 3 != 1
+    config = VAELossConfig(repa_weight=1.0)
+    losses = compute(vae, batch, config, teacher_states=states, teacher_valid=usable)
+    rows = usable & mask
+    projected = vae.project(vae.encode(token_ids), mask)
+    expected = F.cosine_similarity(projected[rows], states[rows], dim=-1).mean()
+    torch.testing.assert_close(losses.repa_cosine, expected.detach())
+
+
 def test_alignment_without_states_is_refused(batch):
     with pytest.raises(ValueError, match="repa_weight > 0 needs teacher_states"):
         compute(build(), batch, VAELossConfig(repa_weight=1.0))
