@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 KEY_SCORES = ("valid_4gram", "nats_per_token", "fidelity", "embedding_f1", "rouge1")
 CONTROLS = ("human", "autoregressive")
+LEVEL = 0.05
+ACCURACY = "reconstruction.token_accuracy"
+UNCLEAR = "not distinguishable"
 
 
 def metric_names(comparison: Mapping[str, Any], family: str = "") -> list[str]:
@@ -69,14 +72,48 @@ def contrast_frame(comparison: Mapping[str, Any], family: str, *, only_clear: bo
             "95 % interval": f"[{number_text(row['low'])}, {number_text(row['high'])}]",
             "p (Holm)": number_text(row.get("p_holm")),
             "n": row["n"],
-            "verdict": row["verdict"],
+            "verdict": row["verdict"] if is_clear(row) else UNCLEAR,
         }
         for row in comparison["contrasts"]
-        if row["metric"].split(".")[0] == family
-        and not (only_clear and row["verdict"] == "not distinguishable")
+        if row["metric"].split(".")[0] == family and not (only_clear and not is_clear(row))
     ]
     columns = ["arms", "metric", "difference", "95 % interval", "p (Holm)", "n", "verdict"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def is_clear(contrast: Mapping[str, Any]) -> bool:
+    """Whether a difference stands: its interval excludes zero, and its p, where there is one, is
+    small after Holm's correction for looking at many scores."""
+    p = contrast.get("p_holm")
+    return contrast["verdict"] != UNCLEAR and (p is None or p <= LEVEL)
+
+
+def findings(comparison: Mapping[str, Any], first: str, second: str) -> list[str]:
+    """The comparison of two arms in sentences: reconstruction, then generation."""
+    rows = {
+        row["metric"]: row
+        for row in comparison["contrasts"]
+        if {row["a"], row["b"]} == {first, second}
+    }
+    scores = [row for name, row in rows.items() if name.startswith("generation.")]
+    if not scores:
+        return []
+    arms = comparison["arms"]
+    read = [number_text(arms[arm].get(ACCURACY, {}).get("mean")) for arm in (first, second)]
+    gate = rows.get(ACCURACY)
+    apart = "and these differ" if gate is not None and is_clear(gate) else "which is no difference"
+    lines = [f"Reading back: {first} {read[0]}, {second} {read[1]} of tokens, {apart}."]
+    for word, verdicts in (("better", ("better", "worse")), ("worse", ("worse", "better"))):
+        names = [
+            row["metric"].removeprefix("generation.")
+            for row in scores
+            if is_clear(row) and row["verdict"] == verdicts[0 if row["a"] == second else 1]
+        ]
+        lines.append(
+            f"Writing: {second} is {word} than {first} on {', '.join(names) or 'no score'}."
+        )
+    unclear = sum(not is_clear(row) for row in scores)
+    return [*lines, f"{unclear} of {len(scores)} generation scores cannot be told apart."]
 
 
 def _cell(value: Mapping[str, Any]) -> str:

@@ -41,16 +41,16 @@ CAUSES: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def run_points(score: str) -> list[RunPoint]:
-    """Every compared run of every study: reconstruction against one generation score."""
-    points: list[RunPoint] = []
+def run_points(score: str) -> dict[str, list[RunPoint]]:
+    """Study -> its compared runs: reconstruction against one generation score."""
+    points: dict[str, list[RunPoint]] = {}
     for found in found_studies():
         if found.problem:
             continue
         study = study_of(found)
         comparison = comparison_of(study)
         if comparison is not None:
-            points += _study_points(study, comparison, score)
+            points[found.name] = _study_points(study, comparison, score)
     return points
 
 
@@ -79,20 +79,25 @@ def _interval(value: Mapping[str, Any] | None, place: int, num_seeds: int) -> In
     )  # fmt: skip
 
 
-def correlation_sentence(points: Sequence[RunPoint]) -> str:
-    """Rank correlation over runs with its interval, arms resampled whole; or why there is none."""
+def correlation_sentence(points: Mapping[str, Sequence[RunPoint]]) -> str:
+    """Rank correlation over runs with its interval, arms resampled whole; or why there is none.
+
+    The same arm of two studies is two arms: the studies differ in their settings.
+    """
     from analyses.rank_correlation import spearman
     from analyses.statistics import resample_counts
 
     known = [
-        p for p in points if p.reconstruction.mean is not None and p.generation.mean is not None
+        (f"{study}/{p.arm}", p.reconstruction.mean, p.generation.mean)
+        for study, own in points.items()
+        for p in own
+        if p.reconstruction.mean is not None and p.generation.mean is not None
     ]
-    arms = sorted({p.arm for p in known})
+    arms = sorted({arm for arm, _, _ in known})
     if len(arms) < 4:
         return f"{len(known)} runs of {len(arms)} arms: too few for a rank correlation (4 arms)."
-    x = np.array([p.reconstruction.mean for p in known], np.float64)
-    y = np.array([p.generation.mean for p in known], np.float64)
-    place = np.array([arms.index(p.arm) for p in known])
+    x, y = (np.array([row[column] for row in known], np.float64) for column in (1, 2))
+    place = np.array([arms.index(arm) for arm, _, _ in known])
     draws = np.concatenate(list(resample_counts(len(arms), 2000, np.random.default_rng(0))))
     rho = float(spearman(x, y, np.ones((1, len(x))))[0])
     spread = spearman(x, y, draws[:, place])

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from workbench.ui.escaped import html_text
 from workbench.ui.look import surface
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+CELL = "text-align:left;vertical-align:top;padding:.35rem .5rem;border-bottom:1px solid #8884"
 DROPPED_BUTTONS = ["autoScale2d", "toggleSpikelines"]
 
 
@@ -131,6 +133,25 @@ def show_table(
             lambda row: [f"color: {surface().muted}" if faded(row) else ""] * len(row), axis=1
         )
     state = st.dataframe(shown, hide_index=True, key=f"{stem}-table", **options)
+    _table_footer(frame, stem, caption)
+    return state
+
+
+def show_reading_table(frame: pd.DataFrame, name: str, *, caption: str) -> None:
+    """Show a table whose cells hold sentences, wrapped; every cell is escaped."""
+    head = "".join(f'<th style="{CELL}">{html_text(column)}</th>' for column in frame)
+    body = "".join(
+        "<tr>" + "".join(f'<td style="{CELL}">{html_text(cell)}</td>' for cell in row) + "</tr>"
+        for row in frame.itertuples(index=False)
+    )
+    st.html(
+        f'<table style="width:100%;border-collapse:collapse;font-size:.86rem;line-height:1.35">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+    _table_footer(frame, re.sub(r"[^\w-]+", "-", name).strip("-"), caption)
+
+
+def _table_footer(frame: pd.DataFrame, stem: str, caption: str) -> None:
     words, files = st.columns([0.82, 0.18], vertical_alignment="top")
     words.caption(caption)
     with files, st.popover("Export", icon=":material/download:", type="tertiary"):
@@ -150,7 +171,6 @@ def show_table(
             on_click="ignore",
             key=f"{stem}-parquet",
         )
-    return state
 
 
 def parquet_bytes(frame: pd.DataFrame) -> bytes:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from analyses.figures.theme import Theme, arm_styles, plain, themed
 from workbench.ui.engine import metrics_of, samples_of, scores_of
+from workbench.ui.escaped import inline
 from workbench.ui.exhibits import parquet_bytes
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def offer_files(selection: Selection) -> None:
                 )
     _button("Every number as JSON (zip)", lambda: _numbers(selection),
             f"{study.config.name}-numbers.zip", "application/zip")  # fmt: skip
-    st.caption(f"All of it lies in `{study.directory}`; weights load with `from_pretrained`.")
+    st.caption(f"All of it lies in {inline(study.directory)}; weights load by from\\_pretrained.")
 
 
 def _button(label: str, data: Any, name: str, mime: str) -> None:

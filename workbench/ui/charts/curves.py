@@ -10,6 +10,8 @@ from analyses.figures.theme import SURFACES, Theme, arm_styles, plain, themed
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+MARKS = ("line-ns-open", "diamond-open", "x-thin-open", "asterisk-open")
+
 Curve = tuple[Sequence[float], Sequence[float | None]]  # x, y
 
 
@@ -82,32 +84,39 @@ def dots_figure(
 
     styles, figure, surface = arm_styles(list(arms), theme), go.Figure(), SURFACES[theme]
     names = list(dict.fromkeys(name for own in results.values() for name in own))
-    symbols = ("line-ns-open", "diamond-open", "x-thin-open", "asterisk-open")
-    for (mark, values), symbol in zip((marks or {}).items(), symbols, strict=False):
+    line = {name: -float(place) for place, name in enumerate(names)}
+    for (mark, values), symbol in zip((marks or {}).items(), MARKS, strict=False):
         known = [name for name in names if values.get(name) is not None]
         figure.add_scatter(
-            x=[values[name] for name in known], y=[plain(name) for name in known],
-            mode="markers", name=plain(mark),
+            x=[values[name] for name in known],
+            y=[line[name] for name in known],
+            mode="markers",
+            name=plain(mark),
             marker={"color": surface.muted, "symbol": symbol, "size": 12, "line": {"width": 2}},
-        )  # fmt: skip
+            hovertemplate="%{x:.4g}",
+        )
     for place, (arm, own) in enumerate(results.items()):
+        # Arms of one measure lie under each other, so that intervals do not cover each other.
+        shift = 0.3 * (place - (len(results) - 1) / 2)
         known = [name for name in names if own.get(name, {}).get("score") is not None]
         figure.add_scatter(
             x=[own[name]["score"] for name in known],
-            y=[plain(name) for name in known],
+            y=[line[name] - shift for name in known],
             error_x=_bars([own[name] for name in known], styles[arm].colour),
             mode="markers",
             name=plain(arm),
-            marker={"color": styles[arm].colour, "symbol": styles[arm].symbol, "size": 10},
-            offsetgroup=str(place),
+            marker={"color": styles[arm].colour, "symbol": styles[arm].symbol, "size": 9},
+            hovertemplate="%{x:.4g}",
         )
     figure.update_yaxes(
-        categoryorder="array", categoryarray=[plain(name) for name in reversed(names)],
+        tickvals=list(line.values()),
+        ticktext=[plain(name) for name in line],
+        range=[0.6 - len(names), 0.6],
+        zeroline=False,
         automargin=True,
-    )  # fmt: skip
-    figure.update_layout(scattermode="group", scattergap=0.6)
+    )
     figure.update_xaxes(title_text=plain(x))
-    return themed(figure, theme, height=130 + 44 * max(1, len(names)))
+    return themed(figure, theme, height=130 + 46 * max(1, len(names)))
 
 
 def _bars(results: Sequence[Mapping[str, Any]], colour: str) -> dict[str, Any]:

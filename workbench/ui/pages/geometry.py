@@ -10,6 +10,11 @@ from workbench.ui.probe_tables import every_result
 from workbench.ui.shapes import SECTIONS, View
 
 st.title("Geometry")
+st.caption(
+    "The shape of each arm's cloud of latents: how wide, how even, how forgiving, and whether the "
+    "room between two texts is still text. Look for a picture in which the arms part although they "
+    "read back equally well; it would surprise if there were none."
+)
 selection = selection_or_stop()
 runs = require_runs(selection, "latents")
 view = View(selection=selection, results={arm: probe_results(run) for arm, run in runs.items()})

@@ -3,10 +3,11 @@
 import streamlit as st
 
 from analyses.figures.arm_scores import scores_figure
-from workbench.report import headline
 from workbench.ui.arm_table import (
+    UNCLEAR,
     contrast_frame,
     family_names,
+    findings,
     headline_metrics,
     metric_names,
     score_frame,
@@ -25,7 +26,8 @@ st.caption(
 comparison = comparison_or_stop(selection)
 
 palette = colours(selection.all_arms)
-st.html(blocks([block(line, colour=palette[selection.second]) for line in headline(comparison)]))
+sentences = findings(comparison, selection.first, selection.second)
+st.html(blocks([block(line, colour=palette[selection.second]) for line in sentences]))
 shared = [name.replace("_", " ") for name, same in comparison["paired"].items() if same]
 broken = [name.replace("_", " ") for name, same in comparison["paired"].items() if not same]
 if broken:
@@ -64,7 +66,7 @@ if comparison["contrasts"]:
     show_table(
         contrast_frame(comparison, family, only_clear=only),
         f"contrasts-{family}",
-        faded=lambda row: row["verdict"] == "not distinguishable",
-        caption="Differences paired over prompts and seeds; p after Holm within its family. Grey "
-        "rows are inside the noise: nothing may be told from them.",
+        faded=lambda row: row["verdict"] == UNCLEAR,
+        caption="Differences paired over prompts and seeds. One stands when its interval excludes "
+        "zero and its p after Holm's correction is at most .05; grey rows are inside the noise.",
     )

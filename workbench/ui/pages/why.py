@@ -13,7 +13,7 @@ from workbench.ui.causes import (
 from workbench.ui.empty import comparison_or_stop, selection_or_stop
 from workbench.ui.engine import metrics_of, probe_results
 from workbench.ui.escaped import block, blocks
-from workbench.ui.exhibits import show_figure, show_table
+from workbench.ui.exhibits import show_figure, show_reading_table, show_table
 from workbench.ui.guard import guarded
 from workbench.ui.look import colours, surface, theme
 
@@ -38,10 +38,9 @@ from analyses.figures.reconstruction_generation import (  # noqa: E402  (after t
 
 show_figure(
     reconstruction_generation_figure(
-        points,
+        [point for own in points.values() for point in own],
         reconstruction_name="token accuracy of reconstruction",
         generation_name=score.removeprefix("generation."),
-        arms=selection.all_arms,
         theme=theme(),
     ),
     "reconstruction-generation",
@@ -58,11 +57,11 @@ with guarded("The causes"):
     results = {arm: probe_results(run) for arm, run in selection.runs.items()}
     table = arm_deltas(results, selection.arms)
     if len(table):
-        show_table(
-            table, "causes", row_height=44,
-            column_config={"what it means": st.column_config.TextColumn(width="large")},
+        show_reading_table(
+            table,
+            "causes",
             caption="Look for rows where the intervals part while token accuracy does not.",
-        )  # fmt: skip
+        )
     else:
         st.info(f"None of {', '.join(CAUSES)} is measured in both arms yet.")
 

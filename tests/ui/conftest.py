@@ -1,0 +1,60 @@
+"""A finished smoke study, made once a session, and the app over any runs directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from workbench.ui.navigation import MENU
+
+ROOT = Path(__file__).parents[2]
+PAGES = [name for entries in MENU.values() for name, _, _ in entries]
+# A runs directory that holds a finished study `smoke`, to spare the minute that it takes to make.
+READY = "WORKBENCH_SMOKE_RUNS"
+
+
+@pytest.fixture(scope="session")
+def smoke_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A runs directory with the smoke study."""
+    runs = tmp_path_factory.mktemp("ui") / "runs"
+    if os.environ.get(READY):
+        shutil.copytree(Path(os.environ[READY]) / "smoke", runs / "smoke")
+        return runs
+    subprocess.run(
+        [sys.executable, "-m", "workbench", "study", "--preset", "smoke", "--quiet"],
+        cwd=ROOT,
+        env={**os.environ, "WORKBENCH_RUNS": str(runs), "OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+    )
+    return runs
+
+
+@pytest.fixture
+def copied_runs(smoke_runs: Path, tmp_path: Path) -> Path:
+    """The same as a copy that a test may damage."""
+    return Path(shutil.copytree(smoke_runs, tmp_path / "runs"))
+
+
+@pytest.fixture
+def open_page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """Open a page of the app over a runs directory, with an address's query."""
+
+    def opened(page: str, runs: Path, **query: str) -> AppTest:
+        monkeypatch.setenv("WORKBENCH_RUNS", str(runs))
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+        for key, value in query.items():
+            app.query_params[key] = value
+        app.run()
+        if page != PAGES[0]:
+            app.switch_page(f"workbench/ui/pages/{page}.py").run()
+        return app
+
+    return opened

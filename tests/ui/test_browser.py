@@ -1,0 +1,232 @@
+"""The app in a real browser: every page, play, fork, lasso, export, and a study started and ended.
+
+Needs Chromium and Playwright: `apt-get install chromium` and `pip install playwright`; elsewhere
+the tests are skipped and say so.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ui.conftest import PAGES, ROOT
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def runs(smoke_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A runs directory of this module's own: jobs are started in it."""
+    return Path(shutil.copytree(smoke_runs, tmp_path_factory.mktemp("browser") / "runs"))
+
+
+@pytest.fixture(scope="module")
+def address(runs: Path) -> Iterator[str]:
+    """The app's address, served until the module ends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "workbench", "app", "--port", str(port), "--no-browser"]
+    environment = {**os.environ, "WORKBENCH_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
+    server = subprocess.Popen(command, cwd=ROOT, env=environment)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: answers(f"{url}/_stcore/health"))
+        yield url
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, drawing by software."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="the browser tests need `pip install playwright`"
+    )
+    if CHROMIUM is None:
+        pytest.skip("the browser tests need Chromium: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A fresh session; an error on any page fails the test."""
+    context = browser.new_context(viewport={"width": 1360, "height": 1000}, accept_downloads=True)
+    opened = context.new_page()
+    opened.set_default_timeout(SECONDS * 1000)
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    yield opened
+    context.close()
+    assert problems == []
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+def wait_for(condition: Any, seconds: float = SECONDS) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.2)
+
+
+def visit(page: Any, address: str, name: str, query: str = "study=smoke") -> None:
+    """Open a page and wait until it has stopped running."""
+    page.goto(f"{address}/{'' if name == PAGES[0] else name}?{query}")
+    page.wait_for_selector("h1")
+    settle(page)
+
+
+def settle(page: Any) -> None:
+    page.wait_for_timeout(400)
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+
+
+def player(page: Any) -> Any:
+    """The frame of the playback player."""
+    handle = page.wait_for_selector('iframe[title="Denoising player"]')
+    frame = handle.content_frame()
+    frame.wait_for_selector(".token")
+    return frame
+
+
+def step_of(frame: Any) -> int:
+    return int(frame.input_value("#step"))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_opens_without_an_error_or_a_traceback(page, address, name):
+    visit(page, address, name)
+    assert page.query_selector('[data-testid="stException"]') is None
+    assert page.query_selector('[data-testid="stAlertContentError"]') is None
+    assert "Traceback" not in page.inner_text("body")
+    for figure in page.query_selector_all(".js-plotly-plot"):
+        assert figure.query_selector(".main-svg") is not None
+
+
+def test_player_plays_pauses_scrubs_without_the_server(page, address):
+    visit(page, address, "playback", "study=smoke&steps=30")
+    frame = player(page)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    frame.select_option("#speed", "25")
+    frame.click("#play")
+    wait_for(lambda: 0 < step_of(frame) < 30 or step_of(frame) == 30)
+    wait_for(lambda: step_of(frame) == 30)
+    assert frame.get_attribute("#play", "aria-label") == "Play"
+    for _ in range(3):
+        frame.click("#back")
+    assert step_of(frame) == 27
+    frame.evaluate("() => { const s = document.getElementById('step'); s.value = 5; s.oninput(); }")
+    assert "step 5 of 30" in frame.inner_text("#clock")
+    frame.click("#curve-choice button:nth-child(2)")
+    assert frame.get_attribute("#curve-choice button:nth-child(2)", "aria-pressed") == "true"
+    assert requests == []
+
+
+def test_words_of_the_player_stay_inside_their_lane(page, address):
+    visit(page, address, "playback")
+    frame = player(page)
+    inside = frame.evaluate(
+        """() => [...document.querySelectorAll('.lane')].every(lane => {
+            const box = lane.getBoundingClientRect();
+            return [...lane.querySelectorAll('.token:not([hidden])')].every(
+                token => token.getBoundingClientRect().right <= box.right + 1);
+        })"""
+    )
+    assert inside
+
+
+def test_fork_adds_a_lane(page, address):
+    visit(page, address, "playback")
+    assert len(player(page).query_selector_all(".lane")) == 2
+    page.get_by_text("Fork: change one thing").click()
+    settle(page)
+    wait_for(lambda: len(player(page).query_selector_all(".lane")) == 3)
+
+
+def test_exported_playback_plays_from_a_file(page, address, browser, tmp_path):
+    visit(page, address, "playback")
+    with page.expect_download() as waiting:
+        page.get_by_text("plays offline").click()
+    file = tmp_path / "playback.html"
+    waiting.value.save_as(file)
+    context = browser.new_context(offline=True)
+    offline = context.new_page()
+    offline.goto(file.as_uri())
+    last = int(offline.get_attribute("#step", "max"))
+    offline.evaluate("() => { document.getElementById('speed').value = '25'; }")
+    offline.click("#play")
+    wait_for(lambda: int(offline.input_value("#step")) == last)
+    assert len(offline.query_selector_all(".token")) > 0
+    context.close()
+
+
+def test_lasso_lights_up_the_same_items_in_every_space(page, address):
+    visit(page, address, "latent_map")
+    box = page.locator(".js-plotly-plot").first.bounding_box()
+    x, y = box["x"] + box["width"] * 0.16, box["y"] + box["height"] * 0.45
+    page.mouse.move(x - 110, y - 110)
+    page.mouse.down()
+    for dx, dy in ((110, -110), (110, 110), (-110, 110), (-110, -110)):
+        page.mouse.move(x + dx, y + dy, steps=6)
+    page.mouse.up()
+    page.wait_for_selector("text=/\\d+ chosen/")
+    settle(page)
+    assert page.locator(".js-plotly-plot").count() == 2
+    chosen = int(re.search(r"(\d+) chosen", page.inner_text("body")).group(1))
+    assert chosen > 0
+
+
+def test_reload_reopens_the_same_view(page, address):
+    visit(page, address, "geometry", "study=smoke&a=repa&what=Dimension")
+    before = page.inner_text('[data-testid="stMain"]')
+    page.reload()
+    page.wait_for_selector("h1")
+    settle(page)
+    assert page.inner_text('[data-testid="stMain"]') == before
+    assert "a=repa" in page.url
+
+
+def test_study_starts_survives_a_reload_and_ends(page, address, runs, browser):
+    visit(page, address, "new_study", "preset=smoke")
+    page.get_by_label("Name").fill("from-the-browser")
+    page.get_by_label("Name").press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector("text=/is running|waits for|is starting/")
+    page.reload()
+    page.wait_for_selector("text=/is running|waits for|is starting|is done/")
+    second = browser.new_context().new_page()
+    second.goto(f"{address}/new_study")
+    second.wait_for_selector("text=/is running|waits for|is starting|is done/", timeout=120_000)
+    second.context.close()
+    wait_for(lambda: (runs / "from-the-browser" / "comparison.json").is_file(), 1200)
+    page.wait_for_selector("text=/from-the-browser.*is done/")
+    visit(page, address, "study", "study=from-the-browser")
+    assert "Every number" in page.inner_text("body")

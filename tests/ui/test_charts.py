@@ -1,0 +1,107 @@
+"""Figures of the pages: rows travel with points, big maps are sampled, gaps stay gaps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.ui.charts import maps
+from workbench.ui.charts.curves import curves_figure, dots_figure
+from workbench.ui.charts.heat import twin_heat_figure
+from workbench.ui.charts.maps import Colouring, highlight_figure, maps_figure
+from workbench.ui.exhibits import drawn_points
+
+RNG = np.random.default_rng(0)
+
+
+def spaces(n: int) -> dict[str, np.ndarray]:
+    return {
+        name: RNG.normal(size=(n, 2)).astype(np.float32) for name in ("none", "repa", "teacher")
+    }
+
+
+def titles(coords: dict[str, np.ndarray]) -> dict[str, str]:
+    return {name: name for name in coords}
+
+
+def test_every_row_is_drawn_once_a_panel_whatever_its_class():
+    coords, codes = spaces(40), RNG.integers(-1, 14, 40)
+    colouring = Colouring(name="label", codes=codes, classes=[f"c{i}" for i in range(14)])
+    figure = maps_figure(coords, titles(coords), ["t"] * 40, colouring, theme="light")
+    for axis in ("x", "x2", "x3"):
+        rows = [row for trace in figure.data if trace.xaxis == axis for row in trace.customdata]
+        assert sorted(rows) == list(range(40))
+        assert all(isinstance(row, int) for row in rows)
+    assert len({trace.name for trace in figure.data}) <= maps.MOST_CLASSES + 1
+
+
+def test_panels_share_their_legend():
+    coords = spaces(30)
+    colouring = Colouring(name="label", codes=np.arange(30) % 3, classes=["a", "b", "c"])
+    figure = maps_figure(coords, titles(coords), ["t"] * 30, colouring, theme="dark")
+    assert sum(bool(trace.showlegend) for trace in figure.data) == 3
+
+
+def test_huge_map_is_sampled_and_stays_under_the_message_limit(monkeypatch):
+    monkeypatch.setattr(maps, "MOST_POINTS", 1000)
+    coords = spaces(5000)
+    values = {name: RNG.random(5000) for name in coords}
+    figure = maps_figure(
+        coords, titles(coords), ["some text"] * 5000, Colouring(name="v", values=values),
+        theme="light",
+    )  # fmt: skip
+    points = [trace for trace in figure.data if trace.type == "scattergl"]
+    assert all(len(trace.x) == 1000 for trace in points)
+    assert sum(trace.type == "contour" for trace in figure.data) == 3
+    monkeypatch.undo()
+    coords = spaces(maps.MOST_POINTS)
+    values = {name: RNG.random(maps.MOST_POINTS) for name in coords}
+    largest = maps_figure(
+        coords, titles(coords), ["a text of some length " * 4] * maps.MOST_POINTS,
+        Colouring(name="v", values=values), theme="light",
+    )  # fmt: skip
+    assert len(largest.to_json()) < 40e6
+
+
+def test_highlight_draws_the_chosen_rows_in_every_panel():
+    coords = spaces(20)
+    figure = highlight_figure(coords, titles(coords), ["t"] * 20, [3, 5], theme="light")
+    chosen = [trace for trace in figure.data if trace.marker.size == 8]
+    assert len(chosen) == 3
+    np.testing.assert_allclose(chosen[1].x, coords["repa"][[3, 5], 0])
+
+
+def test_heat_map_leaves_out_what_one_arm_lacks():
+    first = {"mood": {"0.1": 0.2, "0.9": 0.5}}
+    second = {"mood": {"0.1": 0.1}, "plot": {"0.1": 0.3}}
+    figure = twin_heat_figure(first, second, ("repa", "none"), x="t", theme="light")
+    difference = figure.data[2].z
+    assert difference[0][0] == pytest.approx(0.1)
+    assert difference[0][1] is None
+    assert difference[1][0] is None
+
+
+def test_dots_leave_out_undefined_scores_and_mark_chance():
+    results = {
+        "none": {"a": {"score": 0.5, "low": 0.4, "high": 0.6}, "b": {"score": None}},
+        "repa": {"a": {"score": 0.7, "low": None, "high": None}},
+    }
+    figure = dots_figure(
+        results, arms=["none", "repa"], x="accuracy", theme="dark", marks={"chance": {"a": 0.1}}
+    )
+    by_name = {trace.name: trace for trace in figure.data}
+    assert list(by_name["none"].x) == [0.5]
+    assert list(figure.layout.yaxis.ticktext) == ["a", "b"]
+    assert by_name["none"].y[0] != by_name["repa"].y[0]
+    assert list(by_name["chance"].x) == [0.1]
+    assert list(by_name["repa"].error_x.array) == [0.0]
+
+
+def test_drawn_points_are_the_figure_as_a_table():
+    figure = curves_figure(
+        {"none": ([1, 2], [0.5, None])}, arms=["none"], x="step", y="loss", theme="light"
+    )
+    table = drawn_points(figure)
+    assert table.to_dict("records")[0] == {"trace": "none", "x": 1, "y": 0.5}
+    assert pd.isna(table["y"][1])

@@ -1,0 +1,202 @@
+"""Playback: the engine's tracks and forks, the player's page, and the page around it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analyses.linear_basis import fit_linear_basis
+from models.samplers import SamplerConfig
+from workbench.playback import Fork, Track, trace_track
+from workbench.ui.lanes import commit_steps
+from workbench.ui.player.build import Lane, player_page
+
+
+@pytest.fixture(scope="module")
+def traced(smoke_runs: Path):
+    """A function (arm, fork, ...) -> track of one prompt, and its generator's parts."""
+    from data.corpus_store import open_corpus
+    from models.guidance import GuidanceConfig
+    from workbench.devices import find_placement
+    from workbench.generate import load_generator
+    from workbench.prompts import typed_prompts
+    from workbench.runs import open_study
+
+    study = open_study(smoke_runs / "smoke")
+    corpus = open_corpus(study.corpus_dir)
+    prompt = typed_prompts(corpus, ["one night anna went to the cave"])
+    generators = {
+        arm: load_generator(study.run(arm, 0), corpus, find_placement("cpu"))
+        for arm in study.config.arms
+    }
+
+    def track(arm: str = "none", fork: Fork | None = None, scale: float = 1.0, **solver) -> Track:
+        sampler = SamplerConfig(**{"num_steps": 6, **solver})
+        guidance = GuidanceConfig(guidance_scale=scale)
+        return trace_track(generators[arm], prompt, sampler, guidance, 3, fork)
+
+    track.generators, track.prompt, track.corpus = generators, prompt, corpus
+    return track
+
+
+def same(first: Track, second: Track) -> bool:
+    return all(
+        np.array_equal(getattr(first, name), getattr(second, name))
+        for name in ("t", "z_t", "z_hat", "token_ids")
+    )
+
+
+def test_track_has_a_moment_a_grid_point_and_ends_on_its_sample(traced):
+    track = traced()
+    assert len(track.t) == 7
+    assert track.t[0] == 0.0
+    assert track.t[-1] == 1.0
+    assert (np.diff(track.t) > 0).all()
+    np.testing.assert_array_equal(track.z_hat[-1], track.z_t[-1])
+    assert track.nfe == 6
+    assert np.isfinite(track.z_t).all()
+
+
+def test_arms_start_from_the_same_noise(traced):
+    first, second = traced("none"), traced("repa")
+    np.testing.assert_array_equal(first.z_t[0], second.z_t[0])
+    assert not np.array_equal(first.z_t[-1], second.z_t[-1])
+
+
+def test_track_ends_where_generation_does(traced):
+    from models.guidance import GuidanceConfig
+    from workbench.generate import continue_prompts
+    from workbench.ui.engine import context
+
+    written = continue_prompts(
+        traced.generators["none"], traced.corpus, traced.prompt, context(),
+        sampler=SamplerConfig(num_steps=6), guidance=GuidanceConfig(), seed=3,
+    )  # fmt: skip
+    track = traced()
+    assert traced.corpus.tokenizer.decode(track.token_ids[-1, track.cut :]) == written.texts[0]
+
+
+@pytest.mark.parametrize("sampler", ["euler", "heun"])
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+def test_fork_that_changes_nothing_is_the_run_itself(traced, sampler, scale):
+    plain = traced(name=sampler, scale=scale)
+    for fork in (
+        Fork(step=2, kind="nudge", strength=0.0),
+        Fork(step=4, kind="blend", strength=0.0),
+    ):
+        assert same(plain, traced(name=sampler, scale=scale, fork=fork)) or fork.kind == "blend"
+    nudged = traced(name=sampler, scale=scale, fork=Fork(step=2, kind="nudge", strength=0.0))
+    assert same(plain, nudged)
+
+
+@pytest.mark.parametrize(
+    "fork",
+    [
+        Fork(step=3, kind="nudge", strength=1.0),
+        Fork(step=3, kind="blend", strength=0.8),
+        Fork(step=3, kind="guidance", guidance_scale=4.0),
+    ],
+)
+def test_fork_shares_the_past_and_changes_the_future(traced, fork):
+    plain, forked = traced(), traced(fork=fork)
+    np.testing.assert_array_equal(plain.z_t[:3], forked.z_t[:3])
+    assert not np.array_equal(plain.z_t[-1], forked.z_t[-1])
+    context = slice(0, plain.cut)
+    np.testing.assert_allclose(plain.z_t[-1, context], forked.z_t[-1, context], atol=1e-5)
+
+
+def test_renoised_fork_goes_back_in_time(traced):
+    forked = traced(fork=Fork(step=4, kind="renoise", back_to=1))
+    assert len(forked.t) == 4 + 6
+    assert forked.t[4] == traced().t[1]
+    assert forked.t[-1] == 1.0
+
+
+def test_fork_is_deterministic_and_depends_on_its_seed(traced):
+    fork = Fork(step=3, kind="nudge", strength=1.0, seed=5)
+    assert same(traced(fork=fork), traced(fork=fork))
+    assert not same(traced(fork=fork), traced(fork=replace(fork, seed=6)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        ({"step": 0, "kind": "nudge"}, "step"),
+        ({"step": 2, "kind": "twist"}, "kind"),
+        ({"step": 2, "kind": "blend", "strength": 1.5}, "strength"),
+        ({"step": 2, "kind": "renoise", "back_to": 2}, "back_to"),
+    ],
+)
+def test_wrong_fork_is_refused(wrong, word):
+    with pytest.raises(ValueError, match=word):
+        Fork(**wrong)
+
+
+def test_fork_beyond_the_last_step_is_refused(traced):
+    with pytest.raises(ValueError, match="step"):
+        traced(fork=Fork(step=6, kind="nudge"))
+
+
+def test_commit_step_is_the_first_that_never_changes_again():
+    ids = np.array([[5, 1, 7], [5, 2, 8], [5, 1, 9], [5, 1, 6]])
+    assert commit_steps(ids).tolist() == [0, 2, 3]
+
+
+def lane(seed: int = 0, tokens: str = "word") -> Lane:
+    rng = np.random.default_rng(seed)
+    shape = (5, 6, 4)
+    track = Track(
+        t=np.linspace(0, 1, 5), z_t=rng.normal(size=shape), z_hat=rng.normal(size=shape),
+        token_ids=np.zeros((5, 6), int), entropy=rng.random((5, 6)), margin=rng.random((5, 6)),
+        nfe=4, cut=2,
+    )  # fmt: skip
+    cloud = rng.normal(size=(20, 4))
+    return Lane(
+        title="none", subtitle="seed 0", colour="#0072B2", track=track,
+        tokens=[[tokens] * 4] * 5, is_text=np.ones((5, 4), bool), commit=np.arange(4),
+        far=rng.random((5, 4)), basis=fit_linear_basis([cloud]), cloud=cloud,
+        curves={"entropy": np.array([3.0, np.nan, 2.0, 1.0, 0.5])},
+    )  # fmt: skip
+
+
+def test_player_needs_no_network_and_no_server():
+    page = player_page(
+        [lane()], prompt="p", reference="r", theme="dark", title="t", far_limit=2.0, standalone=True
+    )
+    assert not re.search(r"https?://|src=|@import|url\(", page)
+    assert "default-src 'none'" in page
+    assert page.startswith("<!doctype html>")
+    assert "#0E1117" in page
+
+
+def test_player_holds_undefined_values_as_null():
+    page = player_page([lane()], prompt="p", reference="", theme="light", title="t", far_limit=2.0)
+    assert '"entropy":[3.0,null,2.0,1.0,0.5]' in page
+    assert "NaN" not in page
+
+
+def test_page_forks_and_exports(open_page, smoke_runs):
+    app = open_page("playback", smoke_runs)
+    assert len(app.get("iframe")) == 1
+    assert '"title":"repa"' in app.get("iframe")[0].proto.srcdoc
+    app.toggle(key="forked").set_value(True).run()
+    assert not app.exception
+    assert not app.error
+    assert "forked" in app.get("iframe")[0].proto.srcdoc
+    for kind in ("nudge", "blend", "guidance"):
+        app.selectbox(key="fork-by").set_value(kind).run()
+        assert not app.exception
+        assert not app.error
+    assert any("plays offline" in button.label for button in app.get("download_button"))
+
+
+def test_page_takes_a_prompt_of_the_readers_own(open_page, smoke_runs):
+    app = open_page("playback", smoke_runs, typed="finn saw the key")
+    assert "finn saw the key" in app.get("iframe")[0].proto.srcdoc
+    app = open_page("playback", smoke_runs, typed="anna " * 79)
+    assert not app.exception
+    assert "shorten" in app.error[0].value
