@@ -69,8 +69,8 @@ class SamplingConfig:
     """
 
     num_prompts: int = 300
-    sampler: SamplerConfig = field(default_factory=SamplerConfig)
-    guidance_scales: tuple[float, ...] = (1.0,)
+    sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(churn=1.0))
+    guidance_scales: tuple[float, ...] = (2.0,)
     guidance_low: float = 0.0
     guidance_high: float = 1.0
     batch_size: int = 64
@@ -128,7 +128,13 @@ class EvaluationConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least_one = ("mauve_buckets", "mauve_seeds", "num_resamples", "neighbors", "tiny_flow_steps")
+        least_one = (
+            "mauve_buckets",
+            "mauve_seeds",
+            "num_resamples",
+            "neighbors",
+            "tiny_flow_steps",
+        )
         for name in least_one:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
@@ -141,7 +147,11 @@ class EvaluationConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
-    """Everything that determines one run: an arm of a study under one seed."""
+    """Everything that determines one run: an arm of a study under one seed.
+
+    The defaults are what worked best at small scale (docs/LOG.md): the flow learns posterior means,
+    the sampler renews noise at every step, guidance 2.
+    """
 
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
@@ -150,9 +160,15 @@ class RunConfig:
     vae_loss: VAELossConfig = field(default_factory=VAELossConfig)
     vae_training: TrainingConfig = field(default_factory=TrainingConfig)
     dit: TextDiTConfig = field(default_factory=TextDiTConfig)
-    flow: FlowConfig = field(default_factory=FlowConfig)
+    flow: FlowConfig = field(default_factory=lambda: FlowConfig(latent_target="mean"))
     flow_training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(num_steps=1400, warmup_steps=200, ema_decay=0.999)
+        default_factory=lambda: TrainingConfig(
+            num_steps=2800,
+            batch_size=32,
+            learning_rate=3e-3,
+            warmup_steps=200,
+            ema_decay=0.999,
+        )
     )
     language_model: CausalLMConfig = field(default_factory=CausalLMConfig)
     language_model_training: TrainingConfig = field(
@@ -190,7 +206,7 @@ class StudyConfig:
         base: what all arms share.
         arms: arm name -> dotted overrides of `base`.
         seeds: every arm is trained under each.
-        workers: runs at once, each in its own process; 0 takes one per two arms' worth of cores.
+        workers: runs at once, each in its own process; 0 takes one a core on CPUs, one on a GPU.
         threads: threads of each worker; 0 shares the cores out evenly.
         loggers: extra loggers by name: `tensorboard`, `wandb`, `trackio`.
     """

@@ -109,8 +109,10 @@ class Output:
         if already_done:
             print(f"{directory}: already done, nothing was computed")
         arms = comparison["arms"]
-        verdicts = {(row["a"], row["metric"]): row for row in comparison["contrasts"]}
         first = next(iter(arms))
+        verdicts = {
+            (row["a"], row["metric"]): row for row in comparison["contrasts"] if row["b"] == first
+        }
         rows = []
         for metric, label in _closing_metrics(arms[first]):
             row = [label]

@@ -38,10 +38,17 @@ def smoke() -> StudyConfig:
     base = RunConfig(
         corpus=CorpusConfig(num_documents=240, window=56, valid_fraction=0.1, test_fraction=0.2),
         vae=TextVAEConfig(width=32, encoder_layers=1, decoder_layers=1, heads=2, latent_width=8),
-        vae_training=TrainingConfig(num_steps=8, batch_size=8, warmup_steps=2, checkpoint_every=4),
+        vae_training=TrainingConfig(
+            num_steps=8, batch_size=8, warmup_steps=2, log_every=2, checkpoint_every=4
+        ),
         dit=TextDiTConfig(width=32, layers=1, heads=2),
         flow_training=TrainingConfig(
-            num_steps=8, batch_size=8, warmup_steps=2, checkpoint_every=4, ema_decay=0.9
+            num_steps=8,
+            batch_size=8,
+            warmup_steps=2,
+            log_every=2,
+            checkpoint_every=4,
+            ema_decay=0.9,
         ),
         language_model=CausalLMConfig(width=32, layers=1, heads=2),
         language_model_training=TrainingConfig(num_steps=8, batch_size=8, warmup_steps=2),
@@ -61,13 +68,20 @@ def smoke() -> StudyConfig:
 def demo() -> StudyConfig:
     """Both arms, one seed, short stories: within ten minutes on two CPU cores, everything."""
     base = RunConfig(
-        corpus=CorpusConfig(num_documents=8000, window=56, valid_fraction=0.03, test_fraction=0.06),
-        vae_training=TrainingConfig(num_steps=450, batch_size=40),
+        corpus=CorpusConfig(num_documents=8000, window=56),
+        vae_training=TrainingConfig(num_steps=400, batch_size=40),
+        dit=TextDiTConfig(width=128, layers=4, heads=4),
         flow_training=TrainingConfig(
-            num_steps=1000, batch_size=40, warmup_steps=200, ema_decay=0.999, checkpoint_every=250
+            num_steps=2600,
+            batch_size=32,
+            learning_rate=3e-3,
+            warmup_steps=200,
+            ema_decay=0.999,
+            log_every=20,
+            checkpoint_every=650,
         ),
         language_model_training=TrainingConfig(num_steps=400, batch_size=64),
-        sampling=SamplingConfig(num_prompts=400),
+        sampling=SamplingConfig(num_prompts=300),
     )
     return StudyConfig(name="demo", base=base, arms=_arms("none", "repa"))
 
@@ -79,8 +93,8 @@ def laptop() -> StudyConfig:
         base,
         corpus=CorpusConfig(num_documents=12_000, window=56),
         vae_training=dataclasses.replace(base.vae_training, num_steps=600),
-        flow_training=dataclasses.replace(base.flow_training, num_steps=2500),
-        sampling=dataclasses.replace(base.sampling, guidance_scales=(1.0, 2.5)),
+        flow_training=dataclasses.replace(base.flow_training, num_steps=10_000),
+        sampling=dataclasses.replace(base.sampling, guidance_scales=(2.0, 1.0)),
     )
     return StudyConfig(
         name="laptop", base=base, arms=_arms("none", "repa", "permuted"), seeds=(0, 1, 2)
@@ -125,9 +139,7 @@ def gpu() -> StudyConfig:
     """Three arms on one GPU, docstrings of installed packages: meant for under 20 minutes."""
     base = RunConfig(
         corpus=CorpusConfig(name="docs", window=128, vocabulary_size=8192),
-        vae=TextVAEConfig(
-            width=384, encoder_layers=4, decoder_layers=4, heads=6, latent_width=32
-        ),
+        vae=TextVAEConfig(width=384, encoder_layers=4, decoder_layers=4, heads=6, latent_width=32),
         vae_training=TrainingConfig(
             num_steps=4000, batch_size=128, learning_rate=6e-4, warmup_steps=400, compile=True
         ),

@@ -80,10 +80,11 @@ def _listed(word: str, metrics: Sequence[str]) -> str:
 def _tables(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The arms' metrics by family, with the human controls beside generation."""
     arms, baselines = comparison["arms"], comparison.get("baselines", {})
+    first = next(iter(arms))
     grey = {
         (row["a"], row["metric"])
         for row in comparison["contrasts"]
-        if row["verdict"] == "not distinguishable"
+        if row["b"] == first and row["verdict"] == "not distinguishable"
     }
     metrics = list(dict.fromkeys(metric for values in arms.values() for metric in values))
     families: dict[str, list[str]] = {}

@@ -62,8 +62,8 @@ def reconstruction_generation_figure(
             text=[f"seed {p.seed}" for p in drawn],
             hovertemplate="%{text}: %{x:.5g}, %{y:.4g}",
         )
-    figure.update_xaxes(title_text=plain(reconstruction_name), tickformat=".4g")
-    figure.update_yaxes(title_text=plain(generation_name))
+    figure.update_xaxes(title_text=plain(reconstruction_name), tickformat=".4~g", nticks=6)
+    figure.update_yaxes(title_text=plain(generation_name), tickformat=".3~g", nticks=6)
     themed(figure, theme, title="Equal reconstruction, unequal generation?")
     if missing:
         figure.add_annotation(
