@@ -7,7 +7,6 @@ are encoded apart, as the flow meets them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from workbench.devices import autocast
 from workbench.errors import InputError
 from workbench.latents import Latents, open_latents
 from workbench.probes.sentences import sentence_numbers
+from workbench.probes.tables import ContextTable, SentenceTable, TokenTable
 from workbench.texts import load_texts
 from workbench.train_vae import load_vae
 
@@ -34,65 +34,8 @@ if TYPE_CHECKING:
     from workbench.runs import Run
 
 READ_BATCH = 128
+LOGIT_ELEMENTS = 1 << 26  # logits of one batch: 256 MiB
 TIME_POINTS = 512
-
-
-@dataclass(frozen=True)
-class TokenTable:
-    """Real tokens of held-out texts, one a row, context and target encoded apart.
-
-    Attributes:
-        mu: (N, D) posterior means in the encoder's units.
-        logvar: (N, D) ln sigma^2 in the encoder's units.
-        z: (N, D) what the flow learns, normalised.
-        token_ids: (N,) int64.
-        texts: (N,) int64, the text each token belongs to.
-        positions: (N,) int64, its place in the text.
-        is_target: (N,) bool, whether it stands after the cut.
-        embeddings: (N, W) the VAE's own token embeddings: what a token says without its context.
-        labels: label set -> (N,) int64, -1 = missing.
-    """
-
-    mu: np.ndarray
-    logvar: np.ndarray
-    z: np.ndarray
-    token_ids: np.ndarray
-    texts: np.ndarray
-    positions: np.ndarray
-    is_target: np.ndarray
-    embeddings: np.ndarray
-    labels: dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class SentenceTable:
-    """Sentences of the probed texts, one a row.
-
-    Attributes:
-        features: (S, D) mean over the sentence's tokens of normalised `mu`.
-        texts: (S,) int64, the text each sentence belongs to.
-        labels: text label set -> (S,) int64, the label of that text, -1 = missing.
-    """
-
-    features: np.ndarray
-    texts: np.ndarray
-    labels: dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class ContextTable:
-    """Target tokens with what stands before them, one a row.
-
-    Attributes:
-        z: (N, D) what the flow learns of target tokens.
-        context: (N, 2 D + 1): mean and last normalised `mu` of the context, and how far after the
-            cut the token stands, as a share of the window.
-        texts: (N,) int64.
-    """
-
-    z: np.ndarray
-    context: np.ndarray
-    texts: np.ndarray
 
 
 class ProbeInputs:
@@ -213,6 +156,7 @@ class ProbeInputs:
         ids = self.padded_ids[:n][where]
         return TokenTable(
             mu=self.normalised_mu[:n][where] * std + mean,
+            normalised_mu=self.normalised_mu[:n][where],
             logvar=2 * np.log(self.normalised_std[:n][where] * std),
             z=self.normalised_z[:n][where],
             token_ids=ids,
@@ -296,10 +240,20 @@ class ProbeInputs:
             latents = torch.from_numpy(np.ascontiguousarray(z, np.float32)).to(self.place.device)
             return self.vae.decode_normalised(latents).float().cpu().numpy()
 
+    @property
+    def read_batch(self) -> int:
+        """Texts decoded at once, so that their logits stay small whatever the vocabulary."""
+        per_text = self.corpus.window * self.corpus.vocab_size
+        return max(1, min(READ_BATCH, LOGIT_ELEMENTS // per_text))
+
+    def decode_ids(self, z: np.ndarray) -> np.ndarray:
+        """Most likely tokens (B, L) int64 of normalised latents (B, L, D)."""
+        starts = range(0, len(z), self.read_batch)
+        return np.concatenate([self.decode(z[i : i + self.read_batch]).argmax(-1) for i in starts])
+
     def decode_texts(self, z: np.ndarray) -> list[str]:
         """Texts up to the first end-of-text of normalised latents (B, L, D)."""
-        ids = [self.decode(z[i : i + READ_BATCH]).argmax(-1) for i in range(0, len(z), READ_BATCH)]
-        return [self.corpus.tokenizer.decode(row) for row in np.concatenate(ids)]
+        return [self.corpus.tokenizer.decode(row) for row in self.decode_ids(z)]
 
     @torch.inference_mode()
     def read(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -309,8 +263,8 @@ class ProbeInputs:
             (T, L) int64 token ids, and (T, L) nats of the true token.
         """
         read_ids, nats = [], []
-        for start in range(0, len(z), READ_BATCH):
-            part = slice(start, start + READ_BATCH)
+        for start in range(0, len(z), self.read_batch):
+            part = slice(start, start + self.read_batch)
             batch = load_texts(self.split, self.rows[part], self.corpus.window, self.cuts[part])
             log_probs = torch.from_numpy(self.decode(z[part])).log_softmax(-1)
             read_ids.append(log_probs.argmax(-1))

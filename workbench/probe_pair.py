@@ -104,8 +104,8 @@ def pair_results(first: ProbeInputs, second: ProbeInputs) -> list[Result]:
     levels: dict[str, tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]] = {
         "text": (first.text_features, second.text_features, {"text": first.rows}),
         "token": (
-            tokens.mu[rows],
-            second.tokens.mu[rows],
+            tokens.normalised_mu[rows],
+            second.tokens.normalised_mu[rows],
             {
                 "text": tokens.texts[rows],
                 "position": tokens.positions[rows],

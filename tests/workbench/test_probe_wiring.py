@@ -86,7 +86,8 @@ def test_token_labels_are_found_where_they_were_put(
     plant(inputs, centres[labels] + 0.1 * blank)
     assert scores("linear_separability", inputs)[f"linear_separability.{label_set}"] > 0.95
     near = scores("knn_coherence", inputs)
-    assert near[f"knn_coherence.token.{label_set}"] > 0.95
+    # Some classes have fewer tokens here than a token has neighbours.
+    assert near[f"knn_coherence.token.{label_set}"] > 0.9
     informed = scores("velocity_information", inputs).get(f"velocity_information.{label_set}")
     assert informed is None or informed < 0.2
     other = probed_study.inputs()
@@ -162,9 +163,9 @@ def test_alignment_with_the_teachers_own_states(
     config = teacher_run_config(inputs.run.study)
     assert config is not None
     table = stored_layer(inputs, config)
-    states = np.zeros((len(inputs.tokens.mu), table.states[-3].shape[1]), np.float32)
+    states = np.zeros((len(inputs.tokens.z), table.states[-3].shape[1]), np.float32)
     states[table.rows] = table.states[-3]
-    inputs.tokens = replace(inputs.tokens, mu=states)
+    inputs.tokens = replace(inputs.tokens, normalised_mu=states)
     assert scores("alignment", inputs) == pytest.approx(
         {"alignment.linear_cka": 1.0, "alignment.cknna": 1.0, "alignment.mutual_knn": 1.0}
     )
@@ -172,7 +173,7 @@ def test_alignment_with_the_teachers_own_states(
     # The states come back from 8 bits of mantissa and another standardisation.
     assert layers["alignment_layers.linear_cka.layer4"] > 0.97
     assert layers["alignment_layers.linear_cka.layer0"] < 0.9
-    inputs.tokens = replace(inputs.tokens, mu=rng.permutation(states))
+    inputs.tokens = replace(inputs.tokens, normalised_mu=rng.permutation(states))
     assert abs(scores("alignment", inputs)["alignment.linear_cka"]) < 0.1
 
 
@@ -384,7 +385,9 @@ def test_latents_that_are_not_finite_are_refused(inputs: ProbeInputs, name: str)
     broken = inputs.normalised_mu.copy()
     broken[0] = np.nan
     plant(inputs, broken)
-    inputs.latents = replace(inputs.latents, mu=broken[:, None], std=inputs.latents.std)
+    everything = np.array(inputs.latents.mu)
+    everything[0] = np.nan
+    inputs.latents = replace(inputs.latents, mu=everything)
     if name in ("denoising", "decoder_basin_flow"):
         inputs.flow.sampled.z_hat[:] = inputs.flow.sampled.end[:] = np.nan
     if name == "reconstruction":

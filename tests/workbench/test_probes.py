@@ -15,6 +15,7 @@ import pytest
 from workbench.compare import metric_name
 from workbench.errors import InputError
 from workbench.probe import probe_fingerprint, probe_run
+from workbench.probe_pair import pair_file, pair_results, probe_pair, probe_pairs
 from workbench.probes import PROBES, probe_names, probe_of
 from workbench.runs import Run
 from workbench.settings import apply_overrides, build, to_dict
@@ -67,15 +68,11 @@ def test_most_results_are_defined_even_on_a_toy(probed: Run, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_probe_repeats_itself(probed: Run, name: str) -> None:
+def test_a_probe_repeats_itself_and_stores_its_points_beside(probed: Run, name: str) -> None:
     again = PROBES[name].run(probed_study.inputs())
     stored = results(probed, name)
     assert {r.name: json.loads(json.dumps(r.to_json())) for r in again} == stored
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_detail_a_point_is_stored_beside_the_number(probed: Run, name: str) -> None:
-    for result in PROBES[name].run(probed_study.inputs()):
+    for result in again:
         file = probed.probes_dir / f"{result.name}.parquet"
         assert file.is_file() == bool(result.per_item)
         if result.per_item:
@@ -149,13 +146,69 @@ def test_a_stage_that_is_missing_is_named(tmp_path: object) -> None:
         PROBES["trajectory"].run(inputs)
 
 
+def test_a_corpus_without_labels_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = probed_study.inputs()
+    monkeypatch.setattr(inputs.corpus, "token_label_names", {})
+    monkeypatch.setattr(inputs.split, "labels", {})
+    for name in ("knn_coherence", "linear_separability", "denoising", "flow_layers"):
+        (result,) = PROBES[name].run(inputs)
+        assert result.reason == "the corpus has no labels of this kind"
+        assert probe_of(result.name) is PROBES[name]
+
+
 def test_an_arm_without_teacher_is_held_against_the_studys_first(probed: Run) -> None:
     found = results(probed, "alignment")["alignment.linear_cka"]
     assert found["detail"]["teacher"] == "minilm"
     lonely = replace(probed.study.config, arms={"none": {"vae_loss.repa_weight": 0.0}})
     inputs = probed_study.inputs()
+    assert len(inputs.tokens.z)
     inputs.run = replace(probed, study=replace(probed.study, config=lonely))
     for name in ("alignment", "alignment_layers"):
         for result in PROBES[name].run(inputs):
             assert result.score is None
             assert result.reason == "no arm of the study aligns with a teacher"
+
+
+def test_twins_are_probed_together(probed: Run) -> None:
+    other, corpus, context = probed_study.run("repa"), probed_study.corpus(), probed_study.context()
+    document = probe_pair(probed, other, corpus, context)
+    file = pair_file(probed, other)
+    assert file.name == "none-repa-seed-0.json"
+    assert json.loads(file.read_text()) == document
+    found = document["results"]
+    assert {f"displacement.{level}" for level in ("text", "token")} <= set(found)
+    for measure in ("linear_cka", "cknna", "mutual_knn"):
+        assert found[f"alignment.{measure}.token"]["score"] is not None
+    moved = pd.read_parquet(file.with_name(f"{file.stem}.displacement.text.parquet"))
+    assert list(moved["text"]) == list(range(40))
+    assert {"displacement", "overlap"} <= set(moved)
+    maps = [
+        pd.read_parquet(file.with_name(f"{file.stem}.latent_map.text.{arm}.parquet"))
+        for arm in ("none", "repa")
+    ]
+    assert len(maps[0]) == len(maps[1]) == 40
+
+
+def test_a_pair_is_probed_once(probed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, corpus, context = probed_study.run("repa"), probed_study.corpus(), probed_study.context()
+    before = probe_pair(probed, other, corpus, context)
+    monkeypatch.setattr("workbench.probe_inputs.ProbeInputs.__init__", lambda *_: 1 / 0)
+    assert probe_pairs(probed.study, corpus, context) == [before]
+    with pytest.raises(InputError, match="no twins"):
+        pair_file(probed, probed)
+
+
+def test_a_space_and_its_rotation_are_twins_that_did_not_move() -> None:
+    first, second = probed_study.inputs(), probed_study.inputs()
+    rng = np.random.default_rng(0)
+    width = first.normalised_mu.shape[2]
+    rotation = np.linalg.qr(rng.standard_normal((width, width)))[0].astype(np.float32)
+    second.normalised_mu = first.normalised_mu @ rotation
+    same = {result.name: result.score for result in pair_results(first, second)}
+    assert same["displacement.text"] == pytest.approx(0, abs=1e-3)
+    assert same["alignment.linear_cka.token"] == pytest.approx(1, abs=1e-3)
+    second = probed_study.inputs()
+    second.normalised_mu = rng.standard_normal(first.normalised_mu.shape).astype(np.float32)
+    other = {result.name: result.score for result in pair_results(first, second)}
+    assert other["displacement.token"] == pytest.approx(0.5, abs=0.1)
+    assert abs(other["alignment.linear_cka.token"]) < 0.1

@@ -23,7 +23,10 @@ def _basin_config(inputs: ProbeInputs, direction: Direction = "isotropic") -> De
     from analyses.decoder_basin import DecoderBasinConfig
 
     return DecoderBasinConfig(
-        direction=direction, bootstrap=inputs.bootstrap, seed=inputs.config.seed
+        direction=direction,
+        batch_size=inputs.read_batch,
+        bootstrap=inputs.bootstrap,
+        seed=inputs.config.seed,
     )
 
 

@@ -49,6 +49,13 @@ def named(result: Result, name: str) -> Result:
     return replace(result, name=name)
 
 
+def or_without_labels(results: list[Result], name: str) -> list[Result]:
+    """The results, or the reason why a corpus without labels has none."""
+    from analyses.result import undefined
+
+    return results or [undefined(name, "the corpus has no labels of this kind", 0)]
+
+
 def with_detail(result: Result, **more: object) -> Result:
     """The same result with more detail."""
     return replace(result, detail={**result.detail, **more})

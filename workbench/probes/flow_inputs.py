@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from workbench.probe_inputs import ProbeInputs
 
-SAMPLED_PROMPTS = 128
+SAMPLED_PROMPTS = 256
 DENOISED_TEXTS = 128
 SHOWN_STEPS = 8
 
@@ -107,17 +107,18 @@ class FlowInputs:
 
     @cached_property
     def sampled(self) -> SampledPaths:
-        """Up to 128 held-out prompts continued from the noise that the run's samples start from."""
+        """Up to 256 held-out prompts continued from the noise that the run's samples start from."""
         prompts = first_prompts(self._prompts(), SAMPLED_PROMPTS)
         num_steps = self._inputs.run.config.sampling.sampler.num_steps
         shown = np.unique(np.linspace(1, num_steps, min(SHOWN_STEPS, num_steps)).round())
-        times, parts = [], []
+        times: list[float] = []
+        parts: list[tuple[np.ndarray, np.ndarray]] = []
         batch_size = self._inputs.run.config.sampling.batch_size
         for start in range(0, len(prompts), batch_size):
             times, z_hat, end = self._sample(prompts, slice(start, start + batch_size), shown)
             parts.append((z_hat, end))
         end = np.concatenate([end for _, end in parts])
-        token_ids = self._inputs.decode(end).argmax(-1)
+        token_ids = self._inputs.decode_ids(end)
         return SampledPaths(
             rows=prompts.identities,
             t=np.array(times),

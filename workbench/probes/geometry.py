@@ -81,7 +81,7 @@ def _intrinsic_dimension(inputs: ProbeInputs) -> list[Result]:
     from analyses.intrinsic_dimension import IntrinsicDimensionConfig, intrinsic_dimension
 
     config = IntrinsicDimensionConfig(seed=inputs.config.seed)
-    spaces = {"z": inputs.tokens.z, "mu": inputs.tokens.mu, "text": inputs.text_features}
+    spaces = {"z": inputs.tokens.z, "mu": inputs.tokens.normalised_mu, "text": inputs.text_features}
     results = {name: intrinsic_dimension(rows, config=config) for name, rows in spaces.items()}
     return [named(result, f"{result.name}.{space}") for space, result in results.items()]
 

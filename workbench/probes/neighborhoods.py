@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.probes.entry import Probe, named, with_detail
+from workbench.probes.entry import Probe, named, or_without_labels, with_detail
 
 if TYPE_CHECKING:
     from analyses.alignment import AlignmentConfig
+    from analyses.knn_coherence import Level
     from analyses.result import Result
     from workbench.probe_inputs import ProbeInputs
     from workbench.probes.teacher_inputs import TeacherTable
@@ -19,28 +21,43 @@ ALIGNED_TOKENS = 1000
 
 
 def _knn_coherence(inputs: ProbeInputs) -> list[Result]:
-    from analyses.knn_coherence import KnnCoherenceConfig, knn_coherence
-
-    tokens, k, bootstrap = inputs.tokens, inputs.config.neighbors, inputs.bootstrap
-    results = []
+    tokens, sentences, results = inputs.tokens, inputs.sentence_table, []
     for label_set, labels in tokens.labels.items():
-        for level, exclude in (("token", None), ("token.other_id", tokens.token_ids)):
-            config = KnnCoherenceConfig(level=level, k=k, bootstrap=bootstrap)
-            result = knn_coherence(tokens.z, labels, config, exclude=exclude, groups=tokens.texts)
-            results.append(named(result, f"{result.name}.{label_set}"))
-    sentences = inputs.sentence_table
+        token = _Level("token", label_set, tokens.z, labels, groups=tokens.texts)
+        other_id = replace(token, level="token.other_id", exclude=tokens.token_ids)
+        results += [token.coherence(inputs), other_id.coherence(inputs)]
     for label_set, labels in sentences.labels.items():
-        # Sentences of the same text share its label and are left out.
-        config = KnnCoherenceConfig(level="sentence", k=k, bootstrap=bootstrap)
-        result = knn_coherence(
-            sentences.features, labels, config, exclude=sentences.texts, groups=sentences.texts
-        )
-        results.append(named(result, f"{result.name}.{label_set}"))
+        # Sentences of the same text share its label, so they do not count as neighbours.
+        own = sentences.texts
+        level = _Level("sentence", label_set, sentences.features, labels, exclude=own, groups=own)
+        results.append(level.coherence(inputs))
     for label_set, labels in inputs.text_labels.items():
-        config = KnnCoherenceConfig(level="text", k=k, bootstrap=bootstrap)
-        result = knn_coherence(inputs.text_features, labels, config)
-        results.append(named(result, f"{result.name}.{label_set}"))
-    return results
+        level = _Level("text", label_set, inputs.text_features, labels)
+        results.append(level.coherence(inputs))
+    return or_without_labels(results, "knn_coherence")
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Rows of one kind with one label set; see `analyses.knn_coherence`."""
+
+    level: Level
+    label_set: str
+    features: np.ndarray
+    labels: np.ndarray
+    exclude: np.ndarray | None = None
+    groups: np.ndarray | None = None
+
+    def coherence(self, inputs: ProbeInputs) -> Result:
+        from analyses.knn_coherence import KnnCoherenceConfig, knn_coherence
+
+        config = KnnCoherenceConfig(
+            level=self.level, k=inputs.config.neighbors, bootstrap=inputs.bootstrap
+        )
+        result = knn_coherence(
+            self.features, self.labels, config, exclude=self.exclude, groups=self.groups
+        )
+        return named(result, f"{result.name}.{self.label_set}")
 
 
 def alignments(
@@ -59,10 +76,11 @@ def alignments(
 def alignment_config(inputs: ProbeInputs) -> AlignmentConfig:
     """Neighbours, half samples and seed as the run's evaluation asks."""
     from analyses.alignment import AlignmentConfig
+    from analyses.half_samples import HalfSampleConfig
 
     return AlignmentConfig(
         k=max(2, inputs.config.neighbors),
-        half_samples=inputs.half_samples,
+        half_samples=HalfSampleConfig(num_resamples=20, seed=inputs.config.seed),
         seed=inputs.config.seed,
     )
 
@@ -98,7 +116,9 @@ def _with_teacher(inputs: ProbeInputs, table: TeacherTable, layer: int) -> dict[
     """Alignment of posterior means with one layer, over up to 1,000 tokens of whole texts."""
     kept = slice(0, ALIGNED_TOKENS)
     found = alignments(
-        inputs.tokens.mu[table.rows[kept]], table.states[layer][kept], alignment_config(inputs)
+        inputs.tokens.normalised_mu[table.rows[kept]],
+        table.states[layer][kept],
+        alignment_config(inputs),
     )
     return {
         measure: with_detail(result, teacher=table.name, layer=layer)

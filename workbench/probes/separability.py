@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.probes.entry import Probe, named, with_detail
+from workbench.probes.entry import Probe, named, or_without_labels, with_detail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def _linear_separability(inputs: ProbeInputs) -> list[Result]:
                 inputs.text_features, labels, config, baseline_features=inputs.text_baseline
             )
         )
-    return results
+    return or_without_labels(results, "linear_separability")
 
 
 def _denoising(inputs: ProbeInputs) -> list[Result]:
@@ -57,10 +57,11 @@ def _denoising(inputs: ProbeInputs) -> list[Result]:
     steps = {
         f"{t:.4g}": masked_mean(z, target) for t, z in zip(sampled.t, sampled.z_hat, strict=True)
     }
-    return [
+    results = [
         _swept(inputs, "denoising", label_set, np.asarray(labels)[sampled.rows], steps)
         for label_set, labels in inputs.split.labels.items()
     ]
+    return or_without_labels(results, "denoising")
 
 
 def _flow_layers(inputs: ProbeInputs) -> list[Result]:
@@ -75,7 +76,7 @@ def _flow_layers(inputs: ProbeInputs) -> list[Result]:
     layers = {"z_t": denoised.z_t[where]}
     layers |= {f"block{i + 1}": states[where] for i, states in enumerate(denoised.hidden)}
     layers["z_hat"] = denoised.z_hat[where]
-    return [
+    results = [
         _swept(
             inputs,
             "flow_layers",
@@ -86,6 +87,7 @@ def _flow_layers(inputs: ProbeInputs) -> list[Result]:
         )
         for label_set in inputs.corpus.token_label_names
     ]
+    return or_without_labels(results, "flow_layers")
 
 
 def _swept(
