@@ -112,7 +112,7 @@ def scorecard() -> StudyConfig:
         base,
         corpus=dataclasses.replace(base.corpus, num_documents=6000),
         vae_training=dataclasses.replace(base.vae_training, num_steps=400),
-        flow_training=dataclasses.replace(base.flow_training, num_steps=800),
+        flow_training=dataclasses.replace(base.flow_training, num_steps=2000),
         sampling=dataclasses.replace(base.sampling, num_prompts=300),
         evaluation=dataclasses.replace(base.evaluation, probes="all"),
     )

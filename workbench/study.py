@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from data.corpus_store import Corpus
 
 HARMLESS = ("workers", "threads", "loggers", "base.device")
-COMPARISON_VERSION = 1  # raise it when what a comparison holds changes
+COMPARISON_VERSION = 2  # raise it when what a comparison holds changes
 VERSIONED = ("torch", "transformers", "numpy", "scikit-learn", "mauve-text", "tokenizers")
 UNSHARED = ("corpus", "seed", "sampling", "evaluation", "device")
 
@@ -144,7 +144,9 @@ def prepare_study(study: Study, context: StageContext) -> None:
 
 def conclude(study: Study, context: StageContext) -> Outcome:
     """Compare the arms and write `comparison.json`, `scorecard.parquet` and `report.html`."""
+    from data.corpus_store import open_corpus
     from workbench.compare import compare_study
+    from workbench.probe_pair import probe_pairs
     from workbench.report import write_report
 
     print_ = stage_fingerprint(
@@ -158,8 +160,13 @@ def conclude(study: Study, context: StageContext) -> Outcome:
     file = study.directory / "comparison.json"
     if file.is_file() and read_json(file).get("fingerprint") == print_:
         return Outcome(read_json(file), already_done=True)
+    pairs = probe_pairs(study, open_corpus(study.corpus_dir), context)
     context.reporter.update("comparison", 0, 2, {})
-    comparison = {**json_safe(compare_study(study), reasons={}), "fingerprint": print_}
+    comparison = {
+        **json_safe(compare_study(study), reasons={}),
+        "pairs": pairs,
+        "fingerprint": print_,
+    }
     pairing = {run.name: run.describe().get("pairing", {}) for run in study.runs}
     update_json(study.directory / "study.json", {"pairing": pairing})
     write_scorecard(study, comparison)
