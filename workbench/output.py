@@ -102,9 +102,7 @@ class Output:
         """The closing table of a study, and whether there was anything left to do."""
         self._stop_bars()
         if self._json:
-            self._print_json(
-                {"study": str(directory), "already_done": already_done, **comparison}
-            )
+            self._print_json({"study": str(directory), "already_done": already_done, **comparison})
             return
         if already_done:
             print(f"{directory}: already done, nothing was computed")
@@ -235,7 +233,8 @@ def interval_text(value: Mapping[str, Any]) -> str:
         return "not defined"
     if value.get("low") is None:
         return number_text(value["mean"])
-    return f"{number_text(value['mean'])} [{number_text(value['low'])}, {number_text(value['high'])}]"
+    mean, low, high = (number_text(value[key]) for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
 
 
 def number_text(value: float | None) -> str:

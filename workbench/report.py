@@ -57,8 +57,9 @@ def headline(comparison: Mapping[str, Any]) -> list[str]:
         if arm == first:
             continue
         rows = {r["metric"]: r for r in comparison["contrasts"] if (r["a"], r["b"]) == (arm, first)}
-        accuracy = [arms[name].get("reconstruction.token_accuracy", {}).get("mean")
-                    for name in (first, arm)]
+        accuracy = [
+            arms[name].get("reconstruction.token_accuracy", {}).get("mean") for name in (first, arm)
+        ]
         better = [m for m, r in rows.items() if _is_score(m) and r["verdict"] == "better"]
         worse = [m for m, r in rows.items() if _is_score(m) and r["verdict"] == "worse"]
         lines.append(
@@ -93,33 +94,36 @@ def _tables(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
     tables = []
     for family, names in families.items():
         beside = list(baselines) if family == "generation" else []
-        rows = []
-        for metric in names:
-            cells = [
-                {
-                    "text": interval_text(values.get(metric, {})),
-                    "grey": (arm, metric) in grey,
-                    "seeds": ", ".join(
-                        number_text(s) for s in values.get(metric, {}).get("seeds", [])
-                    ),
-                }
-                for arm, values in arms.items()
-            ]
-            value = next((v[metric] for v in arms.values() if metric in v), {})
-            rows.append(
-                {
-                    "metric": metric.removeprefix(family + "."),
-                    "cells": cells,
-                    "chance": number_text(value.get("chance")),
-                    "n": value.get("n", ""),
-                    "beside": [
-                        number_text(baselines[name].get(metric, {}).get("mean"))
-                        for name in beside
-                    ],
-                }
-            )
+        rows = [
+            {
+                "metric": metric.removeprefix(family + "."),
+                "beside": [number_text(baselines[b].get(metric, {}).get("mean")) for b in beside],
+                **_table_cells(arms, metric, grey),
+            }
+            for metric in names
+        ]
         tables.append({"family": family, "arms": list(arms), "beside": beside, "rows": rows})
     return tables
+
+
+def _table_cells(
+    arms: Mapping[str, Mapping[str, Any]], metric: str, grey: set[tuple[str, str]]
+) -> dict[str, Any]:
+    """One metric's cells, an arm each, with its chance level and n."""
+    values: dict[str, Mapping[str, Any]] = {arm: v.get(metric, {}) for arm, v in arms.items()}
+    measured: Mapping[str, Any] = next((value for value in values.values() if value), {})
+    return {
+        "cells": [
+            {
+                "text": interval_text(value),
+                "grey": (arm, metric) in grey,
+                "seeds": ", ".join(number_text(seed) for seed in value.get("seeds", [])),
+            }
+            for arm, value in values.items()
+        ],
+        "chance": number_text(measured.get("chance")),
+        "n": measured.get("n", ""),
+    }
 
 
 def _figures(study: Study, comparison: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -194,7 +198,8 @@ def _loss_curves(study: Study) -> list[Any]:
     curves = []
     for run in study.runs:
         log = run.directory / "metrics.jsonl"
-        records = [r for r in read_metrics(log) if r.get("stage") == "flow"] if log.is_file() else []
+        logged = read_metrics(log) if log.is_file() else []
+        records = [record for record in logged if record.get("stage") == "flow"]
         if records:
             curves.append(
                 LossCurve(

@@ -44,7 +44,7 @@ def _option(probe: str) -> str:
     """The option of the verb `probe` that names one, where this release has it."""
     import inspect
 
-    from workbench.verbs import probe as verb
+    from workbench.verbs.studies import probe as verb
 
     known = inspect.signature(verb).parameters
     name = next((n for n in ("only", "probes") if n in known), None)

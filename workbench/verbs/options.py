@@ -1,0 +1,30 @@
+"""What verbs share: how names, overrides and common options look on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+Name = tyro.conf.Positional[str]
+Overrides = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE")]
+
+
+@dataclass(frozen=True)
+class Common:
+    """Options of every verb.
+
+    Attributes:
+        json: print one JSON object on stdout.
+        quiet: no progress on stderr.
+        debug: show the traceback of an error.
+    """
+
+    json: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+
+CommonOptions = tyro.conf.OmitArgPrefixes[Common]
+DEFAULTS = Common()

@@ -1,0 +1,154 @@
+"""Verbs that use what a study made: samples, comparisons, reports, the app.
+
+Heavy imports stand inside the functions. Every verb returns its exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import tyro
+
+from workbench.errors import InputError
+from workbench.output import Output
+from workbench.verbs.options import DEFAULTS, CommonOptions, Name
+
+
+def sample(
+    run: Name,
+    *,
+    prompt: tuple[str, ...] = (),
+    prompts: str = "",
+    num_steps: int | None = None,
+    guidance_scale: float | None = None,
+    sampler: str | None = None,
+    seed: int = 0,
+    trace: bool = False,
+    common: CommonOptions = DEFAULTS,
+) -> int:
+    """Continue prompts with one run's generator; the text goes to stdout.
+
+    Args:
+        run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
+        prompt: one or more texts to continue.
+        prompts: a file with a prompt a line.
+        num_steps: intervals of the time grid.
+        guidance_scale: 1 is off, 0 unconditional.
+        sampler: see `generators`.
+        seed: of the starting noise.
+        trace: store z_t, z_hat, tokens, entropy and margin of every step.
+        common: options of every verb.
+    """
+    from workbench.generate import sample_prompts
+    from workbench.runs import find_run
+
+    found = find_run(run)
+    texts = [*prompt, *_prompt_lines(prompts)]
+    if not texts:
+        raise InputError("nothing to continue: give --prompt TEXT or --prompts FILE")
+    with Output(common) as output, output.context(found.config.device) as context:
+        result = sample_prompts(
+            found,
+            texts,
+            context,
+            num_steps=num_steps,
+            guidance_scale=guidance_scale,
+            sampler=sampler,
+            seed=seed,
+            trace=trace,
+        )
+        output.samples(result)
+    return 0
+
+
+def _prompt_lines(path: str) -> list[str]:
+    if not path:
+        return []
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    return [line for line in text.split("\n") if line.strip()]
+
+
+def compare(a: Name, b: Name, *, common: CommonOptions = DEFAULTS) -> int:
+    """Differences between two runs with paired intervals.
+
+    Args:
+        a: STUDY/ARM/SEED.
+        b: STUDY/ARM/SEED of the same corpus.
+        common: options of every verb.
+    """
+    from workbench.compare import compare_runs
+    from workbench.runs import find_run
+
+    with Output(common) as output:
+        output.contrasts(compare_runs(find_run(a), find_run(b)))
+    return 0
+
+
+def report(study_name: Name, *, common: CommonOptions = DEFAULTS) -> int:
+    """Write one self-contained HTML file of a study.
+
+    Args:
+        study_name: a study's folder, or its name under the runs directory.
+        common: options of every verb.
+    """
+    from workbench.report import write_report
+    from workbench.runs import find_study
+
+    with Output(common) as output:
+        output.show({"report": str(write_report(find_study(study_name)))})
+    return 0
+
+
+def scorecard(
+    studies: tyro.conf.Positional[tuple[str, ...]] = (),
+    *,
+    score: str = "",
+    out: str = "",
+    common: CommonOptions = DEFAULTS,
+) -> int:
+    """Hold every probe against generation over the runs of finished studies.
+
+    Args:
+        studies: folders or names of studies; by default all under the runs directory.
+        score: the generation score whose table is printed; by default the first, MAUVE.
+        out: the JSON file; by default `scorecard.json` in the study's folder, or in the runs
+            directory for several.
+        common: options of every verb.
+    """
+    from workbench.runs import find_study
+    from workbench.scorecard import finished_studies, make_scorecard, table_rows
+    from workbench.store.paths import runs_directory
+
+    root = runs_directory()
+    found = [find_study(name) for name in studies] or finished_studies(root)
+    folder = found[0].directory if len(found) == 1 else root
+    file = Path(out) if out else folder / "scorecard.json"
+    with Output(common) as output:
+        rows = make_scorecard(found, file)
+        output.table("rows", table_rows(rows, score))
+    return 0
+
+
+def app(*, port: int = 8501, browser: bool = True, common: CommonOptions = DEFAULTS) -> int:
+    """Open the app on the studies of the runs directory.
+
+    Args:
+        port: where it listens, on this machine only.
+        browser: open a browser window.
+        common: options of every verb.
+    """
+    from workbench.store.paths import VARIABLE, runs_directory
+
+    root = Path(__file__).parent.parent
+    headless = "false" if browser and not common.quiet else "true"
+    command = [sys.executable, "-m", "streamlit", "run", str(root / "app.py")]
+    options = ["--server.port", str(port), "--server.headless", headless]
+    # Streamlit reads its settings from the folder it starts in; runs stay where they were.
+    os.environ[VARIABLE] = str(runs_directory())
+    os.chdir(root)
+    os.execv(sys.executable, [*command, *options])
