@@ -94,7 +94,8 @@ class Output:
         if not rows:
             print(f"no {name}")
             return
-        _print_table(list(rows[0]), [[str(v) for v in row.values()] for row in rows])
+        cells = [[str(value) for value in row.values()] for row in rows]
+        _print_table(list(rows[0]), cells, numbers=False)
 
     def comparison(
         self, comparison: Mapping[str, Any], directory: Path, already_done: bool = False
@@ -244,14 +245,19 @@ def number_text(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 1.00005 else f"{value:.3f}"
 
 
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True
+) -> None:
+    """Columns after the first stand to the right if they are numbers."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(show_edge=False, pad_edge=False, box=None, header_style="bold")
     for number, name in enumerate(header):
-        table.add_column(Text(name), justify="left" if number == 0 else "right", overflow="fold")
+        table.add_column(
+            Text(name), justify="right" if numbers and number else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console = Console()
