@@ -162,11 +162,13 @@ def gpu() -> StudyConfig:
     return StudyConfig(name="gpu", base=base, arms=_arms("none", "repa", "permuted"))
 
 
-def _textldm(name: str, width: int, layers: int, heads: int) -> StudyConfig:
+def _textldm(name: str, width: int, layers: int, heads: int, mlp_ratio: float) -> StudyConfig:
     """TextLDM (arXiv 2605.07748) on the faithful side of what the paper leaves open.
 
-    Left open there and chosen here: depth, warm-up, normalisation per channel, EMA 0.9999, end-of-
-    text padding; the velocity is predicted, t is given to the network, no self-conditioning.
+    Left open there and chosen here: depth and feed-forward width (three shapes that have the paper's
+    numbers of parameters), warm-up, normalisation per channel, EMA 0.9999, end-of-text padding; the
+    velocity is predicted from posterior samples, t is given to the network, no self-conditioning,
+    plain Euler steps.
     """
     training = TrainingConfig(
         num_steps=200_000,
@@ -204,7 +206,12 @@ def _textldm(name: str, width: int, layers: int, heads: int) -> StudyConfig:
         vae_loss=VAELossConfig(beta=1e-3),
         vae_training=dataclasses.replace(training, ema_decay=0.0, shard="none"),
         dit=TextDiTConfig(
-            width=width, layers=layers, heads=heads, self_conditioning=False, drop_mode="zeros"
+            width=width,
+            layers=layers,
+            heads=heads,
+            mlp_ratio=mlp_ratio,
+            self_conditioning=False,
+            drop_mode="zeros",
         ),
         flow=FlowConfig(
             prediction="v",
@@ -214,7 +221,9 @@ def _textldm(name: str, width: int, layers: int, heads: int) -> StudyConfig:
         flow_training=training,
         language_model=CausalLMConfig(width=768, layers=12, heads=12),
         language_model_training=dataclasses.replace(training, ema_decay=0.0, shard="none"),
-        sampling=SamplingConfig(num_prompts=1000, guidance_scales=(7.0, 1.0)),
+        sampling=SamplingConfig(
+            num_prompts=1000, sampler=SamplerConfig(churn=0.0), guidance_scales=(7.0, 1.0)
+        ),
         evaluation=EvaluationConfig(mauve_buckets=100),
     )
     return StudyConfig(name=name, base=base, arms=_arms("none", "repa"))
@@ -222,17 +231,17 @@ def _textldm(name: str, width: int, layers: int, heads: int) -> StudyConfig:
 
 def textldm_114m() -> StudyConfig:
     """The paper's small size, a DiT of 114 M parameters; several GPUs for days."""
-    return _textldm("textldm-114m", width=704, layers=11, heads=11)
+    return _textldm("textldm-114m", width=768, layers=12, heads=12, mlp_ratio=3.0)
 
 
 def textldm_328m() -> StudyConfig:
     """The paper's middle size, a DiT of 328 M parameters; several GPUs for days."""
-    return _textldm("textldm-328m", width=1024, layers=16, heads=16)
+    return _textldm("textldm-328m", width=896, layers=24, heads=14, mlp_ratio=3.5)
 
 
 def textldm_768m() -> StudyConfig:
     """The paper's large size, a DiT of 768 M parameters; several GPUs for a week or more."""
-    return _textldm("textldm-768m", width=1280, layers=26, heads=20)
+    return _textldm("textldm-768m", width=1088, layers=36, heads=17, mlp_ratio=4.0)
 
 
 PRESETS: Mapping[str, Callable[[], StudyConfig]] = {
