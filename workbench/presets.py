@@ -165,10 +165,10 @@ def gpu() -> StudyConfig:
 def _textldm(name: str, width: int, layers: int, heads: int, mlp_ratio: float) -> StudyConfig:
     """TextLDM (arXiv 2605.07748) on the faithful side of what the paper leaves open.
 
-    Left open there and chosen here: depth and feed-forward width (three shapes that have the paper's
-    numbers of parameters), warm-up, normalisation per channel, EMA 0.9999, end-of-text padding; the
-    velocity is predicted from posterior samples, t is given to the network, no self-conditioning,
-    plain Euler steps.
+    Left open there and chosen here: depth and feed-forward width (three shapes that have the
+    paper's numbers of parameters), warm-up, normalisation per channel, EMA 0.9999, end-of-text
+    padding; the velocity is predicted from posterior samples, t is given to the network, no
+    self-conditioning, plain Euler steps.
     """
     training = TrainingConfig(
         num_steps=200_000,
