@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from analyses.result import Result
     from workbench.probe_inputs import ProbeInputs
 
-BASIN_TEXTS = 128
+BASIN_TEXTS = 64
 INTERPOLATED_TEXTS = 128
 SWEEP = (0.0, 0.25, 0.5)
 Direction = Literal["isotropic", "boundary"]

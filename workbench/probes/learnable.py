@@ -31,6 +31,7 @@ def _learnability(inputs: ProbeInputs) -> list[Result]:
 
 
 def _flow_excess(inputs: ProbeInputs) -> list[Result]:
+    from analyses.features import check_features
     from analyses.learnability import LearnabilityConfig, flow_excess
     from workbench.latents import open_latents
     from workbench.train_flow import flow_floors
@@ -41,6 +42,8 @@ def _flow_excess(inputs: ProbeInputs) -> list[Result]:
         bootstrap=inputs.bootstrap,
         seed=inputs.config.seed,
     )
+    held_out = inputs.normalised_mu
+    check_features(held_out.reshape(len(held_out), -1), name="held-out latents")
     floor = flow_floors(inputs.latents, inputs.run.config.flow).gaussian
     trainer = TinyFlow(inputs, np.asarray(train.std[:, 0]), train.cuts[:, 0])
     return [flow_excess(np.asarray(train.mu[:, 0], np.float32), trainer, floor, config)]

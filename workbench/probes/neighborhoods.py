@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workbench.probes.teacher_inputs import TeacherTable
 
 MEASURES = ("linear_cka", "cknna", "mutual_knn")
-ALIGNED_TOKENS = 1000
+ALIGNED_TOKENS = 800
 
 
 def _knn_coherence(inputs: ProbeInputs) -> list[Result]:
@@ -113,7 +113,7 @@ def _alignment_layers(inputs: ProbeInputs) -> list[Result]:
 
 
 def _with_teacher(inputs: ProbeInputs, table: TeacherTable, layer: int) -> dict[str, Result]:
-    """Alignment of posterior means with one layer, over up to 1,000 tokens of whole texts."""
+    """Alignment of posterior means with one layer, over up to 800 tokens of whole texts."""
     kept = slice(0, ALIGNED_TOKENS)
     found = alignments(
         inputs.tokens.normalised_mu[table.rows[kept]],
