@@ -46,7 +46,8 @@ def address(runs: Path) -> Iterator[str]:
     server = subprocess.Popen(command, cwd=ROOT, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_for(lambda: answers(f"{url}/_stcore/health"))
+        wait_for(lambda: answers(f"{url}/_stcore/health") or server.poll() is not None)
+        assert server.poll() is None, "the app ended before it answered"
         yield url
     finally:
         server.terminate()

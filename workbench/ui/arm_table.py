@@ -101,8 +101,8 @@ def findings(comparison: Mapping[str, Any], first: str, second: str) -> list[str
     arms = comparison["arms"]
     read = [number_text(arms[arm].get(ACCURACY, {}).get("mean")) for arm in (first, second)]
     gate = rows.get(ACCURACY)
-    apart = "and these differ" if gate is not None and is_clear(gate) else "which is no difference"
-    lines = [f"Reading back: {first} {read[0]}, {second} {read[1]} of tokens, {apart}."]
+    apart = "these differ" if gate is not None and is_clear(gate) else UNCLEAR
+    lines = [f"Reading back: {first} {read[0]}, {second} {read[1]} of tokens ({apart})."]
     for word, verdicts in (("better", ("better", "worse")), ("worse", ("worse", "better"))):
         names = [
             row["metric"].removeprefix("generation.")

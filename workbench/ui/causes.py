@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workbench.ui.sidebar import Selection
 
 ACCURACY = "reconstruction.token_accuracy"
+MIN_ARMS = 5  # with fewer, any order of arms is likely by chance
 # Result name, or its beginning -> what it says to someone who never read the paper.
 CAUSES: Mapping[str, str] = {
     "reconstruction.token_accuracy": "The gate: share of tokens read back. Equal here is where the "
@@ -94,8 +95,11 @@ def correlation_sentence(points: Mapping[str, Sequence[RunPoint]]) -> str:
         if p.reconstruction.mean is not None and p.generation.mean is not None
     ]
     arms = sorted({arm for arm, _, _ in known})
-    if len(arms) < 4:
-        return f"{len(known)} runs of {len(arms)} arms: too few for a rank correlation (4 arms)."
+    if len(arms) < MIN_ARMS:
+        return (
+            f"{len(known)} runs of {len(arms)} arms: too few for a rank correlation "
+            f"({MIN_ARMS} arms)."
+        )
     x, y = (np.array([row[column] for row in known], np.float64) for column in (1, 2))
     place = np.array([arms.index(arm) for arm, _, _ in known])
     draws = np.concatenate(list(resample_counts(len(arms), 2000, np.random.default_rng(0))))
@@ -135,6 +139,8 @@ def arm_deltas(results: Mapping[str, Mapping[str, Any]], arms: Sequence[str]) ->
                 "what it means": next(CAUSES[p] for p in CAUSES if name.startswith(p)),
             }
         )
+    # What parts the arms stands first, right under the gate that does not (or does).
+    rows.sort(key=lambda row: (row["measure"] != ACCURACY, row["intervals"] != "apart"))
     return pd.DataFrame(rows)
 
 

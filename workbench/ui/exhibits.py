@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 CELL = "text-align:left;vertical-align:top;padding:.35rem .5rem;border-bottom:1px solid #8884"
+LONGEST_LINE = 30
 DROPPED_BUTTONS = ["autoScale2d", "toggleSpikelines"]
 
 
@@ -141,7 +142,7 @@ def show_reading_table(frame: pd.DataFrame, name: str, *, caption: str) -> None:
     """Show a table whose cells hold sentences, wrapped; every cell is escaped."""
     head = "".join(f'<th style="{CELL}">{html_text(column)}</th>' for column in frame)
     body = "".join(
-        "<tr>" + "".join(f'<td style="{CELL}">{html_text(cell)}</td>' for cell in row) + "</tr>"
+        "<tr>" + "".join(_cell(str(cell)) for cell in row) + "</tr>"
         for row in frame.itertuples(index=False)
     )
     st.html(
@@ -149,6 +150,12 @@ def show_reading_table(frame: pd.DataFrame, name: str, *, caption: str) -> None:
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
     _table_footer(frame, re.sub(r"[^\w-]+", "-", name).strip("-"), caption)
+
+
+def _cell(text: str) -> str:
+    """A table cell; numbers and names stay on one line, sentences wrap."""
+    wrap = "" if len(text) > LONGEST_LINE else "white-space:nowrap;"
+    return f'<td style="{CELL};{wrap}">{html_text(text)}</td>'
 
 
 def _table_footer(frame: pd.DataFrame, stem: str, caption: str) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from analyses.figures.theme import SURFACES, Theme, plain, themed
 from workbench.scoring import HIGHER_IS_BETTER
+from workbench.ui.causes import MIN_ARMS
 from workbench.ui.engine import comparison_of, read_table
 from workbench.ui.scan import found_studies, study_of
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from analyses.scorecard_row import ScorecardRow
 
-MIN_ARMS = 5
 CONTROL = "reconstruction.token_accuracy"
 IDENTITY = ["study", "arm", "seed"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 DIRECTORY = Path(__file__).with_name("pages")
+ICON = str(Path(__file__).with_name("icon.svg"))
 
 # Section -> (file stem = address, title, icon).
 MENU: dict[str, tuple[tuple[str, str, str], ...]] = {

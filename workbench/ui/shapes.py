@@ -146,7 +146,7 @@ def _basin(view: View) -> None:
     view.dots(
         ("decoder_basin.margin", "decoder_basin_flow.margin"),
         "margin",
-        "probability margin of the first choice",
+        "margin of the first choice over the second (nats)",
         "How sure the decoder is, on clean latents and on those that the flow hands it.",
     )
 

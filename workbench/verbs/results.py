@@ -144,7 +144,7 @@ def app(*, port: int = 8501, browser: bool = True, common: CommonOptions = DEFAU
     """
     from workbench.store.paths import VARIABLE, runs_directory
 
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     headless = "false" if browser and not common.quiet else "true"
     command = [sys.executable, "-m", "streamlit", "run", str(root / "app.py")]
     options = ["--server.port", str(port), "--server.headless", headless]

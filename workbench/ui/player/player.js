@@ -8,6 +8,8 @@ let step = 0, timer = null, lit = null, curve = null;
 
 // Viridis at five stops: even in lightness, safe for colour-blind eyes.
 const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+// On a dark paper its first two stops are lifted, or early words would not be seen.
+if (parseInt(css("--paper").slice(1, 3), 16) < 128) RAMP.splice(0, 2, [150, 96, 196], [98, 130, 205]);
 function ramp(share, alpha) {
   const place = Math.min(0.9999, Math.max(0, share)) * (RAMP.length - 1);
   const i = Math.floor(place), f = place - i;
