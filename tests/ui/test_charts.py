@@ -30,9 +30,10 @@ def test_every_row_is_drawn_once_a_panel_whatever_its_class():
     colouring = Colouring(name="label", codes=codes, classes=[f"c{i}" for i in range(14)])
     figure = maps_figure(coords, titles(coords), ["t"] * 40, colouring, theme="light")
     for axis in ("x", "x2", "x3"):
-        rows = [row for trace in figure.data if trace.xaxis == axis for row in trace.customdata]
+        own = [trace for trace in figure.data if trace.xaxis == axis]
+        rows = [row for trace in own for row in trace.customdata.tolist()]
+        assert all(trace.customdata.ndim == 1 for trace in own)
         assert sorted(rows) == list(range(40))
-        assert all(isinstance(row, int) for row in rows)
     assert len({trace.name for trace in figure.data}) <= maps.MOST_CLASSES + 1
 
 
@@ -61,7 +62,7 @@ def test_huge_map_is_sampled_and_stays_under_the_message_limit(monkeypatch):
         coords, titles(coords), ["a text of some length " * 4] * maps.MOST_POINTS,
         Colouring(name="v", values=values), theme="light",
     )  # fmt: skip
-    assert len(largest.to_json()) < 40e6
+    assert len(largest.to_json()) < 2e6
 
 
 def test_highlight_draws_the_chosen_rows_in_every_panel():

@@ -19,6 +19,8 @@ from workbench.ui.look import theme
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
+
 VECTOR_KINDS = ("npy", "safetensors", "parquet")
 TEXT_KINDS = ("txt", "parquet", "csv")
 LARGEST_BYTES = 200 * 2**20
@@ -172,10 +174,21 @@ def _show_map(own: OwnVectors) -> None:
             theme=theme(),
         ),
         "own-map",
+        table=lambda: coordinates(coords, own.texts),
         caption="Principal components, coloured by the row of the file."
         + (f" {len(own.texts):,} rows: a sample of {MOST_POINTS:,} over the density of all."
            if len(own.texts) > MOST_POINTS else ""),
     )  # fmt: skip
+
+
+def coordinates(coords: Mapping[str, np.ndarray], texts: list[str]) -> pd.DataFrame:
+    """Text and coordinates in each space, a row an item."""
+    import pandas as pd
+
+    columns = {
+        f"{name} {axis}": c[:, i] for name, c in coords.items() for i, axis in enumerate("xy")
+    }
+    return pd.DataFrame({"text": texts, **columns})
 
 
 def _show_comparison(own: OwnVectors) -> None:

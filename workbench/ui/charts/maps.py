@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 MOST_POINTS = 50_000
+MOST_HOVERED = 5_000  # beyond, texts would be most of the message; rows are shown instead
 MOST_CLASSES = 10
 HEIGHT = 470
 # Okabe and Ito's eight and two greys, distinct for colour-blind eyes on both papers.
@@ -71,21 +72,24 @@ def maps_figure(
     )
     n = len(hover)
     rows = drawn_rows(n)
+    told = "%{text}" if n <= MOST_HOVERED else "row %{customdata}"
     for column, (space, points) in enumerate(coords.items(), start=1):
+        if n > MOST_HOVERED:
+            points = compact(points)
         if n > MOST_POINTS:
             _add_density(figure, points, column, theme)
         for name, members, marker in _groups(colouring, space, rows, theme, column):
             figure.add_scattergl(
-                x=points[members, 0].tolist(),
-                y=points[members, 1].tolist(),
-                customdata=members.tolist(),
-                text=[plain(hover[row]) for row in members],
+                x=points[members, 0],
+                y=points[members, 1],
+                customdata=members.astype(np.int32),
+                text=[plain(hover[row]) for row in members] if n <= MOST_HOVERED else None,
                 mode="markers",
                 name=plain(name),
                 legendgroup=plain(name),
                 showlegend=column == 1 and colouring.codes is not None,
                 marker={"size": 5 if n < 3000 else 3, **marker},
-                hovertemplate="%{text}<extra>%{fullData.name}</extra>",
+                hovertemplate=f"{told}<extra>%{{fullData.name}}</extra>",
                 row=1,
                 col=column,
             )
@@ -114,7 +118,7 @@ def highlight_figure(
     for column, points in enumerate(coords.values(), start=1):
         where = {"row": 1, "col": column}
         figure.add_scattergl(
-            x=points[rows, 0].tolist(), y=points[rows, 1].tolist(), mode="markers",
+            x=points[rows, 0], y=points[rows, 1], mode="markers",
             marker={"size": 3, "color": surface.grid}, hoverinfo="skip", showlegend=False, **where,
         )  # fmt: skip
         figure.add_scattergl(
@@ -125,6 +129,13 @@ def highlight_figure(
         )  # fmt: skip
     _square(figure)
     return themed(figure, theme, height=340)
+
+
+def compact(points: np.ndarray) -> np.ndarray:
+    """Coordinates as int16, half the bytes: they have no unit, and a screen has fewer pixels."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    reach = np.where(high > low, high - low, 1.0)
+    return ((points - low) / reach * 60_000 - 30_000).round().astype(np.int16)
 
 
 def drawn_rows(n: int) -> np.ndarray:
@@ -142,7 +153,11 @@ def _groups(
     if colouring.codes is None:
         assert colouring.values is not None
         values = colouring.values[space]
-        scale = {"color": values[rows].tolist(), "colorscale": "Viridis", "showscale": column == 1}
+        scale = {
+            "color": values[rows].astype(np.float32),
+            "colorscale": "Viridis",
+            "showscale": column == 1,
+        }
         bar = {"title": plain(colouring.name), "thickness": 10, "x": 1.01}
         return [(colouring.name, rows, {**scale, "colorbar": bar})]
     codes = colouring.codes[rows]

@@ -80,10 +80,10 @@ lassoed = [int(point["customdata"]) for point in (state.selection.points if stat
 memory = st.session_state.setdefault("_lasso", {})
 if lassoed:
     memory[key] = lassoed
-found = [
-    row for row, (name, text) in enumerate(zip(items.names, items.texts, strict=True))
-    if search and search.lower() in (name if level == "tokens" else text).lower()
-]  # fmt: skip
+searched = items.names if level == "tokens" else items.texts
+found = (
+    [row for row, text in enumerate(searched) if search.lower() in text.lower()] if search else []
+)
 chosen = sorted({*memory.get(key, []), *found})
 
 if chosen:

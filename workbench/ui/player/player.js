@@ -253,7 +253,8 @@ function play() {
   $("play").textContent = "⏸";
   $("play").setAttribute("aria-label", "Pause");
   timer = setInterval(() => {
-    if (step >= last) pause(); else go(step + 1);
+    go(step + 1);
+    if (step >= last) pause();
   }, 1000 / Number($("speed").value));
 }
 
