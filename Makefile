@@ -21,6 +21,9 @@ check: $(DEV)           ## format, lint, types
 app: $(RUN)             ## open the app on the results
 	$(BIN)/python -m workbench app
 
+bench: $(DEV)           ## ratios against peers in the same run: benchmarks/results
+	$(BIN)/python -m benchmarks
+
 campaign: $(DEV)        ## the long reliability and parity campaigns
 	$(BIN)/python -m pytest -m slow
 

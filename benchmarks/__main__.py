@@ -1,0 +1,56 @@
+"""`python -m benchmarks [--only a,b] [--quick]`: measure, write the day's JSON and the table."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main(only: str = "", quick: bool = False, threads: str = "", out: str = "") -> None:
+    """Measure every stage beside its peer; about twelve minutes on two CPU cores.
+
+    Args:
+        only: Benchmarks, separated by commas; empty runs all.
+        quick: Few repeats and small sizes, to see that all works; prints, and writes nothing
+            unless `out` is given.
+        threads: Thread counts, separated by commas; empty runs those each benchmark names.
+        out: Directory of the results; empty is benchmarks/results.
+    """
+    from benchmarks.catalog import chosen
+    from benchmarks.reports import save
+    from benchmarks.running import measure
+    from benchmarks.workload import prepared
+
+    names, counts = chosen(only), tuple(int(part) for part in threads.split(",") if part)
+    start = time.monotonic()
+    _say("preparing corpus, teacher states and latents", start)
+    with prepared(quick) as directory:
+        for found in measure(names, directory, quick=quick, threads=counts):
+            for record in found:
+                _say(_line(record), start)
+            if out or not quick:
+                save(found, Path(out) if out else RESULTS)
+
+
+def _line(record: dict[str, Any]) -> str:
+    head = f"{record['stage']} [{record['threads']} threads]"
+    if "exponent" in record:
+        return f"{head}: {record['size']}^{record['exponent']:.2f}"
+    interval = f"{record['ratio']:.3g} ({record['low']:.3g} to {record['high']:.3g})"
+    goal = "" if record["goal"] is None else f", goal {record['goal']:.3g}"
+    gate = "" if record["gate_passed"] else f", GATE FAILED: {record['gate']}"
+    return f"{head}: {interval} against {record['peer']}{goal}{gate}"
+
+
+def _say(text: str, start: float) -> None:
+    print(f"{time.monotonic() - start:6.0f} s  {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.cli(main, config=(tyro.conf.FlagCreatePairsOff,))

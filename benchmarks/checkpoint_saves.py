@@ -1,0 +1,96 @@
+"""A durable, hashed checkpoint against safetensors alone, which neither syncs nor hashes.
+
+Every save is a new step, as in training: ours also reads the new one back and removes the old.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import nn
+
+from benchmarks.measuring import Row, Setting, compare
+from benchmarks.workload import open_workload
+from workbench.errors import DamagedArtefactError
+from workbench.store.checkpoints import MODEL, load_latest, save_checkpoint
+
+LARGE_WIDTH = 2048  # three square matrices of it and their moments: 150 MB
+
+
+def durable_saves(setting: Setting) -> Iterator[Row]:
+    """The demo's DiT with its optimiser, and a model a hundred times as large."""
+    models: dict[str, nn.Module] = {"demo DiT": open_workload(setting.directory).dit()}
+    if not setting.quick:
+        large = (nn.Linear(LARGE_WIDTH, LARGE_WIDTH) for _ in range(3))
+        models["large model"] = nn.Sequential(*large)
+    for name, model in models.items():
+        yield _row(name, model, _trained_once(model), setting)
+
+
+def _row(name: str, model: nn.Module, optimizer: torch.optim.Optimizer, setting: Setting) -> Row:
+    from safetensors.torch import save_file
+
+    steps, files = itertools.count(1), itertools.count()
+    moments = {
+        f"{row}.{key}": value
+        for row, state in enumerate(optimizer.state.values())
+        for key, value in state.items()
+    }
+    with TemporaryDirectory(prefix="benchmark-") as folder:
+        ours, plain = Path(folder) / "ours", Path(folder) / "plain"
+        plain.mkdir()
+
+        def durable() -> None:
+            save_checkpoint(ours, next(steps), model.state_dict(), optimizer, {})
+
+        def bare() -> None:
+            number = next(files)
+            save_file(model.state_dict(), plain / f"model-{number}.safetensors")
+            save_file(moments, plain / f"optimizer-{number}.safetensors")
+            for old in plain.glob(f"*-{number - 1}.safetensors"):
+                old.unlink()
+
+        ratio = compare(durable, bare, repeats=setting.repeats(15))
+        gate, passed = _comes_back(ours, model)
+    size = sum(t.nbytes for t in (*model.state_dict().values(), *moments.values()))
+    return Row(
+        stage=f"durable, hashed save, {name}, {size / 1e6:.0f} MB",
+        peer="safetensors save_file, no sync, no hash, no reading back",
+        ratio=ratio,
+        goal=1 / 1.2,
+        gate=gate,
+        gate_passed=passed,
+    )
+
+
+def _trained_once(model: nn.Module) -> torch.optim.Optimizer:
+    """AdamW whose moments exist."""
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return optimizer
+
+
+def _comes_back(directory: Path, model: nn.Module) -> tuple[str, bool]:
+    """The newest checkpoint holds the very bits, and is refused after one bit has changed."""
+    checkpoint = load_latest(directory)
+    if checkpoint is None:
+        return "nothing was saved", False
+    same = all(torch.equal(checkpoint.model[k], v) for k, v in model.state_dict().items())
+    path = checkpoint.path / MODEL
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(content)
+    try:
+        load_latest(directory)
+        refused = False
+    except DamagedArtefactError:
+        refused = True
+    return "read back bit for bit; a flipped bit is refused", same and refused

@@ -1,0 +1,182 @@
+"""Ratios of costs: interleaved repeats, the median of the paired ratios, its bootstrap interval.
+
+Absolute times do not hold on shared machines. Ours and the peer take turns in one process, so that
+whatever else the machine does falls on both; every repeat gives one ratio. A ratio is the peer's
+cost over ours: **above 1 we are cheaper**, and every goal is a least ratio.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """What a benchmark is told.
+
+    Attributes:
+        directory: a study with corpus, teacher states and latents; see `workload`.
+        threads: threads of this process.
+        quick: few repeats and small sizes, to see that all works; the numbers mean little.
+    """
+
+    directory: Path
+    threads: int = 1
+    quick: bool = False
+
+    def repeats(self, full: int) -> int:
+        """`full` repeats, or 3 in a quick run."""
+        return 3 if self.quick else full
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ratio:
+    """The peer's cost over ours.
+
+    Attributes:
+        median: of the paired ratios.
+        low: lower end of its 95 % bootstrap interval.
+        high: upper end.
+        ours: median cost of ours, seconds unless a row says otherwise.
+        peers: median cost of the peer.
+    """
+
+    median: float
+    low: float
+    high: float
+    ours: float
+    peers: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        stage: what is measured.
+        peer: what stands beside it.
+        ratio: the peer's cost over ours.
+        goal: least ratio that is wanted; None where there is no goal on this machine.
+        gate: what must hold for the ratio to count, with the number found.
+        gate_passed: whether it holds.
+        unit: of the two costs.
+    """
+
+    stage: str
+    peer: str
+    ratio: Ratio
+    goal: float | None
+    gate: str
+    gate_passed: bool
+    unit: str = "s"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Growth:
+    """How cost grows: the exponent of size in a power law, with its interval over repeats.
+
+    Attributes:
+        stage: what is measured.
+        size: name of the size that grows.
+        sizes: its values.
+        seconds: median cost at each.
+        exponent: slope in log-log, median over repeats; `low` and `high` its 95 % interval.
+        last_exponent: the same between the two largest sizes.
+    """
+
+    stage: str
+    size: str
+    sizes: tuple[int, ...]
+    seconds: tuple[float, ...]
+    exponent: float
+    low: float
+    high: float
+    last_exponent: float
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def compare(
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    *,
+    repeats: int,
+    scale: float = 1.0,
+    warm_up: int = 1,
+) -> Ratio:
+    """Time both in turns and return the ratio.
+
+    Args:
+        ours: one unit of our work.
+        peer: one unit of the peer's.
+        repeats: pairs of calls, whose order alternates.
+        scale: multiplies the peer's time, where its unit of work is another.
+        warm_up: calls of each that are not counted.
+    """
+    for _ in range(warm_up):
+        ours()
+        peer()
+    pairs = []
+    for repeat in range(repeats):
+        if repeat % 2:
+            theirs = seconds_of(peer)
+            pairs.append((seconds_of(ours), theirs * scale))
+        else:
+            mine = seconds_of(ours)
+            pairs.append((mine, seconds_of(peer) * scale))
+    return ratio_of([a for a, _ in pairs], [b for _, b in pairs])
+
+
+def ratio_of(ours: list[float], peers: list[float]) -> Ratio:
+    """The ratio of paired costs."""
+    ratios = np.array(peers) / np.array(ours)
+    low, high = median_interval(ratios)
+    return Ratio(
+        median=float(np.median(ratios)),
+        low=low,
+        high=high,
+        ours=statistics.median(ours),
+        peers=statistics.median(peers),
+    )
+
+
+def median_interval(values: np.ndarray, num_resamples: int = 4000) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of the median of `values` (n,)."""
+    rng = np.random.default_rng(0)
+    picked = rng.choice(values, size=(num_resamples, len(values)))
+    low, high = np.percentile(np.median(picked, axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def measure_growth(
+    stage: str, size: str, work: dict[int, Callable[[], object]], *, repeats: int
+) -> Growth:
+    """Fit cost against size; each repeat times every size once and gives one slope."""
+    for call in work.values():
+        call()
+    table = np.array([[seconds_of(call) for call in work.values()] for _ in range(repeats)])
+    sizes = np.log(list(work))
+    slopes = np.array([np.polyfit(sizes, np.log(row), 1)[0] for row in table])
+    low, high = median_interval(slopes)
+    ends = np.log(table[:, -1] / table[:, -2]) / (sizes[-1] - sizes[-2])
+    return Growth(
+        stage=stage,
+        size=size,
+        sizes=tuple(work),
+        seconds=tuple(np.median(table, axis=0).tolist()),
+        exponent=float(np.median(slopes)),
+        low=low,
+        high=high,
+        last_exponent=float(np.median(ends)),
+    )

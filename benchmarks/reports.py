@@ -1,0 +1,131 @@
+"""What was measured as JSON of the day and as a Markdown table of the newest one."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("torch", "transformers", "numpy", "scikit-learn", "faiss-cpu", "safetensors")
+
+
+def describe_machine() -> dict[str, Any]:
+    """Processor, cores, Python and the libraries that matter."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    units = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
+    return (
+        f"{names[0] if names else platform.processor()} ({', '.join(units) or 'no vector units'})"
+    )
+
+
+def save(records: Sequence[dict[str, Any]], directory: Path) -> Path:
+    """Write the day's JSON and the table; benchmarks that were not run again keep their rows."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{date.today().isoformat()}.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    again = {(r["benchmark"], r["threads"]) for r in records}
+    kept = [
+        r
+        for r in [*known.get("rows", []), *known.get("growth", [])]
+        if (r["benchmark"], r["threads"]) not in again
+    ]
+    everything = [*kept, *records]
+    document = {
+        "machine": describe_machine(),
+        "rows": [r for r in everything if "ratio" in r],
+        "growth": [r for r in everything if "exponent" in r],
+    }
+    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    (directory / "README.md").write_text(as_markdown(document, path.stem), encoding="utf-8")
+    return path
+
+
+def as_markdown(document: dict[str, Any], day: str) -> str:
+    """The tables of one day."""
+    machine = document["machine"]
+    loads = [r["load"] for r in [*document["rows"], *document["growth"]]]
+    libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items())
+    lines = [
+        f"# Benchmarks of {day}",
+        "",
+        f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
+        f"{libraries}.",
+        "",
+        "A ratio is the peer's cost over ours in the same process, in turns: above 1 we are "
+        "cheaper. Median and 95 % bootstrap interval over repeats. Goals are least ratios. `load` "
+        "is the machine's load average (one minute) when the measurement began, ours included: "
+        f"{min(loads)} to {max(loads)} on {machine['cores']} cores"
+        + (
+            "; **above the number of threads other work ran beside it**."
+            if max(loads) > machine["cores"]
+            else "."
+        ),
+        "Written by `make bench`.",
+        "",
+        "| stage | threads | peer | ratio | interval | goal | met | ours | peer's | gate | load |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+        *(_row(record) for record in document["rows"]),
+        "",
+        "## Growth",
+        "",
+        "Cost ~ size^exponent, fitted over all sizes and between the last two.",
+        "",
+        "| stage | size | exponent | interval | last two | seconds | load |",
+        "|---|---|---|---|---|---|---|",
+        *(_growth(record) for record in document["growth"]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(record: dict[str, Any]) -> str:
+    goal, met = record["goal"], {True: "yes", False: "**no**", None: ""}[record["goal_met"]]
+    gate = record["gate"] if record["gate_passed"] else f"**failed**: {record['gate']}"
+    cells = [
+        record["stage"],
+        str(record["threads"]),
+        record["peer"],
+        f"{record['ratio']:.3g}",
+        f"{record['low']:.3g} to {record['high']:.3g}",
+        "" if goal is None else f"{goal:.3g}",
+        met,
+        f"{record['ours']:.3g} {record['unit']}",
+        f"{record['peers']:.3g} {record['unit']}",
+        gate,
+        str(record["load"]),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _growth(record: dict[str, Any]) -> str:
+    pairs = zip(record["sizes"], record["seconds"], strict=True)
+    cells = [
+        record["stage"],
+        record["size"],
+        f"{record['exponent']:.2f}",
+        f"{record['low']:.2f} to {record['high']:.2f}",
+        f"{record['last_exponent']:.2f}",
+        ", ".join(f"{size}: {seconds:.2g}" for size, seconds in pairs),
+        str(record["load"]),
+    ]
+    return f"| {' | '.join(cells)} |"

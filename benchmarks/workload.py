@@ -1,0 +1,117 @@
+"""What is trained on: the demo study's models on a few of its stories, prepared once a run.
+
+Corpus, teacher states and latents are written by the engine itself into a temporary directory;
+each benchmark opens them in a process of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from data.batches import BatchConfig, BatchPlan
+from models.dit import TextDiT
+from models.text_vae import TextVAE
+from workbench import settings
+from workbench.devices import Placement, find_placement
+from workbench.latents import encode_latents, open_latents
+from workbench.prepare import prepare_corpus, prepare_teacher
+from workbench.presets import demo
+from workbench.runs import Study, open_study
+from workbench.stages import StageContext
+from workbench.store.json_files import write_json
+from workbench.teacher_states import TeacherStates
+from workbench.train_flow import build_dit
+from workbench.train_vae import build_vae, teacher_width, vae_config
+
+if TYPE_CHECKING:
+    from data.corpus_store import Corpus
+    from workbench.config import RunConfig
+    from workbench.latents import Latents
+    from workbench.runs import Run
+    from workbench.training_config import TrainingConfig
+
+FULL_DOCUMENTS, QUICK_DOCUMENTS = 2000, 300
+
+
+@contextmanager
+def prepared(quick: bool) -> Iterator[Path]:
+    """A study in a temporary directory: corpus, teacher states, latents of an untrained VAE."""
+    base = demo().base
+    size = QUICK_DOCUMENTS if quick else FULL_DOCUMENTS
+    corpus_config = dataclasses.replace(base.corpus, num_documents=size)
+    config = dataclasses.replace(
+        demo(), name="benchmark", base=dataclasses.replace(base, corpus=corpus_config)
+    )
+    with TemporaryDirectory(prefix="benchmark-") as name:
+        study = Study(Path(name) / "benchmark", config)
+        study.directory.mkdir()
+        write_json(study.directory / "study.json", {"config": settings.to_dict(config)})
+        context = StageContext(find_placement("cpu"))
+        corpus = prepare_corpus(study, context)
+        run = study.run("repa", 0)
+        prepare_teacher(study, run.config, corpus, context)
+        vae = _vae(run, corpus, context.place).eval()
+        encode_latents(run, vae, corpus, context, "untrained")
+        yield study.directory
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A prepared study, opened.
+
+    Attributes:
+        run: the arm that is trained.
+        corpus: its texts.
+        place: the CPU.
+    """
+
+    run: Run
+    corpus: Corpus
+    place: Placement
+
+    @property
+    def config(self) -> RunConfig:
+        """The arm's configuration."""
+        return self.run.config
+
+    def vae(self) -> TextVAE:
+        """An untrained VAE, the same at every call."""
+        return _vae(self.run, self.corpus, self.place)
+
+    def dit(self) -> TextDiT:
+        """An untrained DiT, the same at every call."""
+        return build_dit(self.run, self.corpus, self.place)
+
+    def plan(self, training: TrainingConfig) -> BatchPlan:
+        """Batches of whole windows."""
+        lengths = self.corpus.split("train").lengths
+        batches = BatchConfig(batch_size=training.batch_size)
+        return BatchPlan(lengths, self.corpus.window, batches, self.config.seed)
+
+    def teacher(self) -> TeacherStates:
+        """Cached teacher states of the training texts."""
+        directory, split = self.run.study.teacher_dir(self.config), self.corpus.split("train")
+        return TeacherStates(directory, "train", split, self.config.teacher)
+
+    def latents(self) -> Latents:
+        """Cached posteriors of the training texts."""
+        return open_latents(self.run.study.run("repa", 0).latents_dir, "train")
+
+
+def open_workload(directory: Path, arm: str = "none") -> Workload:
+    """Open what `prepared` wrote, as one of its arms, `none` or `repa`."""
+    study = open_study(directory)
+    run = study.run(arm, 0)
+    place = find_placement("cpu")
+    return Workload(run, prepare_corpus(study, StageContext(place)), place)
+
+
+def _vae(run: Run, corpus: Corpus, place: Placement) -> TextVAE:
+    width = teacher_width(run.study, run.config)
+    return build_vae(vae_config(run.config, corpus, width), run.seed, place)
