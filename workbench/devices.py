@@ -14,11 +14,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from models.precision import has_fast_bfloat16
+from workbench.errors import ResourceError
 
 if TYPE_CHECKING:
     from workbench.training_config import TrainingConfig
 
 PATIENCE = timedelta(days=7)  # how long processes wait while the main one prepares a corpus
+STEP_PATIENCE = timedelta(minutes=30)  # how long they wait for each other within a training
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +84,27 @@ def find_placement(device: str = "auto") -> Placement:
 
 @contextlib.contextmanager
 def process_group(place: Placement) -> Iterator[None]:
-    """Join torchrun's processes (nccl on GPUs, gloo on CPUs); does nothing when alone."""
+    """Join torchrun's processes (nccl on GPUs, gloo on CPUs); does nothing when alone.
+
+    Raises:
+        ResourceError: another process died, or did not answer for `STEP_PATIENCE`.
+    """
     if place.world_size == 1 or dist.is_initialized():
         yield
         return
     if place.device.type == "cuda":
         torch.cuda.set_device(place.device)
-    dist.init_process_group("nccl" if place.device.type == "cuda" else "gloo")
+    backend = "nccl" if place.device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=STEP_PATIENCE)
     try:
         yield
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistBackendError) and "gloo/transport" not in str(error):
+            raise
+        raise ResourceError(
+            f"process {place.rank} of {place.world_size}: another one died or hung; start all of "
+            "them again, they go on from the last checkpoint"
+        ) from error
     finally:
         dist.destroy_process_group()
 

@@ -5,6 +5,11 @@ A message is one line: the file or field, what is wrong, what to do about it.
 
 from __future__ import annotations
 
+import re
+
+# torch says it in a RuntimeError; asking for its class would import it.
+OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate memory", re.I)
+
 
 class WorkbenchError(Exception):
     """An error that ends the command with its `exit_code`; the base class stands for none."""
@@ -48,6 +53,6 @@ def exit_code(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, ValueError):
         return InputError.exit_code
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
         return ResourceError.exit_code
     return 1

@@ -18,6 +18,7 @@ from models.text_vae import TextVAE
 from workbench.devices import autocast
 from workbench.stages import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
+from workbench.store.faults import check_room
 from workbench.store.manifest import is_complete
 from workbench.texts import fixed_cuts, load_texts, middle_cuts
 
@@ -83,6 +84,7 @@ def encode_latents(
     print_ = latents_fingerprint(run, vae_print)
     if is_complete(run.latents_dir, print_):
         return print_
+    check_room(run.latents_dir, latents_bytes(corpus, config, vae.config.latent_width))
     with publish(run.latents_dir, meta={"fingerprint": print_}) as folder:
         for name in ("train", "valid", "test"):
             split = corpus.split(name)
@@ -98,6 +100,13 @@ def encode_latents(
                 cuts = middle_cuts(split.lengths)[:, None]
             _encode_split(vae, split, name, cuts, config, folder, context)
     return print_
+
+
+def latents_bytes(corpus: Corpus, config: ContextConfig, width: int) -> int:
+    """Bytes of the cached latents: mean and spread in float16, a variant for each cut."""
+    variants = {"train": config.cuts_per_text, "valid": 1, "test": 1}
+    texts = sum(len(corpus.split(name)) * count for name, count in variants.items())
+    return texts * corpus.window * width * 2 * 2
 
 
 def _encode_split(

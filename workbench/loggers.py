@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -106,3 +107,46 @@ def open_loggers(
     """
     check_loggers(names)
     return [LOGGERS[name](directory, project, config) for name in names]
+
+
+class Contained:
+    """A logger whose failures are said once and never end a training.
+
+    Args:
+        name: of the logger, as in `LOGGERS`.
+        note: receives the message.
+        settings: what `open_loggers` takes after the names; opening may fail as well.
+    """
+
+    def __init__(self, name: str, note: Callable[[str], None], *settings: Any) -> None:
+        self._name, self._note = name, note
+        self._logger: Logger | None = None
+        with self._contained():
+            (self._logger,) = open_loggers((name,), *settings)
+
+    def scalars(self, stage: str, step: int, values: Mapping[str, float]) -> None:
+        """Pass on."""
+        with self._contained():
+            if self._logger is not None:
+                self._logger.scalars(stage, step, values)
+
+    def text(self, stage: str, step: int, name: str, text: str) -> None:
+        """Pass on."""
+        with self._contained():
+            if self._logger is not None:
+                self._logger.text(stage, step, name, text)
+
+    def close(self) -> None:
+        """Close what is still open."""
+        with self._contained():
+            if self._logger is not None:
+                self._logger.close()
+
+    @contextmanager
+    def _contained(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # whatever a foreign package raises: a full disk, a lost network
+            self._logger = None
+            reason = " ".join(str(error).split()) or type(error).__name__
+            self._note(f"logger {self._name}: {reason}; it is left out from here, training goes on")

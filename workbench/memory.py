@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
-from workbench.errors import ResourceError
+from workbench.errors import OUT_OF_MEMORY, ResourceError
 
 Result = TypeVar("Result")
 
@@ -40,9 +41,23 @@ def halving_batches(
         start = rows.stop
 
 
+@contextmanager
+def memory_advice(advice: str) -> Iterator[None]:
+    """Say what to lower when memory runs out in the body, where nothing can be halved unasked.
+
+    Raises:
+        ResourceError: host or device memory ran out.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ResourceError(f"out of memory: {advice}") from error
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that host or device memory ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
+    return OUT_OF_MEMORY.search(str(error)) is not None

@@ -17,6 +17,7 @@ from models.teachers.config import HF_PREFIX
 from workbench.errors import InputError, NumericalError
 from workbench.stages import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
+from workbench.store.faults import check_room
 from workbench.store.manifest import is_complete
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def prepare_teacher(study: Study, config: RunConfig, corpus: Corpus, context: St
 
     Raises:
         NumericalError: more than 0.1 % of the states are missing, zero or not finite.
+        ResourceError: the disk has no room for them.
         ValueError: the teacher cannot be had, or lacks the layer.
     """
     directory = study.teacher_dir(config)
@@ -134,10 +136,16 @@ def prepare_teacher(study: Study, config: RunConfig, corpus: Corpus, context: St
     if is_complete(directory, print_):
         return directory
     teacher = _load_teacher(study, config.teacher, corpus, context)
+    check_room(directory, teacher_bytes(corpus, teacher.width))
     with publish(directory, meta={"fingerprint": print_}) as folder:
         report = _write_states(teacher, config.teacher, corpus, folder, context)
         (folder / "report.json").write_text(json.dumps(report, indent=2, sort_keys=True))
     return directory
+
+
+def teacher_bytes(corpus: Corpus, width: int) -> int:
+    """Bytes of a teacher's states of every token, in bfloat16."""
+    return sum(int(corpus.split(name).lengths.sum()) for name in SPLITS) * width * 2
 
 
 def _load_teacher(

@@ -11,9 +11,12 @@ from workbench import settings
 from workbench.errors import DamagedArtefactError, InputError
 from workbench.store.json_files import read_json
 from workbench.store.paths import runs_directory
+from workbench.store.schema import Schema
 
 if TYPE_CHECKING:
     from workbench.config import RunConfig, StudyConfig
+
+STUDY_SCHEMA = Schema(name="study", version=1, needs_release="0.1.0", migrations={0: dict})
 
 
 @dataclass(frozen=True)
@@ -132,15 +135,16 @@ def open_study(directory: Path) -> Study:
     """Open a study by its folder.
 
     Raises:
-        InputError: there is no study there.
         DamagedArtefactError: its configuration cannot be read.
+        InputError: there is no study there, or a newer release made it.
     """
     from workbench.config import StudyConfig
 
     file = directory / "study.json"
     if not file.is_file():
         raise InputError(f"{directory}: no study here (study.json is missing)")
-    document = read_json(file)
+    # Studies made before they carried a version are version 0.
+    document = STUDY_SCHEMA.migrate({"schema": 0, **read_json(file)}, str(file))
     if "config" not in document:
         raise DamagedArtefactError(f"{file}: changed, it holds no configuration")
     return Study(directory, settings.build(StudyConfig, document["config"]))

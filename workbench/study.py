@@ -19,9 +19,9 @@ from analyses.result import json_safe
 from workbench import settings
 from workbench.config import StudyConfig, needs_teacher
 from workbench.errors import InputError
-from workbench.loggers import check_loggers, open_loggers
+from workbench.loggers import Contained, check_loggers
 from workbench.progress import PROGRESS, ToFile
-from workbench.runs import Run, Study, open_study
+from workbench.runs import STUDY_SCHEMA, Run, Study, open_study
 from workbench.stages import StageContext, stage_fingerprint, update_json
 from workbench.store.atomic import write_file
 from workbench.store.json_files import read_json, write_json
@@ -64,15 +64,13 @@ def create_study(config: StudyConfig, directory: Path) -> Study:
             raise InputError(f"{file}: the study was made with other settings ({table}); use --out")
         if not found:
             return Study(directory, config)
-    update_json(
-        file,
-        {
-            "config": settings.to_dict(config),
-            "fingerprint": settings.fingerprint(config),
-            "versions": {name: version(name) for name in VERSIONED},
-            "python": platform.python_version(),
-        },
-    )
+    description = {
+        "config": settings.to_dict(config),
+        "fingerprint": settings.fingerprint(config),
+        "versions": {name: version(name) for name in VERSIONED},
+        "python": platform.python_version(),
+    }
+    update_json(file, STUDY_SCHEMA.stamp(description))
     return Study(directory, config)
 
 
@@ -309,7 +307,10 @@ def run_loggers(run: Run, context: StageContext) -> Iterator[StageContext]:
     """The context with the study's loggers open for one run, in the main process."""
     study = run.study.config
     names = study.loggers if context.place.is_main else ()
-    loggers = open_loggers(names, run.directory, study.name, settings.to_dict(run.config))
+    config = settings.to_dict(run.config)
+    check_loggers(names)
+    note, directory = context.reporter.note, run.directory
+    loggers = [Contained(name, note, directory, study.name, config) for name in names]
     try:
         yield dataclasses.replace(context, loggers=tuple(loggers))
     finally:

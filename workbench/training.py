@@ -21,14 +21,17 @@ from torch import Tensor, nn
 
 from workbench.devices import autocast, check_batch, compute_precision, process_group, replicate
 from workbench.errors import NumericalError, StopRequested
+from workbench.memory import memory_advice
 from workbench.sharding import repeated_blocks, shard_parameters
 from workbench.stopping import StopSignal
 from workbench.store.checkpoints import Checkpoint, load_latest
+from workbench.store.faults import check_room
 from workbench.training_config import TrainingConfig
 from workbench.training_state import (
     TrainState,
     build_average,
     build_optimizer,
+    checkpoint_bytes,
     restore,
     take_snapshot,
     write_snapshot,
@@ -128,12 +131,15 @@ def train_step(
 
     Raises:
         NumericalError: more than `max_skipped_steps` consecutive steps were not finite.
+        ResourceError: the batch does not fit in memory.
     """
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(state.step, config)
-    with autocast(place, config.precision):
-        metrics, num_tokens = task.loss(objective, state.step)
-    metrics["loss"].backward()
+    smaller = f"{task.name}: lower batch_size (now {config.batch_size}), window or width"
+    with memory_advice(smaller):
+        with autocast(place, config.precision):
+            metrics, num_tokens = task.loss(objective, state.step)
+        metrics["loss"].backward()
     limit = config.clip_norm or math.inf
     norm = nn.utils.clip_grad_norm_(state.model.parameters(), limit)
     norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
@@ -187,6 +193,7 @@ def fit(
     Raises:
         StopRequested: a stop was asked for; the checkpoint is written.
         NumericalError: the loss stays non-finite.
+        ResourceError: the disk has no room for a checkpoint more, or memory does not suffice.
         DamagedArtefactError: no sound checkpoint is left.
         ValueError: the checkpoint belongs to another configuration, or the batch does not divide.
     """
@@ -197,6 +204,8 @@ def fit(
         if checkpoint is not None:
             _check_fingerprint(checkpoint, fingerprint, directory)
             restore(state, checkpoint, facts)
+        if place.is_main and state.step < config.num_steps:
+            check_room(directory, checkpoint_bytes(state))
         window = _Window()
         while state.step < config.num_steps:
             metrics, num_tokens = train_step(state, task, objective, config, place)

@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from workbench.sharding import GatheredOptimizer, full_weights, load_full_weights
 from workbench.store.checkpoints import Checkpoint, save_checkpoint
+from workbench.store.tensors import count_bytes
 
 if TYPE_CHECKING:
     from workbench.devices import Placement
@@ -107,6 +108,13 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opt
         betas=(config.beta1, config.beta2),
         fused=not any(isinstance(p, DTensor) for p in parameters),
     )
+
+
+def checkpoint_bytes(state: TrainState) -> int:
+    """At most the bytes of a checkpoint's tensors: weights, their average, AdamW's two moments."""
+    weights = count_bytes(state.model.state_dict().values())
+    trained = count_bytes(p for p in state.model.parameters() if p.requires_grad)
+    return weights * (1 if state.average is None else 2) + 2 * trained
 
 
 def take_snapshot(state: TrainState, place: Placement) -> Snapshot:

@@ -1,0 +1,186 @@
+"""Any sequence of training, stops, deaths, damage and changed settings keeps one trajectory.
+
+Every sound checkpoint must be, bit for bit, the one that an uninterrupted training has at that
+step. Loading must hand back the newest sound one, and refuse where only damaged ones are left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from short_training import NUM_STEPS, StopAfter, future, new_run, train, with_training
+
+from tests.workbench.crash_points import die_at
+from workbench.errors import DamagedArtefactError, StopRequested
+from workbench.store.checkpoints import list_checkpoints, load_checkpoint, load_latest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+DAMAGE = ("flip", "truncate", "delete", "extra")
+
+
+@functools.cache
+def reference() -> dict[int, dict[str, Any]]:
+    """Step -> what an uninterrupted training has then."""
+    folder = Path(tempfile.mkdtemp(prefix="reference-"))
+    run = new_run(folder, checkpoint_every=1, keep_checkpoints=NUM_STEPS)
+    train(run)
+    found = [load_checkpoint(path) for path in list_checkpoints(run.vae_dir)]
+    shutil.rmtree(folder)
+    assert [checkpoint.step for checkpoint in found] == list(range(1, NUM_STEPS + 1))
+    return {checkpoint.step: future(checkpoint) for checkpoint in found}
+
+
+class TrainingMachine(RuleBasedStateMachine):
+    """One run directory and everything that may happen to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        reference()
+        self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
+        self.run = new_run(self.folder)
+
+    def teardown(self) -> None:
+        """Whatever happened, training on reaches the weights of the uninterrupted one."""
+        try:
+            self._train(self.run)
+            latest = load_latest(self.run.vae_dir)
+            assert latest is not None
+            assert future(latest) == reference()[NUM_STEPS]
+        finally:
+            shutil.rmtree(self.folder)
+
+    @property
+    def paths(self) -> list[Path]:
+        return list_checkpoints(self.run.vae_dir)
+
+    def _sound(self) -> list[int]:
+        found = []
+        for path in self.paths:
+            with contextlib.suppress(DamagedArtefactError):
+                found.append(load_checkpoint(path).step)
+        return found
+
+    def _train(self, run: Any, **options: Any) -> None:
+        """Go on; where every checkpoint is damaged this is refused, and only then restarted."""
+        if self.paths and not self._sound():
+            with pytest.raises(DamagedArtefactError, match="--restart"):
+                train(run)
+            options["restart"] = True
+        train(run, **options)
+
+    @rule(steps=st.integers(1, 5), log_every=st.sampled_from([1, 2]))
+    def stop_politely(self, steps: int, log_every: int) -> None:
+        before = max(self._sound(), default=0)
+        with contextlib.suppress(StopRequested):
+            self._train(with_training(self.run, log_every=log_every), stop=StopAfter(steps))
+        assert max(self._sound()) == min(NUM_STEPS, before + steps)
+
+    @rule(operation=st.integers(1, 120))
+    def die_at_an_operation(self, operation: int) -> None:
+        before = max(self._sound(), default=0)
+        die_at(lambda: self._train(self.run), operation)
+        assert max(self._sound(), default=0) >= before
+
+    @rule(milliseconds=st.integers(0, 300))
+    def be_killed(self, milliseconds: int) -> None:
+        before = max(self._sound(), default=0)
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                self._train(self.run)
+            os._exit(0)
+        time.sleep(milliseconds / 1000)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert max(self._sound(), default=0) >= before
+
+    @precondition(lambda self: self.paths)
+    @rule(kind=st.sampled_from(DAMAGE), data=st.data())
+    def damage_the_newest(self, kind: str, data: st.DataObject) -> None:
+        newest = self.paths[-1]
+        names = sorted(path.name for path in newest.iterdir() if path.stat().st_size)
+        if names:
+            damage(newest / data.draw(st.sampled_from(names)), kind, data)
+        with pytest.raises(DamagedArtefactError):
+            load_checkpoint(newest)
+
+    @precondition(lambda self: self.paths)
+    @rule()
+    def delete_the_newest(self) -> None:
+        shutil.rmtree(self.paths[-1])
+
+    @precondition(lambda self: self._sound())
+    @rule()
+    def change_the_settings(self) -> None:
+        known = self.paths
+        with pytest.raises(ValueError, match="another configuration"):
+            train(with_training(self.run, learning_rate=0.5))
+        assert self.paths == known
+
+    @invariant()
+    def every_sound_checkpoint_lies_on_the_trajectory(self) -> None:
+        sound = self._sound()
+        for path in self.paths:
+            with contextlib.suppress(DamagedArtefactError):
+                checkpoint = load_checkpoint(path)
+                assert future(checkpoint) == reference()[checkpoint.step]
+        if sound:
+            latest = load_latest(self.run.vae_dir)
+            assert latest is not None
+            assert latest.step == sound[-1]
+            assert len(latest.notices) == len(self.paths) - self.paths.index(latest.path) - 1
+        elif self.paths:
+            with pytest.raises(DamagedArtefactError):
+                load_latest(self.run.vae_dir)
+
+
+def damage(file: Path, kind: str, data: st.DataObject) -> None:
+    content = file.read_bytes()
+    place = data.draw(st.integers(0, len(content) - 1))
+    if kind == "flip":
+        flipped = content[place] ^ (1 << data.draw(st.integers(0, 7)))
+        file.write_bytes(content[:place] + bytes([flipped]) + content[place + 1 :])
+    elif kind == "truncate":
+        file.write_bytes(content[:place])
+    elif kind == "delete":
+        file.unlink()
+    else:
+        file.with_name("foreign.safetensors").write_bytes(content)
+
+
+def run_machine(examples: int, steps: int) -> None:
+    from hypothesis.stateful import run_state_machine_as_test
+
+    run_state_machine_as_test(
+        TrainingMachine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=examples < 10,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
+
+
+def test_a_few_histories_keep_one_trajectory() -> None:
+    run_machine(examples=4, steps=8)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_many_histories_keep_one_trajectory() -> None:
+    run_machine(examples=120, steps=20)
