@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -38,7 +39,7 @@ from workbench.errors import (
     exit_code,
 )
 from workbench.prepare import prepare_teacher
-from workbench.runs import open_study
+from workbench.runs import Study, open_study
 from workbench.store.checkpoints import list_checkpoints, load_latest
 from workbench.study import create_study
 from workbench.train_vae import load_vae, train_vae
@@ -87,6 +88,38 @@ def test_weights_of_another_corpus_are_refused_before_the_first_forward(
     with pytest.raises(ValueError, match="another configuration"):
         load_vae(run, other, context().place)
     assert list_checkpoints(run.vae_dir) == known
+
+
+def test_a_corpus_that_changed_under_a_run_is_refused(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    train(run)
+    stored = (run.study.corpus_dir / "manifest.json").read_bytes()
+    config = run.study.config
+    base = dataclasses.replace(
+        config.base, corpus=dataclasses.replace(config.base.corpus, num_documents=41)
+    )
+    changed = Study(tmp_path, dataclasses.replace(config, base=base))
+    with pytest.raises(InputError, match="changed under a study that has trained on it"):
+        prepare.prepare_corpus(changed, context())
+    assert (run.study.corpus_dir / "manifest.json").read_bytes() == stored
+
+
+def test_arms_that_differ_in_what_twins_share_are_refused(tmp_path: Path) -> None:
+    arms = {"none": {}, "other": {"corpus.num_documents": 41}}
+    config = dataclasses.replace(short_config(), arms=arms)
+    with pytest.raises(InputError, match=r"arm 'other' overrides corpus\.num_documents"):
+        create_study(config, tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_study_made_with_other_settings_is_refused_with_a_table(tmp_path: Path) -> None:
+    create_study(short_config(), tmp_path)
+    stored = (tmp_path / "study.json").read_bytes()
+    with pytest.raises(InputError, match=r"\(base\.vae_training\.beta1: 0\.9 -> 0\.5\); use --out"):
+        create_study(short_config(beta1=0.5), tmp_path)
+    assert (tmp_path / "study.json").read_bytes() == stored
+    create_study(short_config(log_every=1), tmp_path)
+    assert open_study(tmp_path).config == short_config(log_every=1)
 
 
 def test_a_study_stored_before_schemas_still_opens(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""docs/RELIABILITY.md names each case once, and only tests that exist under the mark they have."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CASES = 46
+HEADING = re.compile(r"^\*\*(\d+)\. ", re.MULTILINE)
+PROOF = re.compile(r"^- `(tests/[\w/]+\.py)::(test_\w+)`( \[slow\])?$", re.MULTILINE)
+
+
+def sections() -> dict[int, str]:
+    """Case -> its text."""
+    text = (ROOT / "docs" / "RELIABILITY.md").read_text(encoding="utf-8")
+    parts = HEADING.split(text)[1:]
+    return dict(zip(map(int, parts[::2]), parts[1::2], strict=True))
+
+
+def is_slow(test: ast.FunctionDef) -> bool:
+    return any("mark.slow" in ast.unparse(decorator) for decorator in test.decorator_list)
+
+
+def test_every_case_has_a_test_or_is_said_to_be_open() -> None:
+    found = sections()
+    assert list(found) == list(range(1, CASES + 1))
+    for case, text in found.items():
+        assert PROOF.search(text) or "**Open**" in text, f"case {case}"
+        assert text.count("\n- `") == len(PROOF.findall(text)), f"case {case}: a line that is none"
+
+
+def test_every_test_named_exists() -> None:
+    for case, text in sections().items():
+        for file, name, slow in PROOF.findall(text):
+            tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+            tests = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
+            assert name in tests, f"case {case}: {file} has no {name}"
+            assert is_slow(tests[name]) == bool(slow), f"case {case}: {name} and its mark"
