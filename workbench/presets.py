@@ -81,7 +81,7 @@ def demo() -> StudyConfig:
             checkpoint_every=650,
         ),
         language_model_training=TrainingConfig(num_steps=400, batch_size=64),
-        sampling=SamplingConfig(num_prompts=300),
+        sampling=SamplingConfig(num_prompts=400),
     )
     return StudyConfig(name="demo", base=base, arms=_arms("none", "repa"))
 
