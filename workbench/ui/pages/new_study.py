@@ -23,9 +23,9 @@ st.caption(
 
 presets = preset_lines()
 preset = st.selectbox(
-    "Preset", list(presets), index=list(presets).index("demo"), key="preset", bind="query-params",
-    format_func=lambda name: f"{name}: {presets[name]}",
-)  # fmt: skip
+    "Preset", list(presets), index=list(presets).index("demo"), key="preset", bind="query-params"
+)
+st.caption(presets[preset])
 left, right = st.columns(2)
 with left:
     corpus = st.segmented_control("Corpus", list(CORPORA), default="stories", key="corpus")
