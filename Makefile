@@ -21,7 +21,7 @@ check: $(DEV)           ## format, lint, types
 app: $(RUN)             ## open the app on the results
 	$(BIN)/python -m workbench app
 
-bench: $(DEV)           ## ratios against peers in the same run: benchmarks/results
+bench: $(RUN)           ## ratios against peers in the same run: benchmarks/results
 	$(BIN)/python -m benchmarks
 
 campaign: $(DEV)        ## the long reliability and parity campaigns

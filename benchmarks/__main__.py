@@ -10,7 +10,9 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 
 
-def main(only: str = "", quick: bool = False, threads: str = "", out: str = "") -> None:
+def main(
+    only: str = "", quick: bool = False, threads: str = "", out: str = "", note: str = ""
+) -> None:
     """Measure every stage beside its peer; about twelve minutes on two CPU cores.
 
     Args:
@@ -19,6 +21,7 @@ def main(only: str = "", quick: bool = False, threads: str = "", out: str = "") 
             unless `out` is given.
         threads: Thread counts, separated by commas; empty runs those each benchmark names.
         out: Directory of the results; empty is benchmarks/results.
+        note: What else a reader must know of the machine, stored with the results.
     """
     from benchmarks.catalog import chosen
     from benchmarks.reports import save
@@ -33,7 +36,7 @@ def main(only: str = "", quick: bool = False, threads: str = "", out: str = "") 
             for record in found:
                 _say(_line(record), start)
             if out or not quick:
-                save(found, Path(out) if out else RESULTS)
+                save(found, Path(out) if out else RESULTS, note)
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -1,11 +1,13 @@
 """A durable, hashed checkpoint against safetensors alone, which neither syncs nor hashes.
 
 Every save is a new step, as in training: ours also reads the new one back and removes the old.
+A second peer syncs its files, which tells what the disk costs from what hashing and reading cost.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,10 +30,18 @@ def durable_saves(setting: Setting) -> Iterator[Row]:
         large = (nn.Linear(LARGE_WIDTH, LARGE_WIDTH) for _ in range(3))
         models["large model"] = nn.Sequential(*large)
     for name, model in models.items():
-        yield _row(name, model, _trained_once(model), setting)
+        for sync in (False, True):
+            yield _row(name, model, _trained_once(model), setting, sync=sync)
 
 
-def _row(name: str, model: nn.Module, optimizer: torch.optim.Optimizer, setting: Setting) -> Row:
+def _row(
+    name: str,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    setting: Setting,
+    *,
+    sync: bool,
+) -> Row:
     from safetensors.torch import save_file
 
     steps, files = itertools.count(1), itertools.count()
@@ -51,6 +61,8 @@ def _row(name: str, model: nn.Module, optimizer: torch.optim.Optimizer, setting:
             number = next(files)
             save_file(model.state_dict(), plain / f"model-{number}.safetensors")
             save_file(moments, plain / f"optimizer-{number}.safetensors")
+            if sync:
+                _sync(*plain.glob(f"*-{number}.safetensors"), plain)
             for old in plain.glob(f"*-{number - 1}.safetensors"):
                 old.unlink()
 
@@ -59,12 +71,22 @@ def _row(name: str, model: nn.Module, optimizer: torch.optim.Optimizer, setting:
     size = sum(t.nbytes for t in (*model.state_dict().values(), *moments.values()))
     return Row(
         stage=f"durable, hashed save, {name}, {size / 1e6:.0f} MB",
-        peer="safetensors save_file, no sync, no hash, no reading back",
+        peer=f"safetensors save_file, {'synced' if sync else 'no sync'}, no hash, no reading back",
         ratio=ratio,
         goal=1 / 1.2,
         gate=gate,
         gate_passed=passed,
     )
+
+
+def _sync(*paths: Path) -> None:
+    """Wait until files and directories are on the disk."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _trained_once(model: nn.Module) -> torch.optim.Optimizer:

@@ -38,7 +38,7 @@ def _processor() -> str:
     )
 
 
-def save(records: Sequence[dict[str, Any]], directory: Path) -> Path:
+def save(records: Sequence[dict[str, Any]], directory: Path, note: str = "") -> Path:
     """Write the day's JSON and the table; benchmarks that were not run again keep their rows."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{date.today().isoformat()}.json"
@@ -51,7 +51,7 @@ def save(records: Sequence[dict[str, Any]], directory: Path) -> Path:
     ]
     everything = [*kept, *records]
     document = {
-        "machine": describe_machine(),
+        "machine": {**describe_machine(), "note": note or known.get("machine", {}).get("note", "")},
         "rows": [r for r in everything if "ratio" in r],
         "growth": [r for r in everything if "exponent" in r],
     }
@@ -82,6 +82,7 @@ def as_markdown(document: dict[str, Any], day: str) -> str:
         ),
         "Written by `make bench`.",
         "",
+        *([machine["note"], ""] if machine["note"] else []),
         "| stage | threads | peer | ratio | interval | goal | met | ours | peer's | gate | load |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
         *(_row(record) for record in document["rows"]),
