@@ -87,7 +87,7 @@ def scores_figure(
             categoryorder="array", categoryarray=[plain(a) for a in reversed(arms)], **where
         )
     figure.update_layout(showlegend=False)
-    figure.update_xaxes(tickformat=".3~g", nticks=4, tickangle=0)
+    figure.update_xaxes(tickformat=".4~g", nticks=4, tickangle=0)
     return themed(figure, theme, height=80 + num_rows * (70 + 28 * len(arms)))
 
 
