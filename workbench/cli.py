@@ -22,7 +22,7 @@ from workbench.verbs import VERBS
 
 PROGRAM = "python -m workbench"
 BOX = re.compile(r"[╭╮╰╯│]")
-RULE = re.compile(r"─{3,}")
+RULE = re.compile(r"[─-]{3,}")
 OPTION = re.compile(r"--[a-z][\w-]*")
 
 
@@ -88,7 +88,8 @@ def parse(verb: str, arguments: Sequence[str]) -> Callable[[], int]:
 def one_line(complaint: str) -> str:
     """Tyro's box of an error as one line: its first section, and the options it suggests."""
     lines = [BOX.sub(" ", line).strip() for line in complaint.splitlines()[1:]]
-    sections = RULE.split(" ".join(lines))
+    text = " ".join("\n" if RULE.fullmatch(line) else line for line in lines)
+    sections = [section for section in text.split("\n") if section.strip()]
     what = " ".join(sections[0].partition("Got errors:")[0].split())
     near = [name for section in sections if "meant" in section for name in OPTION.findall(section)]
     return f"{what.rstrip('.')}; did you mean {near[0]}?" if near else f"{what}; see --help"

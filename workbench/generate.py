@@ -115,7 +115,27 @@ def starting_noise(prompts: Prompts, rows: slice, shape: tuple[int, int], seed: 
     )
 
 
-@torch.inference_mode()
+class _Autocast:
+    """A velocity field evaluated under autocast.
+
+    Autocast must not span a generator's yields: it would leak into the consumer, and leaving
+    inference mode there would end it for all steps but the first.
+    """
+
+    def __init__(self, velocity: Guided, place: Placement) -> None:
+        self._velocity, self._place = velocity, place
+
+    @property
+    def nfe(self) -> int:
+        """Network evaluations so far."""
+        return self._velocity.nfe
+
+    def __call__(self, z_t: Tensor, t: float) -> Tensor:
+        """The velocity (B, L, D) at z_t (B, L, D) and t."""
+        with autocast(self._place, "auto"):
+            return self._velocity(z_t, t)
+
+
 def sample_steps(
     generator: Generator,
     batch: TextBatch,
@@ -137,15 +157,14 @@ def sample_steps(
     place = generator.place
     with autocast(place, "auto"):
         ctx = encode_context(generator.vae, batch, joint=generator.joint)
-        velocity = ContextVelocity(generator.dit, ctx, batch.ctx_mask, generator.flow.prediction)
-        times = time_grid(sampler.grid, sampler.num_steps, TimeSampler(generator.flow.time))
-        yield from SAMPLERS[sampler.name](
-            Guided(velocity, guidance),
-            noise.to(place.device),
-            times,
-            sampler.churn,
-            step_generator(place.device, seed, "churn"),
-        )
+    velocity = ContextVelocity(generator.dit, ctx, batch.ctx_mask, generator.flow.prediction)
+    yield from SAMPLERS[sampler.name](
+        _Autocast(Guided(velocity, guidance), place),
+        noise.to(place.device),
+        time_grid(sampler.grid, sampler.num_steps, TimeSampler(generator.flow.time)),
+        sampler.churn,
+        step_generator(place.device, seed, "churn"),
+    )
 
 
 @torch.inference_mode()

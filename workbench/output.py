@@ -171,7 +171,11 @@ class Output:
         """What `doctor` found; 0, for a lack is no failure of the command."""
         from dataclasses import asdict
 
-        values = {name: value for name, value in asdict(report).items() if name != "lacks"}
+        values = {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in asdict(report).items()
+            if name != "lacks"
+        }
         self.show({**values, "lacks": list(report.lacks)} if self._json else values)
         if not self._json:
             for name, package in report.packages.items():
@@ -260,5 +264,5 @@ def _print_table(
         )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 200)
+    # Where nobody looks, as in a file, names are not folded to the width of a window.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)

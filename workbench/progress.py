@@ -7,6 +7,7 @@ reports to the parent through a queue.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -103,7 +104,7 @@ class ToFile:
 
     def update(self, stage: str, done: int, total: int, info: Mapping[str, Any]) -> None:
         """Write and pass on."""
-        numbers = {k: v for k, v in info.items() if not isinstance(v, float) or v == v}
+        numbers = {k: v for k, v in info.items() if not isinstance(v, float) or math.isfinite(v)}
         self._append({"stage": stage, "done": done, "total": total, "info": numbers})
         self._onward.update(stage, done, total, info)
 

@@ -25,6 +25,8 @@ from torch.distributed.fsdp import fully_shard
 
 GATHER = StateDictOptions(full_state_dict=True, cpu_offload=True)
 SCATTER = StateDictOptions(full_state_dict=True)
+# A parameter without gradient (the projector of an arm without alignment) has no state either.
+SCATTER_STATE = StateDictOptions(full_state_dict=True, strict=False)
 
 
 def repeated_blocks(model: nn.Module) -> list[nn.Module]:
@@ -75,4 +77,4 @@ class GatheredOptimizer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Scatter whole tensors, which every process holds, into the optimiser."""
-        set_optimizer_state_dict(self._model, self._optimizer, state, options=SCATTER)
+        set_optimizer_state_dict(self._model, self._optimizer, state, options=SCATTER_STATE)

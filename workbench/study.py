@@ -49,6 +49,8 @@ class Outcome:
 def create_study(config: StudyConfig, directory: Path) -> Study:
     """Write `study.json`, or check that the study there has the same configuration.
 
+    A study that has not even a corpus yet may still change its mind.
+
     Raises:
         InputError: arms do not pair, a logger cannot be had, or a study of another configuration
             is there; the differences are listed.
@@ -59,7 +61,7 @@ def create_study(config: StudyConfig, directory: Path) -> Study:
     if file.is_file():
         found = settings.differences(open_study(directory).config, config)
         changed = [row for row in found if not _is_harmless(row.key)]
-        if changed:
+        if changed and Study(directory, config).corpus_dir.exists():
             table = "; ".join(f"{row.key}: {row.left} -> {row.right}" for row in changed)
             raise InputError(f"{file}: the study was made with other settings ({table}); use --out")
         if not found:
@@ -129,13 +131,16 @@ def prepare_study(study: Study, context: StageContext) -> None:
     from workbench.train_language_model import train_language_model
 
     corpus = prepare_corpus(study, context)
+    aligned = [run.config for run in study.runs if needs_teacher(run.config)]
+    teachers = {study.teacher_dir(config): config for config in aligned}
+    # A teacher that cannot be had should be known before anything trains; `own` is the judge.
+    for config in teachers.values():
+        if config.teacher.name != "own":
+            prepare_teacher(study, config, corpus, context)
     train_language_model(study, corpus, context)
-    teachers = {}
-    for run in study.runs:
-        if needs_teacher(run.config):
-            teachers[study.teacher_dir(run.config)] = run.config
-    for teacher_config in teachers.values():
-        prepare_teacher(study, teacher_config, corpus, context)
+    for config in teachers.values():
+        if config.teacher.name == "own":
+            prepare_teacher(study, config, corpus, context)
     prepare_references(study, corpus, context)
     prepare_baselines(study, corpus, context)
 

@@ -7,7 +7,7 @@ them must parse strictly and match their seal, if they carry one. Nothing is cha
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from workbench.store.checkpoints import is_checkpoint_name, is_set_aside
 from workbench.store.json_files import read_json
 from workbench.store.manifest import MANIFEST, Problem, find_problems, read_manifest
 from workbench.store.metrics_log import read_metrics
+
+METRICS = "metrics.jsonl"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -122,8 +124,7 @@ def _check_artefact(directory: Path, report: VerificationReport) -> None:
 
 
 def _check_file(path: Path, report: VerificationReport) -> None:
-    readers = {".json": read_json, ".jsonl": read_metrics}
-    reader = readers.get(path.suffix)
+    reader = _reader(path)
     if reader is None or not path.is_file():
         if not path.name.startswith("."):
             report.uncovered.append(path)
@@ -133,6 +134,13 @@ def _check_file(path: Path, report: VerificationReport) -> None:
         reader(path)
     except WorkbenchError as error:
         report.problems.append(_problem(path, error))
+
+
+def _reader(path: Path) -> Callable[[Path], object] | None:
+    """What parses a file strictly; None for files that vouch for nothing, such as progress."""
+    if path.name == METRICS:
+        return read_metrics
+    return read_json if path.suffix == ".json" else None
 
 
 def _problem(path: Path, error: WorkbenchError) -> Problem:

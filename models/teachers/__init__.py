@@ -4,7 +4,7 @@ from models.teachers.anisotropy import Anisotropy, anisotropy
 from models.teachers.config import TeacherConfig, resolve_layer
 from models.teachers.loading import load_teacher
 from models.teachers.own import OwnBackbone
-from models.teachers.permutation import derangement, permuted_rows
+from models.teachers.permutation import derangement
 from models.teachers.standardiser import RunningMoments, Standardiser
 from models.teachers.teacher import StateTally, Teacher, TokenStates
 
@@ -20,6 +20,5 @@ __all__ = [
     "anisotropy",
     "derangement",
     "load_teacher",
-    "permuted_rows",
     "resolve_layer",
 ]

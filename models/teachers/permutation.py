@@ -23,26 +23,3 @@ def derangement(num_texts: int, seed: int) -> np.ndarray:
     partner = np.empty(num_texts, dtype=np.int64)
     partner[order] = np.roll(order, -1)
     return partner
-
-
-def permuted_rows(lengths: np.ndarray, seed: int) -> np.ndarray:
-    """Where each token's state comes from when texts swap their states.
-
-    Token j of text i takes state j of text partner[i], for texts stored one after another.
-
-    Args:
-        lengths: (N,) tokens of each text.
-        seed: Of the derangement.
-
-    Returns:
-        (sum lengths,) int64 row numbers; -1 where the partner is too short.
-
-    Raises:
-        ValueError: fewer than two texts.
-    """
-    lengths = np.asarray(lengths, dtype=np.int64)
-    partner = derangement(len(lengths), seed)
-    starts = np.cumsum(lengths) - lengths
-    position = np.arange(int(lengths.sum())) - np.repeat(starts, lengths)
-    rows = np.repeat(starts[partner], lengths) + position
-    return np.where(position < np.repeat(lengths[partner], lengths), rows, -1)

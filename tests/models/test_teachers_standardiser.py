@@ -10,7 +10,6 @@ from models.teachers import (
     TeacherConfig,
     anisotropy,
     derangement,
-    permuted_rows,
 )
 
 
@@ -133,15 +132,3 @@ def test_derangement_depends_on_the_seed_and_needs_two_texts():
     assert not np.array_equal(derangement(50, 0), derangement(50, 1))
     with pytest.raises(ValueError, match="at least 2"):
         derangement(1, 0)
-
-
-def test_permuted_rows_point_at_the_same_position_of_the_partner():
-    lengths = np.array([3, 0, 5, 1])
-    partner = derangement(4, seed=1)
-    starts = np.cumsum(lengths) - lengths
-    expected = [
-        starts[partner[i]] + j if j < lengths[partner[i]] else -1
-        for i in range(4)
-        for j in range(lengths[i])
-    ]
-    assert permuted_rows(lengths, seed=1).tolist() == expected

@@ -1,0 +1,101 @@
+"""One finished smoke study for all tests, made once; whoever changes it gets a copy."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from data.corpus_store import Corpus
+    from workbench.config import StudyConfig
+    from workbench.runs import Study
+    from workbench.stages import StageContext
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def smoke_config() -> StudyConfig:
+    """The smoke preset on one thread, so that its bits do not depend on the machine's cores."""
+    from workbench.presets import smoke
+
+    return dataclasses.replace(smoke(), threads=1)
+
+
+@pytest.fixture
+def context() -> StageContext:
+    """A silent stage context on the CPU."""
+    from workbench.devices import find_placement
+    from workbench.stages import StageContext
+
+    return StageContext(find_placement("cpu"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Bits depend on the number of threads; every test starts from one."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def smoke(smoke_config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A finished smoke study, to be read only. Its runs share this process, one after another."""
+    import torch
+
+    from workbench.devices import find_placement
+    from workbench.stages import StageContext
+    from workbench.study import conclude, create_study, finish_run, prepare_study
+
+    torch.set_num_threads(1)
+    context = StageContext(find_placement("cpu"))
+    study = create_study(smoke_config, tmp_path_factory.mktemp("runs") / "smoke")
+    prepare_study(study, context)
+    for run in study.runs:
+        finish_run(study.directory, run.arm, run.seed, context)
+    conclude(study, context)
+    return study
+
+
+@pytest.fixture
+def copy_smoke(smoke: Study, tmp_path: Path) -> Callable[..., Study]:
+    """Makes a copy of the smoke study; `without` names entries of its folder to leave out."""
+
+    def copy(*, without: tuple[str, ...] = (), name: str = "smoke") -> Study:
+        from workbench.runs import open_study
+
+        directory = tmp_path / name
+        shutil.copytree(
+            smoke.directory,
+            directory,
+            ignore=lambda folder, names: (
+                set(names) & {*without, ".lock"} if Path(folder) == smoke.directory else set()
+            ),
+        )
+        return open_study(directory)
+
+    return copy
+
+
+RESULTS = ("arms", "comparison.json", "report.html", "scorecard.parquet", "progress.jsonl")
+
+
+@pytest.fixture
+def prepared(copy_smoke: Callable[..., Study]) -> Study:
+    """A copy of the smoke study before its first run: corpus, teacher, judge and references."""
+    return copy_smoke(without=RESULTS)
+
+
+@pytest.fixture(scope="session")
+def corpus(smoke: Study) -> Corpus:
+    """The smoke study's corpus."""
+    from data.corpus_store import open_corpus
+
+    return open_corpus(smoke.corpus_dir)

@@ -1,0 +1,56 @@
+"""Runs side by side: the first failure counts, reports arrive whole, orders reach the worker."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import worker_targets
+
+from workbench.errors import WorkbenchError
+from workbench.stages import StageContext
+from workbench.workers import Share, run_side_by_side, share_machine
+
+
+class Notes:
+    """A reporter that keeps everything."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.updates: list[tuple[str, int]] = []
+
+    def update(self, stage: str, done: int, total: int, info: Mapping[str, Any]) -> None:
+        self.updates.append((stage, done))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_the_first_failure_is_told_not_its_consequence(context: StageContext) -> None:
+    jobs = [("waits", (False,)), ("fails", (True,))]
+    with pytest.raises(WorkbenchError, match=r"^fails: the loss is not a number$") as caught:
+        run_side_by_side(jobs, worker_targets.fail_or_wait, Share(2, 1), context)
+    assert caught.value.exit_code == 5
+
+
+def test_every_report_arrives_and_orders_are_obeyed(context: StageContext) -> None:
+    notes = Notes()
+    context = dataclasses.replace(context, reporter=notes, restart=True)
+    run_side_by_side([("one", (1,))], worker_targets.tell, Share(1, 1), context)
+    assert notes.updates == [("one counting", done) for done in range(3000)]
+    assert notes.notes == ["one: cpu True"]
+
+
+def test_a_worker_that_vanishes_is_noticed(context: StageContext) -> None:
+    with pytest.raises(WorkbenchError, match="gone: ended with code 9 and said nothing"):
+        run_side_by_side([("gone", ())], worker_targets.vanish, Share(1, 1), context)
+
+
+def test_the_machine_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    assert share_machine(2, 0, 0, "cpu") == Share(2, 4)
+    assert share_machine(20, 0, 0, "cpu") == Share(8, 1)
+    assert share_machine(6, 3, 2, "cpu") == Share(3, 2)
+    assert share_machine(6, 0, 0, "cuda").workers == 1

@@ -1,0 +1,31 @@
+"""What the workers of `test_workers.py` do; a spawned process must be able to import it."""
+
+from __future__ import annotations
+
+import time
+
+from workbench.errors import NumericalError
+from workbench.stages import StageContext
+
+
+def fail_or_wait(fails: bool, context: StageContext) -> None:
+    """One worker breaks; the other goes on until it is told to stop, and then says that."""
+    if fails:
+        raise NumericalError("the loss is not a number")
+    while not context.stop.requested:
+        time.sleep(0.01)
+    context.stop.check("the other")
+
+
+def tell(number: int, context: StageContext) -> None:
+    """Report a great deal, and what this worker was told."""
+    for done in range(3000):
+        context.reporter.update("counting", done, 3000, {"number": number})
+    context.reporter.note(f"{context.place.device} {context.restart}")
+
+
+def vanish(context: StageContext) -> None:
+    """End without a word."""
+    import os
+
+    os._exit(9)
