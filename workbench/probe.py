@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from data.corpus_store import Corpus
     from workbench.runs import Run
 
-PROBES_VERSION = 3  # raise it when what a probe computes changes
+PROBES_VERSION = 4  # raise it when what a probe computes changes
 
 
 def probe_run(

@@ -14,6 +14,7 @@ import pytest
 from analyses.result import Result
 from workbench.probe_inputs import ProbeInputs
 from workbench.probes import PROBES, probe_names
+from workbench.probes.flow_inputs import OdePath
 from workbench.probes.sentences import sentence_numbers
 
 
@@ -274,7 +275,8 @@ def test_a_straight_trajectory_that_commits_at_once(inputs: ProbeInputs) -> None
     path = start + stored.t[:, None, None, None] * (end - start)
     ids = np.repeat(stored.token_ids[-1:], len(stored.t), axis=0)
     ids[:, :, :30] = 5
-    inputs.flow.trajectory = replace(stored, z_t=path, token_ids=ids)
+    inputs.flow.trajectory = replace(stored, token_ids=ids)
+    inputs.flow.ode_path = OdePath(path, stored.t)
     found = scores("trajectory", inputs)
     assert found["trajectory.straightness"] == pytest.approx(1.0)
     assert found["trajectory.efficiency"] == pytest.approx(1.0)
@@ -358,6 +360,17 @@ def test_the_sampled_end_is_what_the_run_stored(inputs: ProbeInputs) -> None:
     count = len(stored.cuts)
     np.testing.assert_array_equal(sampled.cuts[:count], stored.cuts)
     np.testing.assert_allclose(sampled.end[:count], stored.z_t[-1], atol=2e-2)
+
+
+def test_the_path_without_renoising_starts_and_ends_where_sampling_does(
+    inputs: ProbeInputs,
+) -> None:
+    # The smoke study's sampler renews no noise, so both ways are one.
+    path, stored = inputs.flow.ode_path, inputs.flow.trajectory
+    assert inputs.run.config.sampling.sampler.churn == 0.0
+    np.testing.assert_allclose(path.t, [0.0, *stored.t])
+    np.testing.assert_allclose(path.states[1:], stored.z_t, atol=2e-2)
+    assert path.states[0].std() == pytest.approx(1.0, abs=0.1)
 
 
 def test_the_tiny_flow_learns(inputs: ProbeInputs) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from workbench.trajectories import read_trajectory
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from models.samplers import SamplerConfig, SamplerStep
     from workbench.probe_inputs import ProbeInputs
 
 SAMPLED_PROMPTS = 256
@@ -88,6 +90,14 @@ class StoredTrajectory:
     cuts: np.ndarray
 
 
+@dataclass(frozen=True)
+class OdePath:
+    """States (S + 1, B, L, D) float32 from noise to the end, and the times (S + 1,) reached."""
+
+    states: np.ndarray
+    t: np.ndarray
+
+
 class FlowInputs:
     """Arrays that need the run's flow, made once."""
 
@@ -148,17 +158,7 @@ class FlowInputs:
     def _sample(
         self, prompts: Prompts, rows: slice, shown: np.ndarray
     ) -> tuple[list[float], np.ndarray, np.ndarray]:
-        inputs, sampling = self._inputs, self._inputs.run.config.sampling
-        width = self.generator.vae.config.latent_width
-        seed = inputs.run.seed
-        steps = sample_steps(
-            self.generator,
-            prompts.batch(rows).to(inputs.place.device),
-            starting_noise(prompts, rows, (inputs.corpus.window, width), seed),
-            sampling.sampler,
-            sampling.guidance(sampling.guidance_scales[0]),
-            seed,
-        )
+        _, steps = self._steps(prompts, rows, self._inputs.run.config.sampling.sampler)
         times, estimates, last = [], [], None
         for last in steps:
             if last.step in shown:
@@ -166,6 +166,38 @@ class FlowInputs:
                 estimates.append(_array(last.z_hat))
         assert last is not None
         return times, np.stack(estimates), _array(last.z_t)
+
+    def _steps(
+        self, prompts: Prompts, rows: slice, sampler: SamplerConfig
+    ) -> tuple[Tensor, Iterator[SamplerStep]]:
+        """The starting noise of prompts, and the steps of a sampler from it."""
+        inputs, sampling = self._inputs, self._inputs.run.config.sampling
+        shape = (inputs.corpus.window, self.generator.vae.config.latent_width)
+        noise = starting_noise(prompts, rows, shape, inputs.run.seed)
+        steps = sample_steps(
+            self.generator,
+            prompts.batch(rows).to(inputs.place.device),
+            noise,
+            sampler,
+            sampling.guidance(sampling.guidance_scales[0]),
+            inputs.run.seed,
+        )
+        return noise, steps
+
+    @cached_property
+    def ode_path(self) -> OdePath:
+        """The way of the traced prompts by the run's sampler without re-noising.
+
+        Where the sampler renews noise, a stored trajectory shows mostly that noise.
+        """
+        prompts = first_prompts(self._prompts(), self._inputs.run.config.sampling.num_traces)
+        sampler = replace(self._inputs.run.config.sampling.sampler, churn=0.0)
+        noise, steps = self._steps(prompts, slice(0, len(prompts)), sampler)
+        times, states = [0.0], [_array(noise)]
+        for step in steps:
+            times.append(step.t)
+            states.append(_array(step.z_t))
+        return OdePath(np.stack(states), np.array(times))
 
     @cached_property
     def half_noised(self) -> Denoised:

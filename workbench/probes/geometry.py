@@ -63,7 +63,9 @@ def _velocity_information(inputs: ProbeInputs) -> list[Result]:
         velocity_information,
     )
 
-    config = VelocityInformationConfig(half_samples=inputs.half_samples, seed=inputs.config.seed)
+    config = VelocityInformationConfig(
+        num_permutations=5, half_samples=inputs.half_samples, seed=inputs.config.seed
+    )
     tokens, results = inputs.tokens, []
     for label_set, labels in {"token_id": tokens.token_ids, **tokens.labels}.items():
         result = velocity_information(tokens.z, labels, config, groups=tokens.texts)

@@ -52,7 +52,10 @@ class _Level:
         from analyses.knn_coherence import KnnCoherenceConfig, knn_coherence
 
         config = KnnCoherenceConfig(
-            level=self.level, k=inputs.config.neighbors, bootstrap=inputs.bootstrap
+            level=self.level,
+            k=inputs.config.neighbors,
+            num_permutations=40,
+            bootstrap=inputs.bootstrap,
         )
         result = knn_coherence(
             self.features, self.labels, config, exclude=self.exclude, groups=self.groups

@@ -1,4 +1,4 @@
-"""Probes of the stored sampling trajectories: shape, commitment, what comes first."""
+"""Probes of sampling trajectories: shape of the ODE; commitment and what comes first as sampled."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def _trajectory(inputs: ProbeInputs) -> list[Result]:
     stored = inputs.flow.trajectory
     written = inputs.flow.written(stored.token_ids[-1], stored.cuts)
     return [
-        *_shapes(inputs, stored),
+        *_shapes(inputs, stored.cuts),
         _off_manifold(inputs, stored, written),
         _commitment(inputs, stored, written),
         _fidelity_lag(inputs, stored),
     ]
 
 
-def _shapes(inputs: ProbeInputs, stored: StoredTrajectory) -> list[Result]:
-    """Straightness, efficiency and segment ratio; a trajectory is a whole text's target.
+def _shapes(inputs: ProbeInputs, cuts: np.ndarray) -> list[Result]:
+    """Straightness, efficiency and segment ratio of the ODE; a trajectory is a text's target.
 
     Tokens of one text move together, so texts and not tokens are what an interval resamples.
     """
@@ -34,17 +34,18 @@ def _shapes(inputs: ProbeInputs, stored: StoredTrajectory) -> list[Result]:
     from analyses.trajectory import TrajectoryConfig, efficiency, segment_ratio, straightness
 
     config = TrajectoryConfig(bootstrap=inputs.bootstrap, seed=inputs.config.seed)
-    if len(stored.t) < 3:
-        reason = f"{len(stored.t)} stored states; 3 are needed"
+    path = inputs.flow.ode_path
+    if len(path.t) < 3:
         shapes = ("straightness", "efficiency", "segment_ratio")
-        return [undefined(f"trajectory.{shape}", reason, len(stored.cuts)) for shape in shapes]
-    target = np.arange(stored.z_t.shape[2]) >= stored.cuts[:, None]
-    moving = stored.z_t * target[None, :, :, None]
-    path = moving.reshape(*moving.shape[:2], -1)
+        reason = f"{len(path.t) - 1} step of the sampler; 2 are needed"
+        return [undefined(f"trajectory.{shape}", reason, len(cuts)) for shape in shapes]
+    target = np.arange(path.states.shape[2]) >= cuts[:, None]
+    moving = path.states * target[None, :, :, None]
+    points = moving.reshape(*moving.shape[:2], -1)
     return [
-        straightness(path, config),
-        efficiency(path, config),
-        segment_ratio(path, config, stored.t),
+        straightness(points, config),
+        efficiency(points, config),
+        segment_ratio(points, config, path.t),
     ]
 
 
@@ -121,7 +122,7 @@ def _fidelity(inputs: ProbeInputs, token_ids: np.ndarray, cuts: np.ndarray) -> n
 PATHS = {
     "trajectory": Probe(
         question="how straight, how far from real latents and how late is the way to a text?",
-        looks_at="z_t and z_hat of stored trajectories",
+        looks_at="z_t of the ODE; z_t and z_hat as sampled",
         cost="quick",
         metrics="trajectory",
         run=_trajectory,
