@@ -158,7 +158,9 @@ def test_a_trace_is_stored_and_reads_back(
 ) -> None:
     run = copy_smoke().run("repa", 0)
     texts = ["the cat saw", "a red ball was"]
-    result = sample_prompts(run, texts, context, num_steps=3, sampler="heun", trace=True)
+    result = sample_prompts(
+        run, texts, context, num_steps=3, guidance_scale=1.0, sampler="heun", trace=True
+    )
     (folder,) = (run.directory / "traces").iterdir()
     tensors, metadata = read_trajectory(folder / "trajectory.safetensors")
     assert metadata["prompts"] == texts
