@@ -125,10 +125,10 @@ def test_logits_with_the_cache_equal_those_of_the_full_forward(model, batch, pre
     with torch.inference_mode():
         expected = full_logits(model, token_ids)
         found = model._next_logits(prepend_eot(token_ids[:, :prefill]), cache)
-        torch.testing.assert_close(found, expected[:, prefill])
+        torch.testing.assert_close(found, expected[:, prefill], rtol=1e-4, atol=5e-4)
         for position in range(prefill, WINDOW):
             found = model._next_logits(token_ids[:, position : position + 1], cache)
-            torch.testing.assert_close(found, expected[:, position + 1])
+            torch.testing.assert_close(found, expected[:, position + 1], rtol=1e-4, atol=5e-4)
 
 
 def test_generation_under_bfloat16_runs_and_keeps_prompts(model, batch):

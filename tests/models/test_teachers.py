@@ -213,9 +213,10 @@ def test_own_without_a_language_model_is_refused():
 
 
 @needs_minilm
-def test_minilm_is_found_without_importing_its_package():
+def test_minilm_is_found_without_importing_its_package(monkeypatch):
     import sys
 
+    monkeypatch.delitem(sys.modules, MINILM_PACKAGE, raising=False)
     teacher = load_teacher(TeacherConfig())
     assert MINILM_PACKAGE not in sys.modules
     assert (teacher.width, teacher.num_layers, teacher.max_length) == (384, 6, 512)
