@@ -65,6 +65,20 @@ def test_huge_map_is_sampled_and_stays_under_the_message_limit(monkeypatch):
     assert len(largest.to_json()) < 2e6
 
 
+def test_shades_stand_on_one_scale_for_all_spaces():
+    coords = spaces(10)
+    values = {"none": np.linspace(0, 1, 10), "repa": np.linspace(1, 3, 10), "teacher": np.zeros(10)}
+    figure = maps_figure(
+        coords, titles(coords), ["t"] * 10, Colouring(name="v", values=values), theme="light"
+    )
+    first, second, third = (trace.marker for trace in figure.data)
+    assert first.color.tolist()[::9] == [0, 85]
+    assert second.color.tolist()[::9] == [85, 255]
+    assert set(third.color.tolist()) == {0}
+    assert list(first.colorbar.ticktext) == ["0", "0.75", "1.5", "2.25", "3"]
+    assert [marker.showscale for marker in (first, second, third)] == [True, False, False]
+
+
 def test_highlight_draws_the_chosen_rows_in_every_panel():
     coords = spaces(20)
     figure = highlight_figure(coords, titles(coords), ["t"] * 20, [3, 5], theme="light")

@@ -82,7 +82,7 @@ def maps_figure(
             figure.add_scattergl(
                 x=points[members, 0],
                 y=points[members, 1],
-                customdata=members.astype(np.int32),
+                customdata=members.astype(np.uint16 if n <= 65_536 else np.int32),
                 text=[plain(hover[row]) for row in members] if n <= MOST_HOVERED else None,
                 mode="markers",
                 name=plain(name),
@@ -152,14 +152,7 @@ def _groups(
     grey = SURFACES[theme].muted
     if colouring.codes is None:
         assert colouring.values is not None
-        values = colouring.values[space]
-        scale = {
-            "color": values[rows].astype(np.float32),
-            "colorscale": "Viridis",
-            "showscale": column == 1,
-        }
-        bar = {"title": plain(colouring.name), "thickness": 10, "x": 1.01}
-        return [(colouring.name, rows, {**scale, "colorbar": bar})]
+        return [(colouring.name, rows, _shades(colouring, rows, space, shown=column == 1))]
     codes = colouring.codes[rows]
     counts = np.bincount(codes[codes >= 0], minlength=len(colouring.classes))
     common = [c for c in np.argsort(-counts, kind="stable")[:MOST_CLASSES] if counts[c]]
@@ -172,6 +165,35 @@ def _groups(
         marker = {"color": CLASS_COLOURS[place], "opacity": 0.85}
         groups.append((colouring.classes[code], rows[codes == code], marker))
     return groups
+
+
+def _shades(
+    colouring: Colouring, rows: np.ndarray, space: str, *, shown: bool
+) -> dict[str, object]:
+    """Marker of points coloured by a measure, on one scale for all spaces.
+
+    A level in 0 to 255 is all that a colour can show, and a quarter of the bytes of a number.
+    """
+    assert colouring.values is not None
+    known = np.concatenate([v[np.isfinite(v)] for v in colouring.values.values()])
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    reach = high - low or 1.0
+    share = np.nan_to_num((colouring.values[space][rows] - low) / reach)
+    ticks = np.linspace(0.0, 1.0, 5)
+    return {
+        "color": (share * 255).round().astype(np.uint8),
+        "cmin": 0,
+        "cmax": 255,
+        "colorscale": "Viridis",
+        "showscale": shown,
+        "colorbar": {
+            "title": plain(colouring.name),
+            "thickness": 10,
+            "x": 1.01,
+            "tickvals": (255 * ticks).tolist(),
+            "ticktext": [f"{low + tick * reach:.3g}" for tick in ticks],
+        },
+    }
 
 
 def _add_density(figure: go.Figure, points: np.ndarray, column: int, theme: Theme) -> None:
