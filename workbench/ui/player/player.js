@@ -249,7 +249,7 @@ function pause() {
   $("play").setAttribute("aria-label", "Play");
 }
 function play() {
-  if (step >= last) step = 0;
+  if (step >= last) go(0);
   $("play").textContent = "⏸";
   $("play").setAttribute("aria-label", "Pause");
   timer = setInterval(() => {
