@@ -99,7 +99,7 @@ def process_group(place: Placement) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, dist.DistBackendError) and "gloo/transport" not in str(error):
+        if not isinstance(error, dist.DistError) and "gloo/transport" not in str(error):
             raise
         raise ResourceError(
             f"process {place.rank} of {place.world_size}: another one died or hung; start all of "

@@ -53,8 +53,11 @@ def main(directory: str, arm: str, stop_after: str = "0") -> None:
 
     hashes: dict[str, str] = {}
     written: list[str] = []
+    stopping = False
 
     def fit_and_hash(task: Any, config: Any, *arguments: Any, **options: Any) -> Any:
+        if stopping:  # here alone, so that both ranks count the same looks
+            options["stop"] = StopAfter(int(stop_after))
         for record in training.fit(task, config, *arguments, **options):
             if record.step == config.num_steps:
                 weights = dict(task.model.named_parameters())
@@ -69,11 +72,12 @@ def main(directory: str, arm: str, stop_after: str = "0") -> None:
     for number, stage in enumerate(("vae", "flow")):
         os.environ["MASTER_PORT"] = str(int(os.environ["FIRST_PORT"]) + 2 * number)
         if int(stop_after):
-            stop = StopAfter(int(stop_after))
+            stopping = True
             try:
-                run_stage(run, stage, StageContext(place, stop=stop))
+                run_stage(run, stage, StageContext(place))
             except StopRequested:
                 hashes[f"{stage}.stopped"] = "True"
+            stopping = False
             os.environ["MASTER_PORT"] = str(int(os.environ["MASTER_PORT"]) + 1)
         run_stage(run, stage, StageContext(place))
     print(json.dumps({"hashes": hashes, "written": written}), flush=True)

@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -92,6 +92,13 @@ def mean_loss(study: Study, stage: str) -> float:
     return fmean(record["loss"] for record in records if record["stage"] == stage)
 
 
+def distance(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> float:
+    """Between two sets of weights, the latents' normalisation left out."""
+    assert a.keys() == b.keys()
+    names = [name for name in a if not name.startswith("latent_")]
+    return sum(float((a[name] - b[name]).square().sum()) for name in names) ** 0.5
+
+
 @pytest.fixture(scope="module")
 def replicated(smoke: Study, tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Any]:
     """The arm `none`, trained by two replicas."""
@@ -130,7 +137,6 @@ def test_replicas_learn_as_one_process_does(replicated: tuple[Study, Any], smoke
     assert study.run("none", 0).describe()["pairing"] == known
 
 
-@pytest.mark.slow  # two groups in one process now and then miss each other at the second rendezvous
 def test_shards_stop_resume_and_end_as_replicas_do(
     replicated: tuple[Study, Any], smoke: Study, tmp_path: Path
 ) -> None:
@@ -143,12 +149,12 @@ def test_shards_stop_resume_and_end_as_replicas_do(
     for stage, build in (("vae", TextVAE), ("flow", TextDiT)):
         one, other = final(study, stage), final(replicated[0], stage)
         assert one.step == 8
-        assert {k: v.shape for k, v in one.model.items()} == {
-            k: v.shape for k, v in other.model.items()
-        }
-        for name, weight in one.model.items():
-            assert torch.allclose(weight, other.model[name], rtol=0.05, atol=0.01), name
-        assert bits(build.from_pretrained(one.path).state_dict()) == bits(one.model)
+        loaded = build.from_pretrained(one.path)
+        assert bits(loaded.state_dict()) == bits(one.model)
+        start = build(loaded.config, torch.Generator().manual_seed(0)).state_dict()
+        moved = distance(start, other.model)
+        assert moved > 0.1
+        assert distance(one.model, other.model) < 1e-3 * moved
 
 
 def test_a_batch_must_divide_among_the_processes() -> None:
