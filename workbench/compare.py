@@ -265,7 +265,11 @@ def _row(
 
 
 def _with_verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each row with Holm's p over its family (same pair, same kind of metric) and a verdict."""
+    """Each row with Holm's p over its family (same pair, same kind of metric) and a verdict.
+
+    A score is better or worse when its interval excludes zero and, where it has a p, Holm's is at
+    most .05.
+    """
     from analyses.statistics import Contrast, holm, verdict
 
     keys = Contrast.__dataclass_fields__
@@ -279,7 +283,7 @@ def _with_verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             row["verdict"] = (
                 _direction(contrast)
                 if better is None
-                else verdict(contrast, higher_is_better=better)
+                else verdict(contrast, higher_is_better=better, adjusted_p=row["p_holm"])
             )
     return rows
 

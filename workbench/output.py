@@ -123,7 +123,9 @@ class Output:
             row.append(_baseline_cell(comparison.get("baselines", {}), metric))
             rows.append(row)
         _print_table(["", *arms, "human"], rows)
-        print(f"+ better, - worse than {first}, by an interval that excludes zero")
+        print(
+            f"+ better, - worse than {first}, by an interval that excludes zero and Holm's p <= .05"
+        )
         pairing = comparison["paired"]
         print(f"twins share {', '.join(k for k, v in pairing.items() if v) or 'nothing'}")
         print(f"report: {directory / 'report.html'}")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from data.corpus_store import Corpus
 
 HARMLESS = ("workers", "threads", "loggers", "base.device")
-COMPARISON_VERSION = 2  # raise it when what a comparison holds changes
+COMPARISON_VERSION = 3  # raise it when what a comparison holds changes
 VERSIONED = ("torch", "transformers", "numpy", "scikit-learn", "mauve-text", "tokenizers")
 UNSHARED = ("corpus", "seed", "sampling", "evaluation", "device")
 
