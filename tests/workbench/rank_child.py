@@ -66,7 +66,7 @@ def main(directory: str, arm: str, stop_after: str = "0") -> None:
                 hashes[f"{task.name}.sharded"] = str(bool(sharded))
             yield record
 
-    train_vae.fit = train_flow.fit = fit_and_hash  # type: ignore[assignment]
+    train_vae.fit = train_flow.fit = fit_and_hash
     run = open_study(Path(directory)).run(arm, 0)
     watch(Path(directory), written)
     for number, stage in enumerate(("vae", "flow")):

@@ -71,11 +71,11 @@ def train_together(study: Study, *arguments: str) -> list[dict[str, Any]]:
 def sharded(study: Study) -> Study:
     """The same study with the parameters of both stages spread over the processes."""
     base = study.config.base
-    training = {
+    training: dict[str, Any] = {
         name: dataclasses.replace(getattr(base, name), shard="fsdp")
         for name in ("vae_training", "flow_training")
     }
-    config = dataclasses.replace(study.config, base=dataclasses.replace(base, **training))  # type: ignore[arg-type]
+    config = dataclasses.replace(study.config, base=dataclasses.replace(base, **training))
     file = study.directory / "study.json"
     write_json(file, {**read_json(file), "config": settings.to_dict(config)})
     return open_study(study.directory)
@@ -146,7 +146,8 @@ def test_shards_stop_resume_and_end_as_replicas_do(
     assert first["hashes"]["vae.stopped"] == first["hashes"]["flow.stopped"] == "True"
     assert first["hashes"]["vae.sharded"] == first["hashes"]["flow.sharded"] == "True"
     assert second["written"] == []
-    for stage, build in (("vae", TextVAE), ("flow", TextDiT)):
+    stages: dict[str, Any] = {"vae": TextVAE, "flow": TextDiT}
+    for stage, build in stages.items():
         one, other = final(study, stage), final(replicated[0], stage)
         assert one.step == 8
         loaded = build.from_pretrained(one.path)

@@ -84,9 +84,7 @@ def test_precision_neither_fades_nor_leaks(
     """Every step computes in bf16 where that is asked for, and the caller never does."""
     monkeypatch.setattr("workbench.generate.autocast", lambda place, _: autocast(place, "bf16"))
     seen: list[bool] = []
-    generator.dit.register_forward_hook(
-        lambda *_: seen.append(torch.is_autocast_enabled("cpu"))  # type: ignore[func-returns-value]
-    )
+    generator.dit.register_forward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
     batch, shape = prompts.batch(slice(0, 2)), (corpus.window, generator.vae.config.latent_width)
     noise = starting_noise(prompts, slice(0, 2), shape, 0)
     for _ in sample_steps(generator, batch, noise, FOUR_STEPS, GuidanceConfig(), 0):

@@ -66,8 +66,8 @@ def reduced(preset: str, **corpus: Any) -> StudyConfig:
     """A preset with everything that costs cut down, and everything else as it is."""
     config = PRESETS[preset]()
     base = config.base
-    small = {"num_steps": 1, "batch_size": 4, "warmup_steps": 0, "compile": False}
-    changes = {
+    small: dict[str, Any] = {"num_steps": 1, "batch_size": 4, "warmup_steps": 0, "compile": False}
+    changes: dict[str, Any] = {
         "corpus": dataclasses.replace(base.corpus, window=32, **corpus),
         "teacher": dataclasses.replace(base.teacher, name="minilm"),
         "vae": dataclasses.replace(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -22,7 +24,7 @@ def test_a_checkpoint_loads_as_the_engine_loads_it(
     arm: str, smoke: Study, corpus: Corpus, context: StageContext
 ) -> None:
     run = smoke.run(arm, 0)
-    pairs = [
+    pairs: list[tuple[Any, Any]] = [
         (TextVAE.from_pretrained(run.vae_dir / "step-8"), load_vae(run, corpus, context.place)),
         (TextDiT.from_pretrained(run.flow_dir / "step-8"), load_dit(run, corpus, context.place)),
         (

@@ -50,4 +50,4 @@ def deaf() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit({"train": train, "deaf": deaf}[sys.argv[1]](*sys.argv[2:]))
+    sys.exit(train(*sys.argv[2:]) if sys.argv[1] == "train" else deaf())
