@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from data.corpus_store import Corpus, Split
+from workbench.devices import autocast
 from workbench.generate import continue_prompts, load_generator, sample_steps, starting_noise
 from workbench.latents import encode_latents, open_latents
 from workbench.prompts import encode_context, held_out_prompts
@@ -136,3 +137,23 @@ def test_samples_of_held_out_prompts(
     assert torch.equal(latents[0][1], latents[1][1]) == (not joint)
     if not joint:
         assert all(np.array_equal(a, b) for a, b in zip(*tokens, strict=True))
+
+
+def test_prompts_are_encoded_as_the_flow_was_trained(
+    smoke: Study, corpus: Corpus, context: StageContext
+) -> None:
+    """The context's latents at sampling are the cached ones, but for their float16."""
+    run, references = smoke.run("none", 0), open_references(smoke.references_dir)
+    prompts = held_out_prompts(
+        corpus, references.indices, references.cuts, references.prompts, joint=False
+    )
+    batch = prompts.batch(slice(None))
+    stored = open_latents(run.latents_dir, "test")
+    assert np.array_equal(stored.cuts[references.indices, 0], references.cuts)
+    cached = torch.from_numpy(stored.mu[references.indices, 0]).float()
+    vae = load_vae(run, corpus, context.place)
+    for joint in (False, True):
+        with autocast(context.place, "auto"):
+            ctx = encode_context(vae, batch, joint=joint)
+        same = torch.isclose(ctx, cached, rtol=0.02, atol=0.02)[batch.ctx_mask]
+        assert bool(same.all()) == (not joint)

@@ -59,11 +59,12 @@ def test_the_card_holds_the_last_numbers_of_training(smoke: Study) -> None:
         assert f"| {name} | {last[name]:.4g} |" in card
 
 
-def test_a_finished_stage_hands_back_what_is_stored(
-    smoke: Study, corpus: Corpus, context: StageContext
+@pytest.mark.parametrize("done", [True, False])
+def test_a_stage_hands_back_what_is_stored(
+    done: bool, smoke: Study, prepared: Study, corpus: Corpus, context: StageContext
 ) -> None:
     """The average of the weights where there is one, and with the normalisation."""
-    run = smoke.run("none", 0)
+    run = (smoke if done else prepared).run("none", 0)
     for handed, loaded in (
         (train_vae(run, corpus, context), load_vae(run, corpus, context.place)),
         (train_flow(run, corpus, context), load_dit(run, corpus, context.place)),

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +16,7 @@ import worker_targets
 
 from workbench.errors import WorkbenchError
 from workbench.stages import StageContext
+from workbench.store.lock import read_holder
 from workbench.workers import Share, run_side_by_side, share_machine
 
 
@@ -46,6 +52,35 @@ def test_every_report_arrives_and_orders_are_obeyed(context: StageContext) -> No
 def test_a_worker_that_vanishes_is_noticed(context: StageContext) -> None:
     with pytest.raises(WorkbenchError, match="gone: ended with code 9 and said nothing"):
         run_side_by_side([("gone", ())], worker_targets.vanish, Share(1, 1), context)
+
+
+ORPHANING = """
+import sys
+import worker_targets
+from workbench.devices import find_placement
+from workbench.stages import StageContext
+from workbench.workers import Share, run_side_by_side
+jobs = [("one", (sys.argv[1],))]
+run_side_by_side(jobs, worker_targets.stay, Share(1, 1), StageContext(find_placement("cpu")))
+"""
+
+
+def test_a_worker_does_not_outlive_its_parent(tmp_path: Path) -> None:
+    path = os.pathsep.join([str(Path(__file__).parents[2]), str(Path(__file__).parent)])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", ORPHANING, str(tmp_path)], env={**os.environ, "PYTHONPATH": path}
+    )
+    wait_for(lambda: read_holder(tmp_path) is not None)
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: read_holder(tmp_path) is None)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_the_machine_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:

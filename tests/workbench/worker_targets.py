@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from workbench.errors import NumericalError
 from workbench.stages import StageContext
+from workbench.store.lock import run_lock
 
 
 def fail_or_wait(fails: bool, context: StageContext) -> None:
@@ -29,3 +31,9 @@ def vanish(context: StageContext) -> None:
     import os
 
     os._exit(9)
+
+
+def stay(directory: str, context: StageContext) -> None:
+    """Hold a run and never end."""
+    with run_lock(Path(directory)):
+        time.sleep(600)
