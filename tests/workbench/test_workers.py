@@ -54,6 +54,14 @@ def test_a_worker_that_vanishes_is_noticed(context: StageContext) -> None:
         run_side_by_side([("gone", ())], worker_targets.vanish, Share(1, 1), context)
 
 
+def test_a_worker_leaves_the_keyboard_to_its_parent(context: StageContext) -> None:
+    """Or the parent's own signal would be the second one, which ends a process unsaved."""
+    notes = Notes()
+    context = dataclasses.replace(context, reporter=notes)
+    run_side_by_side([("one", ())], worker_targets.interrupted, Share(1, 1), context)
+    assert notes.notes == ["one: stop False", "one: stop True"]
+
+
 ORPHANING = """
 import sys
 import worker_targets

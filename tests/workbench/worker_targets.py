@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -28,9 +30,15 @@ def tell(number: int, context: StageContext) -> None:
 
 def vanish(context: StageContext) -> None:
     """End without a word."""
-    import os
-
     os._exit(9)
+
+
+def interrupted(context: StageContext) -> None:
+    """Meet Ctrl-C, which reaches every process of a terminal, and say whether that was a stop."""
+    os.kill(os.getpid(), signal.SIGINT)
+    context.reporter.note(f"stop {context.stop.requested}")
+    os.kill(os.getpid(), signal.SIGTERM)
+    context.reporter.note(f"stop {context.stop.requested}")
 
 
 def stay(directory: str, context: StageContext) -> None:
