@@ -40,21 +40,19 @@ def context() -> StageContext:
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     """Bits depend on the number of threads; every test starts from one."""
-    import torch
+    from workbench.devices import set_threads
 
-    torch.set_num_threads(1)
+    set_threads(1)
 
 
 @pytest.fixture(scope="session")
 def smoke(smoke_config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A finished smoke study, to be read only. Its runs share this process, one after another."""
-    import torch
-
-    from workbench.devices import find_placement
+    from workbench.devices import find_placement, set_threads
     from workbench.stages import StageContext
     from workbench.study import conclude, create_study, finish_run, prepare_study
 
-    torch.set_num_threads(1)
+    set_threads(1)
     context = StageContext(find_placement("cpu"))
     study = create_study(smoke_config, tmp_path_factory.mktemp("runs") / "smoke")
     prepare_study(study, context)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from models.precision import has_fast_bfloat16
@@ -146,6 +147,12 @@ def autocast(place: Placement, precision: str) -> contextlib.AbstractContextMana
 
 
 def set_threads(count: int) -> None:
-    """Use `count` threads within an operation (0 leaves the library's choice)."""
+    """Use `count` threads within an operation, in every library (0 leaves their choices).
+
+    The order of a sum, hence its last bits, depends on the number of threads; torch, NumPy's BLAS
+    and what is loaded later (faiss, through the variable) must agree wherever a run is taken up.
+    """
     if count > 0:
+        os.environ["OMP_NUM_THREADS"] = str(count)
         torch.set_num_threads(count)
+        threadpool_limits(count)

@@ -115,8 +115,9 @@ def run_study(config: StudyConfig, directory: Path, context: StageContext) -> Ou
         context = dataclasses.replace(context, reporter=reporter)
         prepare_study(study, context)
         pending = [run for run in study.runs if not run_is_done(run)]
+        # By all runs, not by those still to do: bits depend on the threads a run is given.
         share = share_machine(
-            len(pending) or 1, config.workers, config.threads, context.place.device.type
+            len(study.runs), config.workers, config.threads, context.place.device.type
         )
         jobs = [(run.name, (study.directory, run.arm, run.seed)) for run in pending]
         run_side_by_side(jobs, finish_run, share, context)

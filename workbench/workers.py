@@ -145,7 +145,6 @@ def _work(
     try:
         from workbench.devices import find_placement, set_threads
 
-        os.environ["OMP_NUM_THREADS"] = str(orders.threads)
         set_threads(orders.threads)
         place = find_placement(orders.device)
         reporter = ToQueue(queue, orders.name)

@@ -49,6 +49,18 @@ def test_every_report_arrives_and_orders_are_obeyed(context: StageContext) -> No
     assert notes.notes == ["one: cpu True"]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_all_libraries_of_a_worker_use_its_threads(threads: int, context: StageContext) -> None:
+    """Or the last bits of a study would tell which of its runs were done after a restart."""
+    notes = Notes()
+    context = dataclasses.replace(context, reporter=notes)
+    jobs = [("one", ())]
+    run_side_by_side(jobs, worker_targets.tell_threads, Share(1, threads), context)
+    pools = {line.removeprefix("one: ") for line in notes.notes}
+    assert {pool.split()[0] for pool in pools} == {"torch", "blas", "openmp"}
+    assert {pool.split()[1] for pool in pools} == {str(threads)}
+
+
 def test_a_worker_that_vanishes_is_noticed(context: StageContext) -> None:
     with pytest.raises(WorkbenchError, match="gone: ended with code 9 and said nothing"):
         run_side_by_side([("gone", ())], worker_targets.vanish, Share(1, 1), context)

@@ -45,3 +45,15 @@ def stay(directory: str, context: StageContext) -> None:
     """Hold a run and never end."""
     with run_lock(Path(directory)):
         time.sleep(600)
+
+
+def tell_threads(context: StageContext) -> None:
+    """Report the threads of torch and of every pool of the libraries that scores use."""
+    import faiss  # noqa: F401
+    import sklearn.cluster  # noqa: F401
+    import torch
+    from threadpoolctl import threadpool_info
+
+    context.reporter.note(f"torch {torch.get_num_threads()}")
+    for pool in threadpool_info():
+        context.reporter.note(f"{pool['user_api']} {pool['num_threads']}")
