@@ -120,7 +120,7 @@ class Output:
                 contrast = verdicts.get((arm, metric))
                 mark = {"better": " +", "worse": " -"}.get((contrast or {}).get("verdict", ""), "")
                 row.append(cell + mark)
-            row.append(_baseline_cell(comparison.get("baselines", {}), metric))
+            row.append(baseline_text(comparison.get("baselines", {}), metric))
             rows.append(row)
         _print_table(["", *arms, "human"], rows)
         print(
@@ -228,7 +228,8 @@ def _closing_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _baseline_cell(baselines: Mapping[str, Any], metric: str) -> str:
+def baseline_text(baselines: Mapping[str, Any], metric: str) -> str:
+    """What people's own continuations score, for people; empty where there is no such number."""
     source = "human_halves" if "mauve[" in metric else "human"
     value = baselines.get(source, {}).get(metric, {}).get("mean")
     return "" if value is None else number_text(value)

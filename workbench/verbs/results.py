@@ -89,18 +89,21 @@ def compare(a: Name, b: Name, *, common: CommonOptions = DEFAULTS) -> int:
     return 0
 
 
-def report(study_name: Name, *, common: CommonOptions = DEFAULTS) -> int:
-    """Write one self-contained HTML file of a study.
+def report(study_name: Name, *, markdown: bool = False, common: CommonOptions = DEFAULTS) -> int:
+    """Write one self-contained HTML file of a study, or its tables as Markdown.
 
     Args:
         study_name: a study's folder, or its name under the runs directory.
+        markdown: write `report.md`, all numbers as tables, instead of `report.html`.
         common: options of every verb.
     """
+    from workbench.markdown import write_markdown
     from workbench.report import write_report
     from workbench.runs import find_study
 
+    write = write_markdown if markdown else write_report
     with Output(common) as output:
-        output.show({"report": str(write_report(find_study(study_name)))})
+        output.show({"report": str(write(find_study(study_name)))})
     return 0
 
 
@@ -109,6 +112,7 @@ def scorecard(
     *,
     score: str = "",
     out: str = "",
+    markdown: bool = False,
     common: CommonOptions = DEFAULTS,
 ) -> int:
     """Hold every probe against generation over the runs of finished studies.
@@ -118,10 +122,13 @@ def scorecard(
         score: the generation score whose table is printed; by default the first, MAUVE.
         out: the JSON file; by default `scorecard.json` in the study's folder, or in the runs
             directory for several.
+        markdown: write the tables of all scores beside it, as Markdown.
         common: options of every verb.
     """
+    from workbench.markdown import scorecard_tables
     from workbench.runs import find_study
     from workbench.scorecard import finished_studies, make_scorecard, table_rows
+    from workbench.store.atomic import write_file
     from workbench.store.paths import runs_directory
 
     root = runs_directory()
@@ -130,6 +137,8 @@ def scorecard(
     file = Path(out) if out else folder / "scorecard.json"
     with Output(common) as output:
         rows = make_scorecard(found, file)
+        if markdown:
+            write_file(file.with_suffix(".md"), scorecard_tables(rows).encode())
         output.table("rows", table_rows(rows, score))
     return 0
 
