@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -229,7 +229,7 @@ def read_progress(job: Job) -> tuple[list[StageProgress], list[str]]:
 @contextmanager
 def attended(directory: Path) -> Iterator[None]:
     """Live as the job of `directory`: wait for the turn, then record how the body ended."""
-    with _locked(directory):
+    with run_lock(directory):
         try:
             _wait_for_turn(directory)
             yield
@@ -238,22 +238,6 @@ def attended(directory: Path) -> Iterator[None]:
             write_json(directory / ENDED, {"code": exit_code(error), "message": message})
             raise
         write_json(directory / ENDED, {"code": 0, "message": ""})
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """The job's lock. A page that looks whether the job lives holds it for a moment: try again."""
-    deadline = time.monotonic() + POLL_SECONDS
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(run_lock(directory))
-                break
-            except InputError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(POLL_SECONDS / 50)
-        yield
 
 
 def _wait_for_turn(directory: Path) -> None:

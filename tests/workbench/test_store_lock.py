@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -110,6 +111,39 @@ def test_readers_do_not_disturb_a_writer(tmp_path: Path) -> None:
     with (tmp_path / lock.LOCK).open() as other_reader:
         lock.fcntl.flock(other_reader, lock.fcntl.LOCK_SH)
         assert store.read_holder(tmp_path) is None
+
+
+def test_a_writer_is_not_refused_because_somebody_looks(tmp_path: Path) -> None:
+    """A look takes the lock itself for a moment; here one that is drawn out."""
+    with store.run_lock(tmp_path):
+        pass
+    reader = (tmp_path / lock.LOCK).open()
+    lock.fcntl.flock(reader, lock.fcntl.LOCK_SH)
+    done = threading.Timer(0.1, reader.close)
+    done.start()
+    with store.run_lock(tmp_path) as holder:
+        assert holder.pid == os.getpid()
+    done.join()
+
+
+def test_a_writer_among_many_readers_gets_its_lock(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            store.read_holder(tmp_path)
+
+    readers = [threading.Thread(target=look) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    try:
+        for _ in range(100):
+            with store.run_lock(tmp_path):
+                pass
+    finally:
+        stop.set()
+        for reader in readers:
+            reader.join()
 
 
 def test_an_unsigned_lock_still_holds(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,11 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.errors import InputError, ResourceError
-from workbench.store.durable import make_directory
+from workbench.store.durable import claim, make_directory
 from workbench.store.faults import reported
 
 LOCK = ".lock"
 MAX_BYTES = 4096
+READER_SECONDS = 0.5  # a reader that looks who holds a lock has it itself for microseconds
+RETRY_SECONDS = 0.005
 
 _held: set[int] = set()
 
@@ -85,13 +88,17 @@ def read_holder(directory: Path) -> Holder | None:
 
 
 def _acquire(descriptor: int, directory: Path) -> None:
+    """Take the lock; one that stays taken for longer than readers look is another writer's."""
+    deadline = time.monotonic() + READER_SECONDS
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = _parse(descriptor) or "another process"
-        raise InputError(
-            f"{directory}: in use by {holder}; wait for it, stop it, or choose another --out"
-        ) from None
+        while not claim(descriptor):
+            if time.monotonic() > deadline:
+                holder = _parse(descriptor) or "another process"
+                raise InputError(
+                    f"{directory}: in use by {holder}; wait for it, stop it, or choose another "
+                    "--out"
+                )
+            time.sleep(RETRY_SECONDS)
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
             raise
