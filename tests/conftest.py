@@ -50,7 +50,8 @@ def smoke(smoke_config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -
     """A finished smoke study, to be read only. Its runs share this process, one after another."""
     from workbench.devices import find_placement, set_threads
     from workbench.stages import StageContext
-    from workbench.study import conclude, create_study, finish_run, prepare_study
+    from workbench.study import conclude, finish_run, prepare_study
+    from workbench.study_record import create_study
 
     set_threads(1)
     context = StageContext(find_placement("cpu"))

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data.corpus_store import open_corpus
 from workbench.errors import InputError
+from workbench.evaluate import evaluation_fingerprint
 from workbench.pairing import compare_pairing
 from workbench.sample_run import scale_name
 from workbench.scoring import HIGHER_IS_BETTER, featurizer_name, mauve_config
@@ -49,13 +51,19 @@ def load_scores(run: Run, scale: str) -> RunScores:
     """Read a run's stored scores at one guidance scale.
 
     Raises:
-        InputError: the run has not been evaluated.
+        InputError: the run has not been evaluated, or not since its settings changed.
     """
     import pandas as pd
 
     if not run.evaluation_file.is_file():
         raise InputError(f"{run.directory}: not evaluated yet; run `evaluate` first")
-    evaluation = read_json(run.evaluation_file)["guidance"]
+    stored = read_json(run.evaluation_file)
+    if stored["fingerprint"] != evaluation_fingerprint(run, open_corpus(run.study.corpus_dir)):
+        raise InputError(
+            f"{run.directory}: its scores are of other settings than the study's (did it get more "
+            "steps?); run the study again"
+        )
+    evaluation = stored["guidance"]
     if scale not in evaluation:
         raise InputError(f"{run.evaluation_file}: no scores at {scale}; it has {list(evaluation)}")
     frame = pd.read_parquet(run.scores_dir / f"{scale}.parquet")

@@ -14,6 +14,7 @@ from workbench.stages import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
 from workbench.store.json_files import read_json, write_json
 from workbench.store.manifest import is_complete
+from workbench.train_language_model import language_model_fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,11 @@ CONTROLS = ("human", "shuffled_words", "wrong_source", "prompt_copy")
 
 def evaluation_fingerprint(run: Run, corpus: Corpus) -> str:
     """Fingerprint of the evaluation stage."""
-    return stage_fingerprint(sampling_fingerprint(run, corpus), run.study.config.base.evaluation)
+    base = run.study.config.base
+    # The judge is fixed by the study's settings, all but how often it went on.
+    judge = base.language_model_training
+    longer = [language_model_fingerprint(run.study, corpus)] if judge.earlier_num_steps else []
+    return stage_fingerprint(sampling_fingerprint(run, corpus), base.evaluation, *longer)
 
 
 def evaluate_run(run: Run, corpus: Corpus, context: StageContext) -> dict[str, Any]:
@@ -93,6 +98,18 @@ def describe_scores(scores: Scores, judge: Judge) -> dict[str, Any]:
     return {"metrics": metrics, "detail": json_safe(scores.detail, reasons={})}
 
 
+def baselines_fingerprint(study: Study) -> str:
+    """Fingerprint of the baselines' scores; the study's references are there."""
+    config = study.config.base
+    return stage_fingerprint(
+        read_json(study.references_dir / "manifest.json")["meta"]["fingerprint"],
+        config.language_model,
+        config.language_model_training.identity,
+        config.sampling.nucleus,
+        config.evaluation,
+    )
+
+
 def prepare_baselines(study: Study, corpus: Corpus, context: StageContext) -> dict[str, Any]:
     """Score human controls and the autoregressive baseline on the study's prompts; done once.
 
@@ -101,13 +118,7 @@ def prepare_baselines(study: Study, corpus: Corpus, context: StageContext) -> di
         `human_halves`.
     """
     config = study.config.base
-    print_ = stage_fingerprint(
-        read_json(study.references_dir / "manifest.json")["meta"]["fingerprint"],
-        config.language_model,
-        config.language_model_training.identity,
-        config.sampling.nucleus,
-        config.evaluation,
-    )
+    print_ = baselines_fingerprint(study)
     file = study.baselines_dir / "baselines.json"
     if is_complete(study.baselines_dir, print_):
         return read_json(file)

@@ -61,17 +61,23 @@ def pick_prompts(corpus: Corpus, num_prompts: int, seed: int) -> tuple[np.ndarra
     return chosen, middle_cuts(split.lengths[chosen])
 
 
-def prepare_references(study: Study, corpus: Corpus, context: StageContext) -> None:
-    """Choose and embed the prompts' human continuations; done once a study."""
-    from models.text_encoder import load_text_encoder
-
+def references_fingerprint(study: Study, corpus: Corpus) -> str:
+    """Fingerprint of the stage."""
     config = study.config.base
-    print_ = stage_fingerprint(
+    return stage_fingerprint(
         corpus.manifest["content_hash"],
         config.sampling.num_prompts,
         config.evaluation.encoder,
         config.seed,
     )
+
+
+def prepare_references(study: Study, corpus: Corpus, context: StageContext) -> None:
+    """Choose and embed the prompts' human continuations; done once a study."""
+    from models.text_encoder import load_text_encoder
+
+    config = study.config.base
+    print_ = references_fingerprint(study, corpus)
     if is_complete(study.references_dir, print_):
         return
     context.reporter.update("references", 0, 1, {})

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,21 +19,18 @@ from workbench.config import StudyConfig, needs_teacher
 from workbench.errors import InputError
 from workbench.loggers import Contained, check_loggers
 from workbench.progress import PROGRESS, ToFile
-from workbench.runs import STUDY_SCHEMA, Run, Study, open_study
+from workbench.runs import Run, Study, open_study
 from workbench.stages import StageContext, stage_fingerprint, update_json
 from workbench.store.atomic import write_file
 from workbench.store.json_files import read_json, write_json
 from workbench.store.lock import run_lock
-from workbench.training_config import HARMLESS as HARMLESS_TRAINING
+from workbench.study_record import create_study, refuse_unpaired
 from workbench.workers import run_side_by_side, share_machine
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
 
-HARMLESS = ("workers", "threads", "loggers", "base.device")
 COMPARISON_VERSION = 3  # raise it when what a comparison holds changes
-VERSIONED = ("torch", "transformers", "numpy", "scikit-learn", "mauve-text", "tokenizers")
-UNSHARED = ("corpus", "seed", "sampling", "evaluation", "device")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,56 +39,6 @@ class Outcome:
 
     comparison: dict[str, Any]
     already_done: bool
-
-
-def create_study(config: StudyConfig, directory: Path) -> Study:
-    """Write `study.json`, or check that the study there has the same configuration.
-
-    A study that has not even a corpus yet may still change its mind.
-
-    Raises:
-        InputError: arms do not pair, a logger cannot be had, or a study of another configuration
-            is there; the differences are listed.
-    """
-    refuse_unpaired(config)
-    check_loggers(config.loggers)
-    file = directory / "study.json"
-    if file.is_file():
-        found = settings.differences(open_study(directory).config, config)
-        changed = [row for row in found if not _is_harmless(row.key)]
-        if changed and Study(directory, config).corpus_dir.exists():
-            table = "; ".join(f"{row.key}: {row.left} -> {row.right}" for row in changed)
-            raise InputError(f"{file}: the study was made with other settings ({table}); use --out")
-        if not found:
-            return Study(directory, config)
-    description = {
-        "config": settings.to_dict(config),
-        "fingerprint": settings.fingerprint(config),
-        "versions": {name: version(name) for name in VERSIONED},
-        "python": platform.python_version(),
-    }
-    update_json(file, STUDY_SCHEMA.stamp(description))
-    return Study(directory, config)
-
-
-def _is_harmless(key: str) -> bool:
-    """Whether a setting changes nothing that a study computes."""
-    return key in HARMLESS or key.split(".")[-1] in HARMLESS_TRAINING
-
-
-def refuse_unpaired(config: StudyConfig) -> None:
-    """Arms share corpus, seed and evaluation; an arm that changes these has no twin.
-
-    Raises:
-        InputError: naming the arm and its override.
-    """
-    for arm, overrides in config.arms.items():
-        for key in overrides:
-            if key.split(".")[0] in UNSHARED:
-                raise InputError(
-                    f"arm {arm!r} overrides {key}: arms of one study share corpus, seed, sampling "
-                    "and evaluation, or nothing could be compared; make it a study of its own"
-                )
 
 
 def run_study(config: StudyConfig, directory: Path, context: StageContext) -> Outcome:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workbench.config import RunConfig
     from workbench.devices import Placement
     from workbench.runs import Run
+    from workbench.training_config import TrainingConfig
 
 FLOOR_TEXTS = 2048
 FLOOR_QUANTILES = 512
@@ -78,10 +79,11 @@ class FlowTask:
         return metrics, mu.shape[0] * mu.shape[1] * place.world_size
 
 
-def flow_fingerprint(run: Run, latents_print: str) -> str:
-    """Fingerprint of the flow stage."""
+def flow_fingerprint(run: Run, latents_print: str, training: TrainingConfig | None = None) -> str:
+    """Fingerprint of the flow stage, or of what it would be under another `training`."""
     config = run.config
-    return stage_fingerprint(latents_print, config.dit, config.flow, config.flow_training.identity)
+    identity = (training or config.flow_training).identity
+    return stage_fingerprint(latents_print, config.dit, config.flow, identity)
 
 
 def build_dit(run: Run, corpus: Corpus, place: Placement) -> TextDiT:
@@ -104,7 +106,8 @@ def train_flow(run: Run, corpus: Corpus, context: StageContext) -> TextDiT:
     if context.place.is_main:
         encode_latents(run, vae, corpus, context, vae_print)
     context.place.wait_for_all()
-    print_ = flow_fingerprint(run, latents_fingerprint(run, vae_print))
+    latents_print = latents_fingerprint(run, vae_print)
+    print_ = flow_fingerprint(run, latents_print)
     if load_finished(run.flow_dir, training.num_steps, print_, restart=context.restart):
         return load_dit(run, corpus, context.place)
     dit = build_dit(run, corpus, context.place)
@@ -124,6 +127,7 @@ def train_flow(run: Run, corpus: Corpus, context: StageContext) -> TextDiT:
         run.flow_dir,
         context.place,
         fingerprint=print_,
+        beginnings=[flow_fingerprint(run, latents_print, t) for t in training.beginnings],
         stop=context.stop,
         after_save=SampleWriter(run, vae, corpus, context),
         restart=context.restart,

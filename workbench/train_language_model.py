@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from workbench.config import RunConfig
     from workbench.devices import Placement
     from workbench.runs import Study
+    from workbench.training_config import TrainingConfig
 
 
 class LanguageModelObjective(nn.Module):
@@ -84,6 +85,7 @@ def train_language_model(study: Study, corpus: Corpus, context: StageContext) ->
         directory,
         context.place,
         fingerprint=print_,
+        beginnings=[language_model_fingerprint(study, corpus, t) for t in training.beginnings],
         stop=context.stop,
         restart=context.restart,
     )
@@ -111,12 +113,14 @@ def load_language_model(study: Study, corpus: Corpus, place: Placement) -> Causa
     return model.eval()
 
 
-def language_model_fingerprint(study: Study, corpus: Corpus) -> str:
-    """Fingerprint of the stage."""
+def language_model_fingerprint(
+    study: Study, corpus: Corpus, training: TrainingConfig | None = None
+) -> str:
+    """Fingerprint of the stage, or of what it would be under another `training`."""
     config = study.config.base
     return stage_fingerprint(
         config.language_model,
-        config.language_model_training.identity,
+        (training or config.language_model_training).identity,
         corpus.manifest["content_hash"],
         config.seed,
     )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from workbench.config import RunConfig
     from workbench.devices import Placement
     from workbench.runs import Run, Study
+    from workbench.training_config import TrainingConfig
 
 NORMALISATION_TEXTS = 2048
 ENCODE_BATCH = 128
@@ -37,9 +38,9 @@ ENCODE_BATCH = 128
 class VAEObjective(nn.Module):
     """The whole forward pass of a step, so that it can be replicated over processes."""
 
-    def __init__(self, vae: TextVAE, config: VAELossConfig, num_steps: int) -> None:
+    def __init__(self, vae: TextVAE, config: VAELossConfig, training: TrainingConfig) -> None:
         super().__init__()
-        self.vae, self.config, self.num_steps = vae, config, num_steps
+        self.vae, self.config, self.schedule = vae, config, training
 
     def forward(
         self,
@@ -57,7 +58,7 @@ class VAEObjective(nn.Module):
             batch.mask,
             self.config,
             step=step,
-            num_steps=self.num_steps,
+            num_steps=self.schedule.horizon(step),
             generator=generator,
             segments=segments,
             teacher_states=states,
@@ -81,7 +82,7 @@ class VAETask:
         place: Placement,
     ) -> None:
         self.model = vae
-        self.objective = VAEObjective(vae, config.vae_loss, config.vae_training.num_steps)
+        self.objective = VAEObjective(vae, config.vae_loss, config.vae_training)
         self._config, self._split = config, corpus.split("train")
         self._eot = corpus.tokenizer.eot_id
         self._teacher, self._plan, self._place = teacher, plan, place
@@ -147,15 +148,15 @@ def teacher_width(study: Study, config: RunConfig) -> int:
     return config.vae.teacher_width or config.vae.projector_width
 
 
-def vae_fingerprint(run: Run, corpus: Corpus) -> str:
-    """Fingerprint of the VAE stage."""
+def vae_fingerprint(run: Run, corpus: Corpus, training: TrainingConfig | None = None) -> str:
+    """Fingerprint of the VAE stage, or of what it would be under another `training`."""
     config = run.config
     teacher = config.teacher if needs_teacher(config) else None
     return stage_fingerprint(
         corpus.manifest["content_hash"],
         config.vae,
         config.vae_loss,
-        config.vae_training.identity,
+        (training or config.vae_training).identity,
         config.context,
         teacher,
         config.seed,
@@ -192,6 +193,7 @@ def train_vae(run: Run, corpus: Corpus, context: StageContext) -> TextVAE:
         run.vae_dir,
         context.place,
         fingerprint=print_,
+        beginnings=[vae_fingerprint(run, corpus, shorter) for shorter in training.beginnings],
         stop=context.stop,
         before_last_save=lambda model: _normalise(model, run, corpus, context),
         restart=context.restart,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -89,10 +89,13 @@ def step_generator(device: torch.device, *parts: int | str) -> torch.Generator:
 
 
 def learning_rate(step: int, config: TrainingConfig) -> float:
-    """Linear warm-up over `warmup_steps`, then half a cosine down to the final fraction."""
+    """Linear warm-up over `warmup_steps`, then half a cosine down to the final fraction.
+
+    A training that went on follows the cosine of each of its lengths in turn.
+    """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
-    span = max(1, config.num_steps - config.warmup_steps)
+    span = max(1, config.horizon(step) - config.warmup_steps)
     progress = min(1.0, (step - config.warmup_steps) / span)
     low = config.final_lr_fraction
     return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
@@ -169,6 +172,7 @@ def fit(
     place: Placement,
     *,
     fingerprint: str,
+    beginnings: Sequence[str] = (),
     stop: StopSignal,
     before_last_save: Callable[[nn.Module], None] | None = None,
     after_save: Callable[[nn.Module, int], None] | None = None,
@@ -182,6 +186,7 @@ def fit(
         directory: holds `step-<n>` checkpoints.
         place: device and rank.
         fingerprint: of the whole stage; a checkpoint of another one is refused.
+        beginnings: fingerprints of the shorter trainings that this one goes on from.
         stop: when set, the state is saved and `StopRequested` raised.
         before_last_save: called in the main process on the final weights before they are saved.
         after_save: called in the main process with the weights and the step of a checkpoint.
@@ -202,8 +207,9 @@ def fit(
         state, objective = build_state(task, config, place)
         checkpoint = load_latest(directory, restart=restart)
         if checkpoint is not None:
-            _check_fingerprint(checkpoint, fingerprint, directory)
+            _check_fingerprint(checkpoint, (fingerprint, *beginnings), directory)
             restore(state, checkpoint, facts)
+        _note(state, config)
         if place.is_main and state.step < config.num_steps:
             check_room(directory, checkpoint_bytes(state))
         window = _Window()
@@ -250,7 +256,7 @@ def load_finished(
     checkpoint = load_latest(directory, restart=restart, model_only=True)
     if checkpoint is None or checkpoint.step < num_steps:
         return None
-    _check_fingerprint(checkpoint, fingerprint, directory)
+    _check_fingerprint(checkpoint, (fingerprint,), directory)
     return checkpoint
 
 
@@ -260,12 +266,21 @@ def resumed_step(directory: Path, *, restart: bool = False) -> int:
     return checkpoint.step if checkpoint is not None else 0
 
 
-def _check_fingerprint(checkpoint: Checkpoint, fingerprint: str, directory: Path) -> None:
+def _note(state: TrainState, config: TrainingConfig) -> None:
+    """Say, here and in every checkpoint, that a training went on beyond its first length."""
+    new = [line for line in config.notes if line not in state.inexact]
+    state.inexact += new
+    state.notices += new
+
+
+def _check_fingerprint(
+    checkpoint: Checkpoint, fingerprints: tuple[str, ...], directory: Path
+) -> None:
     found = checkpoint.state.get("fingerprint")
-    if found != fingerprint:
+    if found not in fingerprints:
         raise ValueError(
             f"{directory}: the checkpoint at step {checkpoint.step} was trained under another "
-            f"configuration ({found}, now {fingerprint}); restore the settings or use a new run"
+            f"configuration ({found}, now {fingerprints[0]}); restore the settings or use a new run"
         )
 
 

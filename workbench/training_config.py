@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from typing import Any
+
+from workbench.settings.identity import to_dict
 
 HARMLESS = ("log_every", "checkpoint_every", "keep_checkpoints")  # they change no weight
 
@@ -15,6 +18,9 @@ class TrainingConfig:
 
     Attributes:
         num_steps: optimiser steps.
+        earlier_num_steps: lengths of the shorter trainings that this one went on from, in order.
+            Each ran its own schedule to the end, so the learning rate rises again where the next
+            begins: the weights are not those of an uninterrupted training of `num_steps`.
         batch_size: texts a step, over all processes.
         bucket_multiple: pad a batch to its longest text rounded up to this; 0 pads to the window.
         learning_rate: peak of the schedule: linear warm-up, then cosine to `final_lr_fraction`.
@@ -35,6 +41,7 @@ class TrainingConfig:
     """
 
     num_steps: int = 600
+    earlier_num_steps: tuple[int, ...] = ()
     batch_size: int = 64
     bucket_multiple: int = 0
     learning_rate: float = 1e-3
@@ -57,6 +64,12 @@ class TrainingConfig:
         for name in ("num_steps", "batch_size", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        lengths = (0, *self.earlier_num_steps, self.num_steps)
+        if any(later <= earlier for earlier, later in itertools.pairwise(lengths)):
+            raise ValueError(
+                "earlier_num_steps must rise and stay below num_steps "
+                f"({self.num_steps}), got {list(self.earlier_num_steps)}"
+            )
         for name in ("bucket_multiple", "warmup_steps", "clip_norm", "weight_decay"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
@@ -77,7 +90,36 @@ class TrainingConfig:
             raise ValueError(f"shard must be none or fsdp, got {self.shard!r}")
 
     @property
-    def identity(self) -> TrainingConfig:
+    def identity(self) -> dict[str, Any]:
         """The settings that decide the weights; those that do not stand at their defaults."""
         defaults: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(self)}
-        return dataclasses.replace(self, **{name: defaults[name] for name in HARMLESS})
+        plain = to_dict(dataclasses.replace(self, **{name: defaults[name] for name in HARMLESS}))
+        if not self.earlier_num_steps:
+            # Fingerprints from before this setting existed stay what they were.
+            del plain["earlier_num_steps"]
+        assert isinstance(plain, dict)
+        return plain
+
+    @property
+    def beginnings(self) -> tuple[TrainingConfig, ...]:
+        """The shorter trainings that this one went on from; their checkpoints are its own."""
+        earlier = self.earlier_num_steps
+        return tuple(
+            dataclasses.replace(self, num_steps=length, earlier_num_steps=earlier[:number])
+            for number, length in enumerate(earlier)
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why this is not an uninterrupted training, a line for each time that it went on."""
+        ends = (*self.earlier_num_steps, self.num_steps)
+        return tuple(
+            f"went on at step {end} to {later}: the learning rate rose again there, so the weights "
+            f"are not those of an uninterrupted training of {later} steps"
+            for end, later in itertools.pairwise(ends)
+        )
+
+    def horizon(self, step: int) -> int:
+        """Length of the schedule that `step` belongs to: the first one that ends after it."""
+        ends = (*self.earlier_num_steps, self.num_steps)
+        return next((end for end in ends if step < end), self.num_steps)

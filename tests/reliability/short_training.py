@@ -23,7 +23,7 @@ from workbench.runs import Run, Study
 from workbench.stages import StageContext
 from workbench.stopping import StopSignal
 from workbench.store.checkpoints import Checkpoint
-from workbench.study import create_study
+from workbench.study_record import create_study
 from workbench.train_vae import train_vae
 from workbench.training_config import TrainingConfig
 

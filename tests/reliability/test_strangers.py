@@ -41,7 +41,7 @@ from workbench.errors import (
 from workbench.prepare import prepare_teacher
 from workbench.runs import Study, open_study
 from workbench.store.checkpoints import list_checkpoints, load_latest
-from workbench.study import create_study
+from workbench.study_record import create_study
 from workbench.train_vae import load_vae, train_vae
 
 FIXTURES = Path(__file__).parent / "fixtures"

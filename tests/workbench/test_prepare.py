@@ -18,7 +18,7 @@ from workbench.errors import InputError
 from workbench.prepare import prepare_corpus, source_hash, teacher_fingerprint, teacher_key
 from workbench.runs import Study, open_study
 from workbench.stages import StageContext
-from workbench.study import create_study
+from workbench.study_record import create_study
 
 
 def with_corpus(config: StudyConfig, **settings: Any) -> StudyConfig:

@@ -21,7 +21,8 @@ from workbench.presets import PRESETS, study_config
 from workbench.runs import Study
 from workbench.stages import StageContext
 from workbench.store.checkpoints import load_latest
-from workbench.study import create_study, prepare_study, refuse_unpaired
+from workbench.study import prepare_study
+from workbench.study_record import create_study, refuse_unpaired
 from workbench.train_flow import train_flow
 from workbench.train_vae import train_vae
 

@@ -30,7 +30,8 @@ from workbench.store.checkpoints import load_latest
 from workbench.store.json_files import read_json
 from workbench.store.lock import read_holder, run_lock
 from workbench.store.metrics_log import read_metrics
-from workbench.study import create_study, run_study
+from workbench.study import run_study
+from workbench.study_record import create_study
 from workbench.verify import verify_path
 
 ROOT = Path(__file__).parents[2]
