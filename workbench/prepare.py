@@ -14,11 +14,21 @@ import numpy as np
 import torch
 
 from models.teachers.config import HF_PREFIX
+from workbench.config import needs_teacher
 from workbench.errors import InputError, NumericalError
 from workbench.stages import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
+from workbench.store.checkpoints import list_checkpoints
 from workbench.store.faults import check_room
 from workbench.store.manifest import is_complete
+from workbench.teacher_content import (
+    PIECES,
+    TEACHER,
+    is_exchanged,
+    pieces_content,
+    stored_content,
+    teacher_content,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +81,9 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
 
     config = study.config.base
     print_ = corpus_fingerprint(config)
-    if is_complete(study.corpus_dir, print_):
+    pieces = pieces_content(config)
+    exchanged = is_exchanged(study.corpus_dir, pieces, PIECES)
+    if is_complete(study.corpus_dir, print_) and not exchanged:
         return open_corpus(study.corpus_dir)
     if study.corpus_dir.exists() and (study.directory / "arms").exists():
         raise InputError(
@@ -84,7 +96,9 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
         teacher_json = tokenizer_file(config.teacher)
     texts = (document.text for document in load_documents(config.corpus))
     tokenizer = build_tokenizer(texts, config.corpus, teacher_json)
-    with publish(study.corpus_dir, meta={"fingerprint": print_}) as directory:
+    pieces = pieces_content(config)  # they may have been fetched just now
+    meta = {"fingerprint": print_, PIECES: pieces}
+    with publish(study.corpus_dir, meta=meta) as directory:
         # Read a second time: a corpus need not fit in memory.
         write_corpus(load_documents(config.corpus), tokenizer, config.corpus, directory)
     corpus = open_corpus(study.corpus_dir)
@@ -129,18 +143,55 @@ def prepare_teacher(study: Study, config: RunConfig, corpus: Corpus, context: St
     Raises:
         NumericalError: more than 0.1 % of the states are missing, zero or not finite.
         ResourceError: the disk has no room for them.
-        ValueError: the teacher cannot be had, or lacks the layer.
+        ValueError: the teacher cannot be had, or lacks the layer; or its files were exchanged
+            under runs that are aligned with it.
     """
     directory = study.teacher_dir(config)
-    print_ = teacher_fingerprint(study, config.teacher, corpus)
-    if is_complete(directory, print_):
+    if states_fit(study, config, corpus, directory):
+        if teacher_content(study, config.teacher, corpus) is None:
+            context.reporter.note(
+                f"teacher {config.teacher.name} is not on this machine: its stored states are used"
+            )
         return directory
+    _refuse_exchange(study, config, corpus)
+    print_ = teacher_fingerprint(study, config.teacher, corpus)
     teacher = _load_teacher(study, config.teacher, corpus, context)
     check_room(directory, teacher_bytes(corpus, teacher.width))
-    with publish(directory, meta={"fingerprint": print_}) as folder:
+    content = teacher_content(study, config.teacher, corpus)
+    with publish(directory, meta={"fingerprint": print_, TEACHER: content}) as folder:
         report = _write_states(teacher, config.teacher, corpus, folder, context)
         (folder / "report.json").write_text(json.dumps(report, indent=2, sort_keys=True))
     return directory
+
+
+def states_fit(study: Study, config: RunConfig, corpus: Corpus, directory: Path) -> bool:
+    """Whether `directory` holds the states of this teacher, and of the files it has here."""
+    print_ = teacher_fingerprint(study, config.teacher, corpus)
+    if not is_complete(directory, print_):
+        return False
+    return not is_exchanged(directory, teacher_content(study, config.teacher, corpus))
+
+
+def _refuse_exchange(study: Study, config: RunConfig, corpus: Corpus) -> None:
+    """States of other files would not be those that runs were aligned with.
+
+    Raises:
+        InputError: naming the states and both hashes.
+    """
+    directory = study.teacher_dir(config)
+    present = teacher_content(study, config.teacher, corpus)
+    aligned = [run for run in study.runs if needs_teacher(run.config)]
+    trained = [
+        run
+        for run in aligned
+        if study.teacher_dir(run.config) == directory and list_checkpoints(run.vae_dir)
+    ]
+    if trained and is_exchanged(directory, present):
+        raise InputError(
+            f"{directory}: the files of teacher {config.teacher.name} changed under runs that are "
+            f"aligned with it (content {stored_content(directory)}, now {present}); put the former "
+            "back, or use another --out or --fork"
+        )
 
 
 def teacher_bytes(corpus: Corpus, width: int) -> int:

@@ -17,6 +17,7 @@ from workbench.errors import InputError
 from workbench.pairing import digest_noise, digest_weights
 from workbench.stages import StageContext, stage_fingerprint, update_json
 from workbench.store.json_files import read_json
+from workbench.teacher_content import stored_content
 from workbench.teacher_states import TeacherStates
 from workbench.texts import TextBatch, fixed_cuts, load_texts
 from workbench.training import fit, load_finished, resumed_step, step_generator
@@ -151,7 +152,10 @@ def teacher_width(study: Study, config: RunConfig) -> int:
 def vae_fingerprint(run: Run, corpus: Corpus, training: TrainingConfig | None = None) -> str:
     """Fingerprint of the VAE stage, or of what it would be under another `training`."""
     config = run.config
-    teacher = config.teacher if needs_teacher(config) else None
+    teacher, content = None, []
+    if needs_teacher(config):
+        teacher, stored = config.teacher, stored_content(run.study.teacher_dir(config))
+        content = [stored] if stored is not None else []
     return stage_fingerprint(
         corpus.manifest["content_hash"],
         config.vae,
@@ -160,6 +164,7 @@ def vae_fingerprint(run: Run, corpus: Corpus, training: TrainingConfig | None = 
         config.context,
         teacher,
         config.seed,
+        *content,
     )
 
 

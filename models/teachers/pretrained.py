@@ -67,6 +67,25 @@ def load_random(seed: int, device: torch.device | str = "cpu") -> PretrainedBack
     return _backbone(model, directory, "random", device)
 
 
+def local_directory(name: str) -> Path | None:
+    """Where the files of a teacher are on this machine; None when they are not. Asks no network.
+
+    Teachers that are no `hf:` model have the embedded encoder's.
+    """
+    if not name.startswith(HF_PREFIX):
+        return minilm_directory() if find_spec(MINILM_PACKAGE) else None
+    identifier = name.removeprefix(HF_PREFIX)
+    directory = Path(identifier).expanduser()
+    if directory.is_dir():
+        return directory
+    return None if _is_path(identifier) else _cached(identifier)
+
+
+def _is_path(identifier: str) -> bool:
+    absolute = Path(identifier).expanduser().is_absolute()
+    return absolute or identifier.startswith(".") or identifier.count("/") > 1
+
+
 def find_model(identifier: str) -> Path:
     """The local directory of a model, downloaded to the Hugging Face cache if need be.
 
@@ -76,7 +95,7 @@ def find_model(identifier: str) -> Path:
     directory = Path(identifier).expanduser()
     if directory.is_dir():
         return directory
-    if directory.is_absolute() or identifier.startswith(".") or identifier.count("/") > 1:
+    if _is_path(identifier):
         raise ValueError(f"model directory {identifier} does not exist")
     cached = _cached(identifier)
     return cached if cached is not None else _download(identifier)
