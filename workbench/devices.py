@@ -13,15 +13,18 @@ import torch
 import torch.distributed as dist
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 
 from models.precision import has_fast_bfloat16
 from workbench.errors import ResourceError
+from workbench.presence import Presence
 
 if TYPE_CHECKING:
     from workbench.training_config import TrainingConfig
 
-PATIENCE = timedelta(days=7)  # how long processes wait while the main one prepares a corpus
-STEP_PATIENCE = timedelta(minutes=30)  # how long they wait for each other within a training
+STEP_PATIENCE = timedelta(minutes=30)  # how long processes wait for each other within a training
+
+_joined: list[Presence] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,14 @@ class Placement:
         return torch.where(shared[1] > 0, shared[0] / shared[1].clamp_min(1), torch.nan)
 
     def wait_for_all(self) -> None:
-        """Return once every process has come here, which may take days."""
+        """Return once every process has come here, which may take days.
+
+        Raises:
+            ResourceError: another one died or hung, see `presence`.
+        """
         if self.world_size > 1:
-            dist.barrier(dist.new_group(backend="gloo", timeout=PATIENCE))
+            assert _joined, "processes wait for each other within `process_group`"
+            _joined[-1].wait_for_all()
 
 
 def find_placement(device: str = "auto") -> Placement:
@@ -96,9 +104,15 @@ def process_group(place: Placement) -> Iterator[None]:
     if place.device.type == "cuda":
         torch.cuda.set_device(place.device)
     backend = "nccl" if place.device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=STEP_PATIENCE)
+    store, rank, world_size = next(rendezvous("env://", timeout=STEP_PATIENCE))
+    dist.init_process_group(
+        backend, store=store, rank=rank, world_size=world_size, timeout=STEP_PATIENCE
+    )
+    presence = Presence(dist.PrefixStore("presence", store), rank, world_size)
+    _joined.append(presence)
     try:
-        yield
+        with presence.shown():
+            yield
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo/transport" not in str(error):
             raise
@@ -107,6 +121,7 @@ def process_group(place: Placement) -> Iterator[None]:
             "them again, they go on from the last checkpoint"
         ) from error
     finally:
+        _joined.remove(presence)
         dist.destroy_process_group()
 
 
