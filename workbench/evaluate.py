@@ -50,9 +50,11 @@ def evaluate_run(run: Run, corpus: Corpus, context: StageContext) -> dict[str, A
     judge = Judge(run.study, corpus, context.place)
     scales = [scale_name(scale) for scale in run.config.sampling.guidance_scales]
     document: dict[str, Any] = {"fingerprint": print_, "guidance": {}}
-    with publish(run.scores_dir, meta={"fingerprint": print_}) as folder:
+    with (
+        publish(run.scores_dir, meta={"fingerprint": print_}) as folder,
+        context.stop.interrupting("evaluation"),
+    ):
         for number, name in enumerate(scales):
-            context.stop.check("evaluation")
             context.reporter.update("evaluation", number, len(scales), {})
             texts, tokens, ended = read_samples(run.samples_dir / f"{name}.parquet")
             scores = judge.score(texts, tokens, ended)
@@ -128,9 +130,11 @@ def prepare_baselines(study: Study, corpus: Corpus, context: StageContext) -> di
     references = judge.references
     total = len(CONTROLS) + 1
     document: dict[str, Any] = {}
-    with publish(study.baselines_dir, meta={"fingerprint": print_}) as folder:
+    with (
+        publish(study.baselines_dir, meta={"fingerprint": print_}) as folder,
+        context.stop.interrupting("baselines"),
+    ):
         for number, name in enumerate(CONTROLS):
-            context.stop.check("baselines")
             context.reporter.update("baselines", number, total, {})
             texts = control_texts(
                 name, references.prompts, references.continuations, seed=config.seed

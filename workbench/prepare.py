@@ -15,6 +15,7 @@ import torch
 
 from models.teachers.config import HF_PREFIX
 from workbench.config import needs_teacher
+from workbench.corpus_room import CountedTexts, expected_characters, stored_bytes
 from workbench.errors import InputError, NumericalError
 from workbench.stages import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
@@ -73,6 +74,8 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
     """Read, tokenise, split and store the study's corpus; done once.
 
     Raises:
+        ResourceError: the disk has no room for it, by an estimate made before it is read and, for
+            sources that do not tell, again before it is written.
         ValueError: the source is unusable, or changed under a study that already trained on it.
     """
     from data.corpora import load_documents
@@ -94,11 +97,19 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
     teacher_json = None
     if config.corpus.vocabulary == "teacher":
         teacher_json = tokenizer_file(config.teacher)
-    texts = (document.text for document in load_documents(config.corpus))
-    tokenizer = build_tokenizer(texts, config.corpus, teacher_json)
+    expected = expected_characters(config.corpus)
+    if expected is not None:
+        check_room(study.corpus_dir, stored_bytes(expected))
+    texts = CountedTexts(document.text for document in load_documents(config.corpus))
+    with context.stop.interrupting("corpus"):
+        tokenizer = build_tokenizer(texts, config.corpus, teacher_json)
+    check_room(study.corpus_dir, stored_bytes(texts.num_characters))
     pieces = pieces_content(config)  # they may have been fetched just now
     meta = {"fingerprint": print_, PIECES: pieces}
-    with publish(study.corpus_dir, meta=meta) as directory:
+    with (
+        publish(study.corpus_dir, meta=meta) as directory,
+        context.stop.interrupting("corpus"),
+    ):
         # Read a second time: a corpus need not fit in memory.
         write_corpus(load_documents(config.corpus), tokenizer, config.corpus, directory)
     corpus = open_corpus(study.corpus_dir)
@@ -155,7 +166,8 @@ def prepare_teacher(study: Study, config: RunConfig, corpus: Corpus, context: St
         return directory
     _refuse_exchange(study, config, corpus)
     print_ = teacher_fingerprint(study, config.teacher, corpus)
-    teacher = _load_teacher(study, config.teacher, corpus, context)
+    with context.stop.interrupting("teacher states"):
+        teacher = _load_teacher(study, config.teacher, corpus, context)
     check_room(directory, teacher_bytes(corpus, teacher.width))
     content = teacher_content(study, config.teacher, corpus)
     with publish(directory, meta={"fingerprint": print_, TEACHER: content}) as folder:

@@ -55,7 +55,8 @@ def probe_run(
                 from workbench.probe_inputs import ProbeInputs
 
                 inputs = ProbeInputs(run, corpus, context.place)
-            found = PROBES[name].run(inputs)
+            with context.stop.interrupting("probes"):
+                found = PROBES[name].run(inputs)
             for result in found:
                 write_items(run.probes_dir / f"{result.name}.parquet", result)
             stored = {

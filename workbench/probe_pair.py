@@ -71,7 +71,8 @@ def probe_pair(first: Run, second: Run, corpus: Corpus, context: StageContext) -
     from workbench.probe_inputs import ProbeInputs
 
     context.reporter.update("pairs", 0, 1, {"pair": file.stem})
-    found = pair_results(*(ProbeInputs(run, corpus, context.place) for run in (first, second)))
+    with context.stop.interrupting("pairs"):
+        found = pair_results(*(ProbeInputs(run, corpus, context.place) for run in (first, second)))
     for result in found:
         write_items(file.with_name(f"{file.stem}.{result.name}.parquet"), result)
     document = {

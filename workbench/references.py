@@ -84,7 +84,10 @@ def prepare_references(study: Study, corpus: Corpus, context: StageContext) -> N
     indices, cuts = pick_prompts(corpus, config.sampling.num_prompts, config.seed)
     prompts, continuations, tokens = split_texts(corpus, indices, cuts)
     encoder = load_text_encoder(config.evaluation.encoder)
-    with publish(study.references_dir, meta={"fingerprint": print_}) as folder:
+    with (
+        publish(study.references_dir, meta={"fingerprint": print_}) as folder,
+        context.stop.interrupting("references"),
+    ):
         np.save(folder / "embeddings.npy", encoder.embed(continuations))
         frame = _frame(corpus, indices, cuts, prompts, continuations, tokens)
         frame.to_parquet(folder / "prompts.parquet", index=False)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from workbench.errors import StopRequested
+
+LOOK_SECONDS = 0.5  # how often `interrupting` looks whether a stop was asked for
+AGAIN_SECONDS = 5.0  # time for the clean-up of what was broken into, before that is broken into too
 
 
 class StopSignal:
@@ -15,6 +22,7 @@ class StopSignal:
     def __init__(self, stop_file: str | os.PathLike[str] | None = None) -> None:
         self._signalled = False
         self._stop_file = stop_file
+        self._listening = self._breaking = False
 
     @property
     def requested(self) -> bool:
@@ -30,10 +38,57 @@ class StopSignal:
         if self.requested:
             raise StopRequested(f"{where}: stopped; run the same command again to go on")
 
+    @contextmanager
+    def interrupting(self, where: str) -> Iterator[None]:
+        """Let a stop break into work that does not look for one and has nothing to save.
+
+        `StopRequested` is raised in the midst of the body, as Python raises `KeyboardInterrupt`: as
+        soon as the library call that runs returns. A body that swallows it is broken into again,
+        and at its end it raises in any case, so nothing made of half a computation gets out. Stands
+        inside `publish`, never around it.
+
+        Breaks into the main thread of a process that listens; elsewhere it looks at both ends only.
+
+        Raises:
+            StopRequested: a stop was asked for.
+        """
+        self.check(where)
+        if self._listening and threading.current_thread() is threading.main_thread():
+            with self._alarm(where):
+                yield
+        else:
+            yield
+        self.check(where)
+
+    @contextmanager
+    def _alarm(self, where: str) -> Iterator[None]:
+        not_before = 0.0
+
+        def look(number: int, frame: FrameType | None) -> None:
+            nonlocal not_before
+            now = time.monotonic()
+            if self._breaking and now >= not_before and self.requested:
+                not_before = now + AGAIN_SECONDS
+                self.check(where)
+
+        known = signal.signal(signal.SIGALRM, look)
+        self._breaking = True
+        timer = signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS, LOOK_SECONDS)
+        try:
+            try:
+                yield
+            finally:
+                self._breaking = False
+        finally:
+            self._breaking = False
+            signal.setitimer(signal.ITIMER_REAL, *timer)
+            signal.signal(signal.SIGALRM, known)
+
     def listen(self) -> StopSignal:
         """Install the handlers (main thread only) and return self."""
         signal.signal(signal.SIGTERM, self._handle)
         signal.signal(signal.SIGINT, self._handle)
+        self._listening = True
         return self
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -111,11 +111,9 @@ def conclude(study: Study, context: StageContext) -> Outcome:
         return Outcome(read_json(file), already_done=True)
     pairs = probe_pairs(study, open_corpus(study.corpus_dir), context)
     context.reporter.update("comparison", 0, 2, {})
-    comparison = {
-        **json_safe(compare_study(study), reasons={}),
-        "pairs": pairs,
-        "fingerprint": print_,
-    }
+    with context.stop.interrupting("comparison"):
+        compared = json_safe(compare_study(study), reasons={})
+    comparison = {**compared, "pairs": pairs, "fingerprint": print_}
     pairing = {run.name: run.describe().get("pairing", {}) for run in study.runs}
     update_json(study.directory / "study.json", {"pairing": pairing})
     write_scorecard(study, comparison)

@@ -120,7 +120,8 @@ def train_flow(run: Run, corpus: Corpus, context: StageContext) -> TextDiT:
     )
     if context.place.is_main:
         _record_pairing(run, dit, plan)
-    floors = flow_floors(latents, config.flow)
+    with context.stop.interrupting("flow"):
+        floors = flow_floors(latents, config.flow)
     records = fit(
         FlowTask(dit, config, latents, plan, context.place),
         training,
