@@ -11,8 +11,8 @@ import pytest
 
 from analyses.linear_basis import fit_linear_basis
 from models.samplers import SamplerConfig
+from workbench.following import commit_steps
 from workbench.playback import Fork, Track, trace_track
-from workbench.ui.lanes import commit_steps
 from workbench.ui.player.build import Lane, player_page
 
 

@@ -4,58 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
-from workbench.config import needs_teacher
+from workbench.runs import open_study
+from workbench.spaces import TEACHER, Company, Items, taught_run
+from workbench.typed_points import TypedTeacher, typed_latents
 from workbench.ui.engine import context, corpus_of, generator_of
 from workbench.ui.escaped import html_text
-from workbench.ui.mapping import TEACHER, Items
 from workbench.ui.scan import stamp
 
 if TYPE_CHECKING:
-    from workbench.runs import Run, Study
+    from workbench.runs import Run
     from workbench.ui.sidebar import Selection
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Company:
-    """Rows of the nearest items, nearest first, with their cosine distances."""
-
-    rows: list[int]
-    distances: list[float]
-
-
-def nearest_items(
-    items: Items, space: str, query: np.ndarray, count: int, *, own: int | None, other_words: bool
-) -> Company:
-    """The `count` nearest items to one point of a space, exactly.
-
-    Args:
-        items: of a level.
-        space: arm or teacher.
-        query: (F,) the point.
-        count: neighbours.
-        own: the row asked about, which is left out; None for a typed sentence.
-        other_words: leave out items with the id of `own`.
-    """
-    from analyses.neighbors import NeighborConfig, nearest_in
-
-    rows = items.spaces[space]
-    kept = np.ones(len(rows), bool)
-    if own is not None:
-        kept[own] = False
-        if other_words:
-            kept &= items.ids != items.ids[own]
-    candidates = np.flatnonzero(kept)
-    found = nearest_in(query[None], rows[candidates], NeighborConfig(k=count))
-    return Company(
-        rows=candidates[found.indices[0]].tolist(), distances=found.distances[0].tolist()
-    )
 
 
 def agreement(found: Mapping[str, Company]) -> Counter[int]:
@@ -87,54 +51,23 @@ def typed_item(selection: Selection, text: str) -> dict[str, np.ndarray]:
     Raises:
         InputError: it has no token, or more than the window.
     """
-    points = {arm: typed_latents(run, text)[0].mean(axis=0) for arm, run in selection.runs.items()}
-    teacher = _typed_teacher(selection.study, text)
-    return points if teacher is None else {**points, TEACHER: teacher}
+    points = {arm: latents_of(run, text)[0].mean(axis=0) for arm, run in selection.runs.items()}
+    run = taught_run(selection.study)
+    teacher = None if run is None else _teacher_of(run)
+    point = None if teacher is None else teacher.point(corpus_of(selection.study), text)
+    return points if point is None else {**points, TEACHER: point}
 
 
-def typed_latents(run: Run, text: str) -> tuple[np.ndarray, np.ndarray]:
-    """Normalised posterior means (n, D) of a sentence's n tokens, and their ids (n,)."""
-    import torch
-
-    from workbench.prompts import encode_context, typed_prompts
-
-    generator, corpus = generator_of(run), corpus_of(run.study)
-    prompts = typed_prompts(corpus, [text])
-    batch = prompts.batch(slice(0, 1)).to(generator.place.device)
-    with torch.inference_mode():
-        ctx = encode_context(generator.vae, batch, joint=generator.joint)
-    length = int(prompts.cuts[0])
-    return ctx[0, :length].cpu().numpy(), prompts.token_ids[0, :length]
+def latents_of(run: Run, text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Normalised posterior means (n, D) of a sentence's n tokens in one arm, and their ids."""
+    return typed_latents(generator_of(run), corpus_of(run.study), text)
 
 
-def _typed_teacher(study: Study, text: str) -> np.ndarray | None:
-    """The same sentence as the teacher sees it; None without a teacher."""
-    run = next(
-        (r for r in study.runs if needs_teacher(r.config) and not r.config.teacher.permuted), None
-    )
-    if run is None or run.config.teacher.name == "own":
-        return None
-    import torch
-
-    folder = study.teacher_dir(run.config)
-    teacher, standardiser = _teacher(
-        str(folder), stamp(folder / "manifest.json"), run.config.teacher
-    )
-    encoding = corpus_of(study).tokenizer.encode_batch([text])[0]
-    layer = run.config.teacher.layer
-    found = teacher.token_states([text], [encoding.offsets], [layer])
-    with torch.inference_mode():
-        states = standardiser.apply(found.states[layer][None], found.valid[None])[0]
-    valid = found.valid.numpy()
-    return states.numpy()[valid].mean(axis=0) if valid.any() else None
+def _teacher_of(run: Run) -> TypedTeacher | None:
+    manifest = run.study.teacher_dir(run.config) / "manifest.json"
+    return _teacher(str(run.study.directory), run.arm, run.seed, stamp(manifest))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the teacher …")
-def _teacher(folder: str, stamp: tuple[int, int], config: Any) -> Any:
-    from dataclasses import replace
-
-    from models.teachers import Standardiser, load_teacher
-
-    stored = Standardiser.load(Path(folder) / "standardiser.safetensors")
-    teacher = load_teacher(config, context().place.device, None)
-    return teacher, replace(stored, mode=config.standardise)
+def _teacher(directory: str, arm: str, seed: int, stamp: tuple[int, int]) -> TypedTeacher | None:
+    return TypedTeacher.load(open_study(Path(directory)).run(arm, seed), context().place)

@@ -4,15 +4,13 @@ between sessions and never changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import streamlit as st
 
 from workbench.runs import Run, Study, open_study
+from workbench.spaces import Space, TeacherSpace, read_space, read_teacher_space, taught_run
 from workbench.store.json_files import read_json
 from workbench.store.metrics_log import read_metrics
 from workbench.ui.scan import stamp
@@ -137,33 +135,6 @@ def _generator(directory: str, arm: str, seed: int, weights: str) -> Generator:
     return load_generator(run, corpus_of(run.study), context().place)
 
 
-@dataclass(frozen=True)
-class Space:
-    """Held-out items in one latent space; the same items in every arm, row by row.
-
-    Attributes:
-        tokens: (N, D) float32, posterior samples of single tokens, normalised.
-        token_ids: (N,) int64.
-        token_texts: (N,) int64, row of `texts` that a token belongs to.
-        token_positions: (N,) int64.
-        token_is_target: (N,) bool.
-        token_labels: label set -> (N,) int64, -1 = missing.
-        texts: (T, D) float32, mean over a text's tokens.
-        text_rows: (T,) int64, rows of the test split.
-        text_labels: label set -> (T,) int64, -1 = missing.
-    """
-
-    tokens: np.ndarray
-    token_ids: np.ndarray
-    token_texts: np.ndarray
-    token_positions: np.ndarray
-    token_is_target: np.ndarray
-    token_labels: Mapping[str, np.ndarray]
-    texts: np.ndarray
-    text_rows: np.ndarray
-    text_labels: Mapping[str, np.ndarray]
-
-
 def space_of(run: Run) -> Space:
     """The latent space of a run as its probes see it."""
     return _space(str(run.study.directory), run.arm, run.seed, weights_stamp(run))
@@ -171,60 +142,20 @@ def space_of(run: Run) -> Space:
 
 @st.cache_resource(max_entries=12, show_spinner="Reading the latents …")
 def _space(directory: str, arm: str, seed: int, weights: str) -> Space:
-    from workbench.probe_inputs import ProbeInputs
-
     run = open_study(Path(directory)).run(arm, seed)
-    inputs = ProbeInputs(run, corpus_of(run.study), context().place)
-    tokens = inputs.tokens
-    return Space(
-        tokens=tokens.z,
-        token_ids=tokens.token_ids,
-        token_texts=tokens.texts,
-        token_positions=tokens.positions,
-        token_is_target=tokens.is_target,
-        token_labels=tokens.labels,
-        texts=inputs.text_features,
-        text_rows=inputs.rows,
-        text_labels=inputs.text_labels,
-    )
-
-
-@dataclass(frozen=True)
-class TeacherSpace:
-    """The teacher's states of the items of a `Space`: (N, W) tokens and (T, W) texts, float32."""
-
-    tokens: np.ndarray
-    texts: np.ndarray
-    name: str
+    return read_space(run, corpus_of(run.study), context().place)
 
 
 def teacher_of(study: Study) -> TeacherSpace | None:
     """The teacher's view of the held-out items; None where no arm of the study has a teacher."""
-    from workbench.config import needs_teacher
-
-    for run in study.runs:
-        manifest = study.teacher_dir(run.config) / "manifest.json"
-        if needs_teacher(run.config) and not run.config.teacher.permuted and manifest.is_file():
-            return _teacher(str(study.directory), run.arm, run.seed, stamp(manifest))
-    return None
+    run = taught_run(study)
+    if run is None:
+        return None
+    manifest = study.teacher_dir(run.config) / "manifest.json"
+    return _teacher(str(study.directory), run.arm, run.seed, stamp(manifest))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the teacher's states …")
 def _teacher(directory: str, arm: str, seed: int, stamp: Stamp) -> TeacherSpace:
-    from workbench.teacher_states import TeacherStates
-
     run = open_study(Path(directory)).run(arm, seed)
-    corpus = corpus_of(run.study)
-    split, evaluation = corpus.split("test"), run.study.config.base.evaluation
-    rows = np.arange(min(evaluation.probe_texts, len(split)))
-    lengths = np.asarray(split.lengths[rows], np.int64)
-    count = max(1, int(np.searchsorted(np.cumsum(lengths), evaluation.probe_tokens, "right")))
-    states = TeacherStates(run.study.teacher_dir(run.config), "test", split, run.config.teacher)
-    block, valid = (part.numpy() for part in states.gather(rows, corpus.window))
-    weights = valid[..., None].astype(np.float32)
-    inside = np.arange(corpus.window) < lengths[:count, None]
-    return TeacherSpace(
-        tokens=block[:count][inside],
-        texts=(block * weights).sum(1) / np.maximum(weights.sum(1), 1),
-        name=run.config.teacher.name,
-    )
+    return read_teacher_space(run, corpus_of(run.study))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from workbench.spaces import Items, held_out_items
 from workbench.store.atomic import write_file
 from workbench.store.paths import runs_directory
 from workbench.ui.engine import corpus_of, space_of, teacher_of, weights_stamp
@@ -22,28 +23,6 @@ if TYPE_CHECKING:
     from workbench.ui.sidebar import Selection
 
 FOLDER = ".maps"
-TEACHER = "teacher"
-
-
-@dataclass(frozen=True)
-class Items:
-    """What the maps show, row by row.
-
-    Attributes:
-        spaces: arm or teacher -> (N, F) float32.
-        hover: N strings for people.
-        names: N short names (the token, or the text).
-        labels: label set -> (codes (N,), class names).
-        texts: N whole texts.
-        ids: (N,) token id, or the text's row.
-    """
-
-    spaces: Mapping[str, np.ndarray]
-    hover: list[str]
-    names: list[str]
-    labels: Mapping[str, tuple[np.ndarray, tuple[str, ...]]]
-    texts: list[str]
-    ids: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -78,31 +57,9 @@ def items_of(selection: Selection, level: str) -> Items:
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the spaces …")
 def _items(key: str, level: str, _selection: Selection) -> Items:
-    corpus = corpus_of(_selection.study)
     spaces = {arm: space_of(run) for arm, run in _selection.runs.items()}
-    first, teacher = next(iter(spaces.values())), teacher_of(_selection.study)
-    rows = {
-        arm: space.tokens if level == "tokens" else space.texts for arm, space in spaces.items()
-    }
-    if teacher is not None:
-        rows[TEACHER] = teacher.tokens if level == "tokens" else teacher.texts
-    whole = corpus.split("test").texts(first.text_rows)
-    if level == "texts":
-        names, ids, texts = whole, first.text_rows, whole
-        hover = [text[:160] for text in whole]
-        labels = {n: (codes, corpus.label_names[n]) for n, codes in first.text_labels.items()}
-    else:
-        ids = first.token_ids
-        names = corpus.tokenizer.decode_tokens(ids)
-        texts = [whole[row] for row in first.token_texts]
-        hover = [
-            f"{name} (word {place + 1} of: {text[:90]})"
-            for name, place, text in zip(names, first.token_positions, texts, strict=True)
-        ]
-        labels = {n: (c, corpus.token_label_names[n]) for n, c in first.token_labels.items()}
-        side = first.token_is_target.astype(np.int64)
-        labels["side of the cut"] = (side, ("context", "target"))
-    return Items(rows, hover, names, labels, texts, ids)
+    study = _selection.study
+    return held_out_items(spaces, teacher_of(study), corpus_of(study), level)
 
 
 def maps_of(key: str, config: LatentMapConfig, _spaces: Mapping[str, np.ndarray]) -> Maps:

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from workbench.runs import Run, open_study
-from workbench.ui.company import typed_latents
+from workbench.ui.company import latents_of
 from workbench.ui.engine import corpus_of, generator_of, references_of, weights_stamp
 from workbench.ui.escaped import html_text
 from workbench.ui.exhibits import show_table
@@ -91,7 +91,7 @@ def _gradient(
     mixed = np.stack([slerp(ends[0], ends[1], float(share)) for share in shares])
     z = torch.from_numpy(mixed.astype(np.float32)).to(generator.place.device)
     token_ids = read_latents(generator, z)[0].cpu().numpy()
-    known = {int(i) for text in (first, second) for i in typed_latents(run, text)[1]}
+    known = {int(i) for text in (first, second) for i in latents_of(run, text)[1]}
     texts = [corpus.tokenizer.decode(ids) for ids in token_ids]
     strange = []
     for ids in token_ids:

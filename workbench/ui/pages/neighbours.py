@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from workbench.ui.company import agreement, company_list, nearest_items, typed_item
+from workbench.spaces import TEACHER, nearest_items
+from workbench.ui.company import agreement, company_list, typed_item
 from workbench.ui.empty import require_runs, selection_or_stop
 from workbench.ui.escaped import block, html_text
 from workbench.ui.exhibits import show_table
 from workbench.ui.guard import guarded
 from workbench.ui.look import colours
-from workbench.ui.mapping import TEACHER, displaced, items_of, key_of
+from workbench.ui.mapping import displaced, items_of, key_of
 
 MOST_LISTED = 300
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import streamlit as st
 
+from workbench.following import Following, PlaybackView
 from workbench.playback import Fork, ForkKind
 from workbench.ui.empty import require_runs, selection_or_stop
 from workbench.ui.engine import references_of
 from workbench.ui.guard import guarded
-from workbench.ui.lanes import Following, PlaybackView, follow, lanes_of
+from workbench.ui.lanes import follow, lanes_of
 from workbench.ui.look import colours, theme
 from workbench.ui.player.build import player_page
 from workbench.ui.sidebar import Selection
