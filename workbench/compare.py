@@ -99,7 +99,7 @@ def compare_study(study: Study) -> dict[str, Any]:
             for arm in study.config.arms
         }
         for arm, runs in scores.items():
-            arms[arm].update(_arm_generation(runs, study, family))
+            arms[arm].update(arm_generation(runs, study, family))
             if number == 0:
                 arms[arm].update(_arm_probes(runs))
         for a, b in pairs:
@@ -140,7 +140,8 @@ def _bootstrap(study: Study) -> BootstrapConfig:
     return BootstrapConfig(num_resamples=evaluation.num_resamples, seed=evaluation.seed)
 
 
-def _arm_generation(runs: Sequence[RunScores], study: Study, family: str) -> dict[str, Any]:
+def arm_generation(runs: Sequence[RunScores], study: Study, family: str) -> dict[str, Any]:
+    """Generation scores of an arm over its seeds, with intervals; MAUVE's are the stored ones."""
     from analyses.statistics import hierarchical_bootstrap
 
     config = _bootstrap(study)
@@ -151,7 +152,7 @@ def _arm_generation(runs: Sequence[RunScores], study: Study, family: str) -> dic
         interval["seeds"] = [_mean(row) for row in table]
         metrics[f"{family}.{name}"] = interval
     encoder = featurizer_name(study.config.base.evaluation.encoder)
-    metrics[f"{family}.mauve[{encoder}]"] = _over_seeds(
+    metrics[f"{family}.mauve[{encoder}]"] = over_seeds(
         [{**run.mauve, "score": run.mauve["mean"]} for run in runs]
     )
     return metrics
@@ -161,7 +162,7 @@ def _arm_probes(runs: Sequence[RunScores]) -> dict[str, Any]:
     names = dict.fromkeys(name for run in runs for name in run.probes)
     return {
         metric_name(name): {
-            **_over_seeds([run.probes[name] for run in runs if name in run.probes]),
+            **over_seeds([run.probes[name] for run in runs if name in run.probes]),
             "chance": runs[0].probes.get(name, {}).get("chance"),
             "higher_is_better": runs[0].probes.get(name, {}).get("higher_is_better"),
         }
@@ -182,7 +183,7 @@ def metric_name(result_name: str) -> str:
     return renamed.get(result_name, result_name)
 
 
-def _over_seeds(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def over_seeds(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean over seeds; the interval is the mean of the seeds' own intervals over points.
 
     With few seeds a spread over seeds says little; the seeds' numbers stand beside it.
@@ -209,13 +210,11 @@ def _generation_contrasts(
     scores: Mapping[str, Sequence[RunScores]], a: str, b: str, study: Study, family: str
 ) -> list[dict[str, Any]]:
     from analyses.mauve_contrast import mauve_paired_bootstrap
-    from analyses.statistics import paired_hierarchical_bootstrap
 
-    config, evaluation = _bootstrap(study), study.config.base.evaluation
+    evaluation = study.config.base.evaluation
     rows = []
     for name in scores[a][0].per_text:
-        tables = [np.stack([run.per_text[name] for run in scores[arm]]) for arm in (a, b)]
-        contrast = paired_hierarchical_bootstrap(tables[0], tables[1], config)
+        contrast = text_contrast(scores[a], scores[b], study, name)
         rows.append(_row(a, b, f"{family}.{name}", contrast, HIGHER_IS_BETTER.get(name)))
     from workbench.references import open_references
 
@@ -231,9 +230,17 @@ def _generation_contrasts(
     return [*rows, _row(a, b, name, contrast, True)]
 
 
-def _probe_contrasts(arms: Mapping[str, Mapping[str, Any]], a: str, b: str) -> list[dict[str, Any]]:
-    from analyses.statistics import Contrast
+def text_contrast(
+    a: Sequence[RunScores], b: Sequence[RunScores], study: Study, name: str
+) -> Contrast:
+    """Difference a - b of a score with a value a prompt, paired over prompts and seeds."""
+    from analyses.statistics import paired_hierarchical_bootstrap
 
+    tables = [np.stack([run.per_text[name] for run in runs]) for runs in (a, b)]
+    return paired_hierarchical_bootstrap(tables[0], tables[1], _bootstrap(study))
+
+
+def _probe_contrasts(arms: Mapping[str, Mapping[str, Any]], a: str, b: str) -> list[dict[str, Any]]:
     rows = []
     for name, first in arms[a].items():
         second = arms[b].get(name)
@@ -241,16 +248,22 @@ def _probe_contrasts(arms: Mapping[str, Mapping[str, Any]], a: str, b: str) -> l
             continue
         if first["mean"] is None or second["mean"] is None:
             continue
-        difference = first["mean"] - second["mean"]
-        half = _quadrature(first, second)
-        contrast = Contrast(
-            difference=difference,
-            low=None if half is None else difference - half,
-            high=None if half is None else difference + half,
-            n=min(first["n"], second["n"]),
-        )
+        contrast = probe_contrast(first, second)
         rows.append(_row(a, b, name, contrast, first.get("higher_is_better")))
     return rows
+
+
+def probe_contrast(first: Mapping[str, Any], second: Mapping[str, Any]) -> Contrast:
+    """Difference of two metrics' means; their intervals add in quadrature."""
+    from analyses.statistics import Contrast
+
+    difference, half = first["mean"] - second["mean"], _quadrature(first, second)
+    return Contrast(
+        difference=difference,
+        low=None if half is None else difference - half,
+        high=None if half is None else difference + half,
+        n=min(first["n"], second["n"]),
+    )
 
 
 def _quadrature(first: Mapping[str, Any], second: Mapping[str, Any]) -> float | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbench.doctor import MachineReport
+    from workbench.findings import FindingCheck
     from workbench.generate import Continuations
     from workbench.stages import StageContext
     from workbench.verify import VerificationReport
@@ -162,9 +163,12 @@ class Output:
                 "problems": [str(problem) for problem in report.problems],
                 "uncovered": [str(path) for path in report.uncovered],
                 "leftovers": [str(path) for path in report.leftovers],
+                "findings": [_finding_values(check) for check in report.findings],
             }
         )
         if not self._json:
+            for check in report.findings:
+                _print_finding(check)
             for problem in report.problems:
                 print(f"damaged: {problem}", file=sys.stderr)
         return 0 if report.sound else DamagedArtefactError.exit_code
@@ -213,6 +217,41 @@ class Output:
 
         json.dump(json_safe(dict(values), reasons={}), sys.stdout, allow_nan=False, default=str)
         print()
+
+
+def _finding_values(check: FindingCheck) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "file": str(check.path),
+        "sentence": check.finding.sentence,
+        "study": check.finding.study,
+        "date": check.finding.date,
+        "holds": check.holds,
+        "numbers": [asdict(drift) for drift in check.drifts],
+        "changed": check.changed,
+        "damaged": check.damaged,
+    }
+
+
+def _print_finding(check: FindingCheck) -> None:
+    """A finding's numbers then and now; what it stands on and changed goes to stderr."""
+    finding, drifts = check.finding, check.drifts
+    print(f"\n{finding.sentence}\n{finding.study}, kept {finding.date}: {check.path}")
+    if drifts:
+        names = ["number", "kept", "now", "difference", "verdict", "how"]
+        rows = [
+            [d.number, *map(number_text, (d.kept, d.now, d.difference)), d.verdict, d.how]
+            for d in drifts
+        ]
+        _print_table(names, rows)
+    same = sum(drift.verdict == "same" for drift in drifts)
+    print(f"{same} of {len(drifts)} numbers are the same")
+    for word, lines in (("changed", check.changed), ("damaged", check.damaged)):
+        for line in lines:
+            print(f"{word}: {line}", file=sys.stderr)
+    if not check.holds:
+        print(f"drifted: {check.path}: the finding does not hold as kept", file=sys.stderr)
 
 
 def _closing_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Check everything that a study, run or artefact directory holds against what was written.
 
 Directories with a manifest are read whole and compared with it; JSON documents and logs beside
-them must parse strictly and match their seal, if they carry one. Nothing is changed.
+them must parse strictly and match their seal, if they carry one. Findings are computed anew from
+the study as it is now. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.errors import DamagedArtefactError, InputError, WorkbenchError
 from workbench.store.atomic import is_temporary
@@ -17,6 +19,10 @@ from workbench.store.checkpoints import is_checkpoint_name, is_set_aside
 from workbench.store.json_files import read_json
 from workbench.store.manifest import MANIFEST, Problem, find_problems, read_manifest
 from workbench.store.metrics_log import read_metrics
+from workbench.store.paths import STUDY
+
+if TYPE_CHECKING:
+    from workbench.findings import FindingCheck
 
 METRICS = "metrics.jsonl"
 
@@ -34,6 +40,7 @@ class VerificationReport:
         uncovered: Files that nothing vouches for.
         leftovers: Temporaries of writers that died, and checkpoints set aside as damaged.
         problems: Files that are not what was written.
+        findings: Findings below the path, with every number as it is now.
     """
 
     path: Path
@@ -44,11 +51,12 @@ class VerificationReport:
     uncovered: list[Path] = field(default_factory=list)
     leftovers: list[Path] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    findings: list[FindingCheck] = field(default_factory=list)
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is damaged."""
-        return not self.problems
+        """Whether nothing is damaged and every finding holds."""
+        return not self.problems and all(check.holds for check in self.findings)
 
     def require_sound(self) -> None:
         """Raise if anything is damaged.
@@ -66,11 +74,16 @@ class VerificationReport:
 def verify_path(path: Path) -> VerificationReport:
     """Verify a file or everything below a directory; cost is one read of all artefacts.
 
-    A file inside an artefact is verified with its whole artefact.
+    A file inside an artefact is verified with its whole artefact. A finding is computed anew, which
+    takes seconds to minutes.
 
     Raises:
-        InputError: There is no such path, or nothing below it that could be verified.
+        InputError: There is no such path, nothing below it that could be verified, or it is a
+            finding whose study is gone or that is none of ours.
+        DamagedArtefactError: It is a finding that does not match its own sha256.
     """
+    from workbench.findings import check_finding, is_finding
+
     path = Path(os.path.abspath(path))
     if not path.exists():
         raise InputError(f"{path}: no such file or directory")
@@ -78,11 +91,17 @@ def verify_path(path: Path) -> VerificationReport:
     enclosing = next((p for p in (path, *path.parents) if (p / MANIFEST).is_file()), None)
     if enclosing:
         _check_artefact(enclosing, report)
+    elif is_finding(path):
+        report.documents += 1
+        report.findings.append(check_finding(path))
     elif path.is_file():
         _check_file(path, report)
     else:
+        studies = []
         for directory in _walk(path, report):
             _check_directory(directory, report)
+            studies += [directory] if (directory / STUDY).is_file() else []
+        _check_findings(studies, report)
     if not (report.artefacts or report.documents or report.problems):
         raise InputError(f"{path}: holds no manifest and no document, so nothing can be verified")
     return report
@@ -109,6 +128,22 @@ def _check_directory(directory: Path, report: VerificationReport) -> None:
             report.leftovers += [] if entry.is_dir() else [entry]
         elif entry.is_symlink() or not entry.is_dir():
             _check_file(entry, report)
+
+
+def _check_findings(studies: list[Path], report: VerificationReport) -> None:
+    """Compute the findings of some studies anew; one that cannot be read is a problem."""
+    from workbench.findings import check_finding, finding_files
+
+    bad = {problem.file for problem in report.problems}
+    for study in studies:
+        grounds: dict = {}
+        for file in finding_files(study):
+            if file in bad:
+                continue
+            try:
+                report.findings.append(check_finding(file, grounds))
+            except WorkbenchError as error:
+                report.problems.append(_problem(file, error))
 
 
 def _check_artefact(directory: Path, report: VerificationReport) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from analyses.figures.loss_floors import LossCurve
 from analyses.figures.reconstruction_generation import RunPoint
 from analyses.statistics import Interval
+from workbench.foretelling import MIN_ARMS
 from workbench.output import interval_text, number_text
 from workbench.ui.engine import comparison_of, samples_of, scores_of
 from workbench.ui.scan import found_studies, study_of
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from workbench.ui.sidebar import Selection
 
 ACCURACY = "reconstruction.token_accuracy"
-MIN_ARMS = 5  # with fewer, any order of arms is likely by chance
 # Result name, or its beginning -> what it says to someone who never read the paper.
 CAUSES: Mapping[str, str] = {
     "reconstruction.token_accuracy": "The gate: share of tokens read back. Equal here is where the "

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from analyses.figures.theme import SURFACES, Theme, plain, themed
-from workbench.scoring import HIGHER_IS_BETTER
-from workbench.ui.causes import MIN_ARMS
+from workbench.foretelling import foretelling_rows, known_directions, metric_direction
 from workbench.ui.engine import comparison_of, read_table
 from workbench.ui.scan import found_studies, study_of
 
@@ -19,9 +17,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from analyses.scorecard_row import ScorecardRow
-
-CONTROL = "reconstruction.token_accuracy"
-IDENTITY = ["study", "arm", "seed"]
 
 
 def run_frame() -> pd.DataFrame:
@@ -37,7 +32,7 @@ def run_frame() -> pd.DataFrame:
 def score_names(frame: pd.DataFrame) -> list[str]:
     """Generation scores with a better end."""
     names = [name for name in map(str, frame.columns) if name.startswith("generation.")]
-    return [n for n in names if _direction(n, {}) is not None] or names
+    return [n for n in names if metric_direction(n, {}) is not None] or names
 
 
 def directions() -> dict[str, bool]:
@@ -45,47 +40,14 @@ def directions() -> dict[str, bool]:
     known: dict[str, bool] = {}
     for found in found_studies():
         comparison = None if found.problem else comparison_of(study_of(found))
-        for own in (comparison or {}).get("arms", {}).values():
-            for name, value in own.items():
-                if value.get("higher_is_better") is not None:
-                    known[name] = bool(value["higher_is_better"])
+        known |= known_directions(comparison or {})
     return known
-
-
-def _direction(name: str, known: dict[str, bool]) -> bool | None:
-    if name.startswith("generation."):
-        short = name.removeprefix("generation.")
-        return True if short.startswith("mauve[") else HIGHER_IS_BETTER.get(short)
-    return known.get(name)
 
 
 @st.cache_data(max_entries=8, show_spinner="Holding every probe against every score …")
 def scorecard_rows(frame: pd.DataFrame) -> list[ScorecardRow]:
-    """Every probe with a better end against every score with one.
-
-    An arm is an arm of one study: the same name in two studies means two settings.
-    """
-    from analyses.run_table import RunTable
-    from analyses.scorecard import ScorecardConfig, scorecard
-
-    known = directions()
-    better = {name: _direction(name, known) for name in frame.columns.drop(IDENTITY)}
-    columns = {
-        name: pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64)
-        for name, direction in better.items()
-        if direction is not None
-    }
-    table = RunTable(
-        arms=(frame["study"] + "/" + frame["arm"]).tolist(),
-        families=frame["study"].tolist(),
-        probes={
-            n: v for n, v in columns.items() if not n.startswith(("generation", "reconstruction"))
-        },
-        scores={n: v for n, v in columns.items() if n.startswith("generation.")},
-        baselines={n: v for n, v in columns.items() if n.startswith("reconstruction")},
-        higher_is_better={n: bool(better[n]) for n in columns},
-    )
-    return scorecard(table, ScorecardConfig(control=CONTROL, min_arms=MIN_ARMS))
+    """Every probe with a better end against every score with one."""
+    return foretelling_rows(frame, directions())
 
 
 def scorecard_frame(rows: Sequence[ScorecardRow]) -> pd.DataFrame:

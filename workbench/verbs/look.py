@@ -28,10 +28,10 @@ def runs(directory: tyro.conf.Positional[str] = "", *, common: CommonOptions = D
 
 
 def verify(path: Name, *, common: CommonOptions = DEFAULTS) -> int:
-    """Check every file of a run or study against its manifest; exit 3 on damage.
+    """Check every file of a run or study, or recompute a finding; exit 3 on damage or drift.
 
     Args:
-        path: a run, a study, or any folder of artefacts.
+        path: a run, a study with its findings, any folder of artefacts, or a kept finding.
         common: options of every verb.
     """
     from workbench.verify import verify_path

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from workbench.ui.causes import MIN_ARMS
+from workbench.foretelling import MIN_ARMS
 from workbench.ui.empty import selection_or_stop
 from workbench.ui.exhibits import show_figure, show_table
 from workbench.ui.foretelling import (
