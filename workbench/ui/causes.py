@@ -174,7 +174,8 @@ def loss_curves(runs: Mapping[str, tuple[Run, Sequence[Mapping[str, Any]]]]) -> 
 def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None:
     """Prompts where the better reconstructor wrote worse, the widest gap first.
 
-    A score without a value a prompt, as MAUVE, is stood in for by the judge's nats per token.
+    A score without a value a prompt, as MAUVE, is stood in for by the judge's nats per token;
+    `attrs["score"]` of the table says which it is.
     """
     import pandas as pd
 
@@ -202,4 +203,6 @@ def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None
         }
     )
     frame = frame[np.isfinite(gap) & (gap > 0)]
-    return frame.sort_values("score gap", ascending=False).head(40).reset_index(drop=True)
+    frame = frame.sort_values("score gap", ascending=False).head(40).reset_index(drop=True)
+    frame.attrs["score"] = column
+    return frame

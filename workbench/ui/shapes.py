@@ -57,18 +57,25 @@ class View:
 
 @dataclass(frozen=True)
 class Section:
-    """When a section can be shown, and how."""
+    """How a section is shown, and the names that its results begin with.
 
-    is_stored: Callable[[View], bool]
+    Attributes:
+        prefixes: of the results.
+        show: draws it.
+        always: whether it has something to show where no result is stored.
+    """
+
+    prefixes: tuple[str, ...]
     show: Callable[[View], None]
+    always: bool = False
 
-
-def _needs(*names: str) -> Callable[[View], bool]:
-    return lambda view: any(
-        name.startswith(names) and result.get("score") is not None
-        for own in view.results.values()
-        for name, result in own.items()
-    )
+    def is_stored(self, view: View) -> bool:
+        """Whether it can be shown."""
+        return self.always or any(
+            name.startswith(self.prefixes) and result.get("score") is not None
+            for own in view.results.values()
+            for name, result in own.items()
+        )
 
 
 def _spectrum(view: View) -> None:
@@ -257,14 +264,14 @@ def _named(results: Results, prefix: str) -> dict[str, Mapping[str, Any]]:
 
 
 SECTIONS: Mapping[str, Section] = {
-    "Spectrum": Section(_needs("floor.velocity"), _spectrum),
-    "Scale": Section(_needs("scale."), _scale),
-    "Velocity floors": Section(_needs("floor.velocity"), _floors),
-    "Decoder basin": Section(_needs("decoder_basin"), _basin),
-    "Between texts": Section(lambda view: True, _between),
-    "Along a text": Section(_needs("sequence_structure."), _sequence),
-    "Dimension": Section(_needs("intrinsic_dimension.", "isotropy."), _dimension),
-    "Open velocity": Section(_needs("velocity_information.", "learnability."), _information),
-    "Teacher": Section(_needs("alignment"), _alignment),
-    "Paths": Section(_needs("trajectory."), _trajectory),
+    "Spectrum": Section(("floor.velocity",), _spectrum),
+    "Scale": Section(("scale.",), _scale),
+    "Velocity floors": Section(("floor.velocity",), _floors),
+    "Decoder basin": Section(("decoder_basin",), _basin),
+    "Between texts": Section(("manifold_continuity.",), _between, always=True),
+    "Along a text": Section(("sequence_structure.",), _sequence),
+    "Dimension": Section(("intrinsic_dimension.", "isotropy."), _dimension),
+    "Open velocity": Section(("velocity_information.", "learnability."), _information),
+    "Teacher": Section(("alignment",), _alignment),
+    "Paths": Section(("trajectory.",), _trajectory),
 }

@@ -11,6 +11,7 @@ import streamlit as st
 
 from workbench.runs import Run, Study
 from workbench.ui.escaped import inline
+from workbench.ui.keeping import show_opened
 from workbench.ui.look import ARM_MEANING, colours
 from workbench.ui.scan import FoundStudy, found_studies, study_of
 
@@ -58,7 +59,8 @@ def draw_sidebar() -> None:
     sound = {study.name: study for study in studies if not study.problem}
     with st.sidebar:
         if sound:
-            st.session_state[STATE] = _choose(sound)
+            chosen = st.session_state[STATE] = _choose(sound)
+            show_opened(chosen)
         else:
             st.caption("No study opens yet.")
         _list_damaged([study for study in studies if study.problem])

@@ -2,10 +2,12 @@
 
 import streamlit as st
 
+from workbench.findings.shown import probe_numbers
 from workbench.ui.empty import require_runs, selection_or_stop
 from workbench.ui.engine import probe_results
 from workbench.ui.exhibits import show_table
 from workbench.ui.guard import guarded
+from workbench.ui.keeping import keep_this
 from workbench.ui.probe_tables import every_result
 from workbench.ui.shapes import SECTIONS, View
 
@@ -36,3 +38,11 @@ with guarded(chosen):
 absent = [name for name in SECTIONS if name not in stored]
 if absent:
     st.caption(f"Not measured for these arms yet: {', '.join(absent)}.")
+
+prefixes = SECTIONS[chosen].prefixes if chosen in SECTIONS else ("",)
+keep_this(
+    selection,
+    "geometry",
+    lambda: probe_numbers(view.results, selection.seed, prefixes),
+    shown={"what": chosen},
+)

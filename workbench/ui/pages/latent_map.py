@@ -5,12 +5,16 @@ import pandas as pd
 import streamlit as st
 
 from analyses.latent_map import LatentMapConfig
+from workbench.findings import selected_rows
+from workbench.findings.shown import displacement_numbers, trust_numbers
 from workbench.ui.charts.maps import MOST_POINTS, Colouring, highlight_figure, maps_figure
 from workbench.ui.empty import require_runs, selection_or_stop
 from workbench.ui.exhibits import show_figure, show_table
+from workbench.ui.keeping import keep_this, replayed_rows
 from workbench.ui.look import theme
 from workbench.ui.mapping import displaced, is_drawn, items_of, key_of, maps_of
 
+MOST_KEPT = 200
 TRUST, MOVED = "trust in each point", "moved against the neighbours"
 
 st.title("Latent map")
@@ -78,8 +82,9 @@ state = show_figure(
 lassoed = [int(point["customdata"]) for point in (state.selection.points if state else [])
            if "customdata" in point]  # fmt: skip
 memory = st.session_state.setdefault("_lasso", {})
-if lassoed:
-    memory[key] = lassoed
+replayed = replayed_rows(selection, level, len(items.names))
+if lassoed or replayed:
+    memory[key] = lassoed or replayed
 searched = items.names if level == "tokens" else items.texts
 found = (
     [row for row, text in enumerate(searched) if search.lower() in text.lower()] if search else []
@@ -117,3 +122,18 @@ if moved is not None:
         caption="Displacement: how far an item's neighbours in one arm stand from it in the other, "
         "0 = it keeps its company, 0.5 = its neighbours there are no nearer than anyone.",
     )  # fmt: skip
+
+listed = {} if moved is None else {int(row): moved[row] for row in order[:MOST_KEPT]}
+where = (selection.arms, selection.seed, level)
+keep_this(
+    selection,
+    "latent_map",
+    lambda: [
+        *trust_numbers(maps.mean_trust, *where, method),
+        *displacement_numbers(listed, *where),
+    ],
+    chosen=lambda: (
+        selected_rows(level, chosen, [items.hover[row] for row in chosen]) if chosen else None
+    ),
+    shown={"level": level, "method": method, "colour": colour},
+)

@@ -4,12 +4,15 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from workbench.findings import selected_rows
+from workbench.findings.shown import neighbour_numbers
 from workbench.spaces import TEACHER, nearest_items
 from workbench.ui.company import agreement, company_list, typed_item
 from workbench.ui.empty import require_runs, selection_or_stop
 from workbench.ui.escaped import block, html_text
 from workbench.ui.exhibits import show_table
 from workbench.ui.guard import guarded
+from workbench.ui.keeping import keep_this, replayed_rows
 from workbench.ui.look import colours
 from workbench.ui.mapping import displaced, items_of, key_of
 
@@ -37,7 +40,10 @@ other_words = level == "tokens" and st.toggle(
     "Leave out the same word", value=True, key="other", bind="query-params"
 )
 
-row = st.session_state.setdefault("_neighbour_row", {}).get(level, 0)
+remembered = st.session_state.setdefault("_neighbour_row", {})
+if replayed := replayed_rows(selection, level, len(items.names)):
+    remembered[level] = st.session_state["place"] = replayed[0]
+row = remembered.get(level, 0)
 row = min(row, len(items.names) - 1)
 queries: dict[str, np.ndarray] = {space: rows[row] for space, rows in items.spaces.items()}
 own: int | None = row
@@ -48,6 +54,8 @@ elif typed:
     hits = [
         n for n, name in enumerate(items.names) if name.strip("#").lower() == typed.lower().strip()
     ]
+    if st.session_state.get("place") not in hits:
+        st.session_state.pop("place", None)
     if hits:
         own = row = st.selectbox(
             f"{len(hits)} places", hits, format_func=lambda n: items.hover[n], key="place"
@@ -56,6 +64,7 @@ elif typed:
     else:
         st.info("No probed token reads like that.")
 
+found = {}
 title = typed if own is None else (items.texts[row] if level == "texts" else items.hover[row])
 st.html(block(title, label="Asked:"))
 with guarded("The neighbours"):
@@ -92,6 +101,17 @@ if len(selection.arms) == 2:
     )  # fmt: skip
     if picked and picked.selection.rows:
         chosen = int(order[picked.selection.rows[0]])
-        if chosen != st.session_state["_neighbour_row"].get(level):
-            st.session_state["_neighbour_row"][level] = chosen
+        if chosen != remembered.get(level):
+            remembered[level] = chosen
             st.rerun()
+
+keep_this(
+    selection,
+    "neighbours",
+    lambda: neighbour_numbers(
+        found, arms=selection.arms, seed=selection.seed, level=level, row=own, typed=typed or "",
+        count=count, other_words=bool(other_words),
+    ),
+    chosen=lambda: None if own is None else selected_rows(level, [own], [items.hover[own]]),
+    shown={"level": level, "k": count},
+)  # fmt: skip

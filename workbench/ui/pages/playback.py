@@ -4,18 +4,29 @@ from typing import Any
 
 import streamlit as st
 
+from workbench.findings import selected_rows
+from workbench.findings.shown import playback_numbers
 from workbench.following import Following, PlaybackView
 from workbench.playback import Fork, ForkKind
 from workbench.ui.empty import require_runs, selection_or_stop
 from workbench.ui.engine import references_of
 from workbench.ui.guard import guarded
+from workbench.ui.keeping import keep_this
 from workbench.ui.lanes import follow, lanes_of
+from workbench.ui.lessons import predict_first, settling_lesson
 from workbench.ui.look import colours, theme
 from workbench.ui.player.build import player_page
 from workbench.ui.sidebar import Selection
 
 HEIGHT = 890
+PROMPT = "prompt"
 FORKS: tuple[ForkKind, ...] = ("renoise", "nudge", "blend", "guidance")
+
+
+def asked_prompt(count: int) -> int:
+    """Row of the prompt that the address asks for by its number, or the first."""
+    number = st.query_params.get(PROMPT, "1")
+    return int(number) - 1 if number.isdecimal() and 1 <= int(number[:9]) <= count else 0
 
 
 def choose_view(selection: Selection) -> PlaybackView:
@@ -29,10 +40,12 @@ def choose_view(selection: Selection) -> PlaybackView:
     row = left.selectbox(
         "Prompt (held out from training)",
         range(len(prompts)),
+        index=asked_prompt(len(prompts)),
         format_func=lambda n: prompts[n],
-        key="prompt",
-        bind="query-params",
+        key=f"prompt-of-{selection.name}",
     )
+    # By its number: a bound select box would write the whole text into the address.
+    st.query_params[PROMPT] = str(int(row or 0) + 1)
     typed = right.text_input(
         "or your own", key="typed", bind="query-params", max_chars=400,
         placeholder="The baker found a red key.",
@@ -56,31 +69,36 @@ def choose_view(selection: Selection) -> PlaybackView:
 
 
 def choose_fork(selection: Selection, view: PlaybackView) -> tuple[str, Fork] | None:
-    """Which arm to fork, where, and how."""
-    if not st.toggle("Fork: change one thing at a step and see the other future", key="forked"):
+    """Which arm to fork, where, and how; in the address too."""
+    question = "Fork: change one thing at a step and see the other future"
+    if not st.toggle(question, key="forked", bind="query-params"):
         return None
-    arm_column, step_column, kind_column, how_column, seed_column = st.columns(
-        [1, 1.2, 1, 1.4, 0.8]
+    arm_column, step_column, kind_column, how, seed_column = st.columns([1, 1.2, 1, 1.4, 0.8])
+    arm = arm_column.selectbox("Arm", selection.arms, key="fork-arm", bind="query-params")
+    last = view.num_steps - 1
+    step = step_column.slider(
+        "At step", 1, last, view.num_steps // 2, key="fork-at", bind="query-params"
     )
-    arm = arm_column.selectbox("Arm", selection.arms, key="fork-arm")
-    step = step_column.slider("At step", 1, view.num_steps - 1, view.num_steps // 2, key="fork-at")
-    kind: ForkKind = kind_column.selectbox("Change", FORKS, key="fork-by")
-    seed = int(seed_column.number_input("Fork seed", 0, 9999, 1, key="fork-seed"))
-    with how_column:
-        if kind == "renoise":
-            back = (
-                st.slider("Back to step", 0, step - 1, step // 2, key="fork-back")
-                if step > 1
-                else 0
-            )
-            return arm, Fork(step=step, kind=kind, back_to=back, seed=seed)
-        if kind == "guidance":
-            scale = st.slider("Guidance from here", 0.0, 8.0, 3.0, 0.25, key="fork-scale")
-            return arm, Fork(step=step, kind=kind, guidance_scale=scale)
-        largest = 1.0 if kind == "blend" else 3.0
-        label = "Share of the other noise" if kind == "blend" else "Size (latent std)"
-        strength = st.slider(label, 0.0, largest, 0.5, 0.05, key=f"fork-{kind}")
-        return arm, Fork(step=step, kind=kind, strength=strength, seed=seed)
+    kind: ForkKind = kind_column.selectbox("Change", FORKS, key="fork-by", bind="query-params")
+    seed = int(
+        seed_column.number_input("Fork seed", 0, 9999, 1, key="fork-seed", bind="query-params")
+    )
+    if kind == "renoise":
+        if step == 1:
+            return arm, Fork(step=step, kind=kind, back_to=0, seed=seed)
+        back = how.slider(
+            "Back to step", 0, step - 1, step // 2, key="fork-back", bind="query-params"
+        )
+        return arm, Fork(step=step, kind=kind, back_to=back, seed=seed)
+    if kind == "guidance":
+        scale = how.slider(
+            "Guidance from here", 0.0, 8.0, 3.0, 0.25, key="fork-scale", bind="query-params"
+        )
+        return arm, Fork(step=step, kind=kind, guidance_scale=scale)
+    largest = 1.0 if kind == "blend" else 3.0
+    label = "Share of the other noise" if kind == "blend" else "Size (latent std)"
+    strength = how.slider(label, 0.0, largest, 0.5, 0.05, key=f"fork-{kind}", bind="query-params")
+    return arm, Fork(step=step, kind=kind, strength=strength, seed=seed)
 
 
 st.title("Playback")
@@ -117,6 +135,8 @@ page: dict[str, Any] = {
     "title": f"Playback: {selection.name}",
     "far_limit": max(found.far_limit for found in bases.values()),
 }
+if not predict_first("playback", lambda: settling_lesson(bases, page["prompt"])):
+    st.stop()
 lanes = lanes_of(followed, bases, colours(selection.all_arms))
 st.iframe(player_page(lanes, **page), height=HEIGHT, alt="Denoising player")
 st.caption(
@@ -133,3 +153,13 @@ st.download_button(
     on_click="ignore",
     icon=":material/download:",
 )
+keep_this(
+    selection,
+    "playback",
+    lambda: playback_numbers(bases, view, selection.seed),
+    chosen=lambda: None if view.typed else selected_rows("prompts", [view.row], [page["prompt"]]),
+    shown={
+        "sampler": view.sampler, "steps": view.num_steps, "guidance": view.guidance_scale,
+        "noise": view.seed,
+    },
+)  # fmt: skip

@@ -9,12 +9,13 @@ from workbench.ui.escaped import inline
 from workbench.ui.exhibits import show_figure, show_table
 from workbench.ui.guard import guarded
 from workbench.ui.job_views import WORDS
+from workbench.ui.keeping import show_findings
 from workbench.ui.look import theme
 from workbench.ui.own_vectors import show_own_vectors
 from workbench.ui.run_views import difference_frame, log_figure, offer_files, stage_names
 from workbench.ui.sidebar import current_selection
 
-SECTIONS = ["On disk", "Differences", "Logs", "Files", "Your own vectors"]
+SECTIONS = ["On disk", "Differences", "Logs", "Files", "Findings", "Your own vectors"]
 
 st.title("Runs")
 section = (
@@ -35,6 +36,8 @@ if section == "On disk":
         )  # fmt: skip
     else:
         st.info("The runs directory is empty. Start a study on the page New study.")
+elif section == "Findings":
+    show_findings()
 elif section == "Your own vectors":
     show_own_vectors()
 elif selection is None:

@@ -3,8 +3,10 @@
 import pandas as pd
 import streamlit as st
 
+from workbench.findings.shown import arm_numbers, foretelling_numbers
 from workbench.foretelling import MIN_ARMS
 from workbench.ui.empty import selection_or_stop
+from workbench.ui.engine import comparison_of
 from workbench.ui.exhibits import show_figure, show_table
 from workbench.ui.foretelling import (
     estimate_figure,
@@ -14,6 +16,7 @@ from workbench.ui.foretelling import (
     scorecard_rows,
 )
 from workbench.ui.guard import guarded
+from workbench.ui.keeping import keep_this
 from workbench.ui.look import theme
 
 st.title("Scorecard")
@@ -22,7 +25,7 @@ st.caption(
     "write? Reconstruction goes through the same mill as every probe. Seeds of one arm are not "
     "independent: arms are resampled whole."
 )
-selection_or_stop()
+selection = selection_or_stop()
 frame = run_frame()
 arms = frame[["study", "arm"]].drop_duplicates() if len(frame) else frame
 if not len(frame):
@@ -34,6 +37,7 @@ score = st.selectbox(
     "Generation score", names, index=names.index(preferred), key="score", bind="query-params"
 )
 
+rows = []
 if len(arms) < MIN_ARMS:
     st.info(
         f"{len(arms)} arms are compared so far and {MIN_ARMS} are needed: with fewer, every order "
@@ -64,4 +68,14 @@ show_table(
     pd.concat([frame[["study", "arm", "seed"]], frame[measures].round(4)], axis=1),
     "runs-behind",
     caption="One row a run: every probe and every score.",
+)
+
+keep_this(
+    selection,
+    "scorecard",
+    lambda: [
+        *arm_numbers(comparison_of(selection.study) or {"arms": {}}, selection.arms, [score]),
+        *foretelling_numbers(rows, sorted(set(frame["study"]))),
+    ],
+    shown={"score": score},
 )

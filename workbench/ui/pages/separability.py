@@ -2,12 +2,14 @@
 
 import streamlit as st
 
+from workbench.findings.shown import probe_numbers
 from workbench.ui.charts.curves import dots_figure
 from workbench.ui.charts.heat import twin_heat_figure
 from workbench.ui.empty import selection_or_stop
 from workbench.ui.engine import corpus_of, probe_results
 from workbench.ui.exhibits import show_figure, show_table
 from workbench.ui.guard import guarded
+from workbench.ui.keeping import keep_this
 from workbench.ui.look import theme
 from workbench.ui.probe_tables import baseline_marks, class_frame, family, missing_note, swept_grid
 
@@ -69,3 +71,11 @@ for prefix, title, x, caption in (
         prefix.rstrip("."),
         caption=caption,
     )
+
+SHOWN = ("linear_separability.", "denoising.", "flow_layers.")
+keep_this(
+    selection,
+    "separability",
+    lambda: probe_numbers(results, selection.seed, SHOWN),
+    shown={"label": label},
+)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from analyses.figures.arm_scores import scores_figure
+from workbench.findings.shown import arm_numbers, contrast_numbers
 from workbench.ui.arm_table import (
     UNCLEAR,
     contrast_frame,
@@ -15,6 +16,8 @@ from workbench.ui.arm_table import (
 from workbench.ui.empty import comparison_or_stop, selection_or_stop
 from workbench.ui.escaped import block, blocks, inline
 from workbench.ui.exhibits import show_figure, show_table
+from workbench.ui.keeping import keep_this
+from workbench.ui.lessons import predict_first, writing_lesson
 from workbench.ui.look import colours, theme
 
 st.title("Study")
@@ -24,6 +27,10 @@ st.caption(
     "same initial weights, same noise; only the training of the autoencoder differs."
 )
 comparison = comparison_or_stop(selection)
+if not predict_first(
+    "study", lambda: writing_lesson(comparison, selection.first, selection.second)
+):
+    st.stop()
 
 palette = colours(selection.all_arms)
 sentences = findings(comparison, selection.first, selection.second)
@@ -70,3 +77,14 @@ if comparison["contrasts"]:
         caption="Differences paired over prompts and seeds. One stands when its interval excludes "
         "zero and its p after Holm's correction is at most .05; grey rows are inside the noise.",
     )
+
+seen = [*metrics, *metric_names(comparison, family)]
+keep_this(
+    selection,
+    "study",
+    lambda: [
+        *arm_numbers(comparison, selection.arms, seen),
+        *contrast_numbers(comparison, selection.arms, seen),
+    ],
+    shown={"family": family},
+)

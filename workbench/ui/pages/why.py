@@ -1,9 +1,14 @@
 """Why reconstruction misleads: runs as points, the causes beside them, and a pair to read."""
 
+from typing import Any
+
 import streamlit as st
 
+from workbench.findings import Number, selected_rows
+from workbench.findings.shown import arm_numbers, probe_numbers, text_numbers
 from workbench.ui.arm_table import metric_names
 from workbench.ui.causes import (
+    ACCURACY,
     CAUSES,
     arm_deltas,
     correlation_sentence,
@@ -11,10 +16,12 @@ from workbench.ui.causes import (
     worse_written_pairs,
 )
 from workbench.ui.empty import comparison_or_stop, selection_or_stop
-from workbench.ui.engine import metrics_of, probe_results
+from workbench.ui.engine import metrics_of, probe_results, references_of
 from workbench.ui.escaped import block, blocks
 from workbench.ui.exhibits import show_figure, show_reading_table, show_table
 from workbench.ui.guard import guarded
+from workbench.ui.keeping import keep_this, replayed_rows
+from workbench.ui.lessons import generator_lesson, predict_first
 from workbench.ui.look import colours, surface, theme
 
 st.title("Why reconstruction misleads")
@@ -31,6 +38,11 @@ preferred = next((n for n in scores if ".mauve[" in n), scores[0])
 score = st.selectbox(
     "Generation score", scores, index=scores.index(preferred), key="score", bind="query-params"
 )
+if not predict_first(
+    "why",
+    lambda: generator_lesson(comparison, selection.first, selection.second, score, selection.seed),
+):
+    st.stop()
 points = run_points(score)
 from analyses.figures.reconstruction_generation import (  # noqa: E402  (after the empty state)
     reconstruction_generation_figure,
@@ -53,6 +65,7 @@ st.caption(
     "What the two spaces differ in although both read back well. Every row is measured on the "
     "autoencoder alone, before any generator is trained."
 )
+results: dict[str, Any] = {}
 with guarded("The causes"):
     results = {arm: probe_results(run) for arm, run in selection.runs.items()}
     table = arm_deltas(results, selection.arms)
@@ -79,23 +92,50 @@ with guarded("The flow's loss"):
         )
 
 st.subheader("Where the better reconstructor writes worse")
+pair, row, measure = None, 0, ""
 with guarded("The pairs"):
     pairs = worse_written_pairs(selection, score)
     if pairs is None or not len(pairs):
         st.info("Neither arm wrote worse than it read on these prompts by this score.")
-        st.stop()
-    picked = show_table(
-        pairs[["prompt", "score gap"]], "pairs", on_select="rerun", selection_mode="single-row",
-        selection_default={"selection": {"rows": [0], "columns": [], "cells": []}},
-        caption="Prompts by how much worse the better reconstructor did. Pick one and read both.",
-    )  # fmt: skip
-    rows = picked.selection.rows if picked else []
-    pair = pairs.iloc[rows[0] if rows else 0]
-    palette = colours(selection.all_arms)
-    parts = [block(pair["prompt"], label="prompt", muted=True)]
-    parts += [
-        block(pair[arm], label=f"{arm} ({pair[arm + ' score']:.3g})", colour=palette[arm])
-        for arm in selection.arms
-    ]
-    parts.append(block(pair["reference"], label="human", colour=surface().muted))
-    st.html(blocks(parts))
+    else:
+        prompts = references_of(selection.study).prompts
+        if replayed := replayed_rows(selection, "prompts", len(prompts)):
+            st.session_state["_pair"] = prompts[replayed[0]]
+        asked = pairs.index[pairs["prompt"] == st.session_state.get("_pair")]
+        first = int(asked[0]) if len(asked) else 0
+        picked = show_table(
+            pairs[["prompt", "score gap"]], "pairs", on_select="rerun",
+            selection_mode="single-row",
+            selection_default={"selection": {"rows": [first], "columns": [], "cells": []}},
+            caption="Prompts by how much worse the better reconstructor did. Pick one, read both.",
+        )  # fmt: skip
+        rows = picked.selection.rows if picked else []
+        pair = pairs.iloc[rows[0] if rows else first]
+        row, measure = prompts.index(pair["prompt"]), pairs.attrs["score"]
+        palette = colours(selection.all_arms)
+        parts = [block(pair["prompt"], label="prompt", muted=True)]
+        parts += [
+            block(pair[arm], label=f"{arm} ({pair[arm + ' score']:.3g})", colour=palette[arm])
+            for arm in selection.arms
+        ]
+        parts.append(block(pair["reference"], label="human", colour=surface().muted))
+        st.html(blocks(parts))
+
+
+def shown_numbers() -> list[Number]:
+    """Scores of the arms, their causes, and the pair that is read."""
+    numbers = arm_numbers(comparison, selection.arms, [ACCURACY, score])
+    numbers += probe_numbers(results, selection.seed, tuple(CAUSES))
+    if pair is not None:
+        values = {arm: pair[f"{arm} score"] for arm in selection.arms}
+        numbers += text_numbers(values, selection.seed, measure, row)
+    return numbers
+
+
+keep_this(
+    selection,
+    "why",
+    shown_numbers,
+    chosen=lambda: None if pair is None else selected_rows("prompts", [row], [pair["prompt"]]),
+    shown={"score": score},
+)
