@@ -52,9 +52,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
         app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
         for key, value in query.items():
             app.query_params[key] = value
-        app.run()
-        if page != PAGES[0]:
-            app.switch_page(f"workbench/ui/pages/{page}.py").run()
-        return app
+        # At once, as a link opens it: a page seen before would take its own choices along.
+        return app.switch_page(f"workbench/ui/pages/{page}.py").run()
 
     return opened

@@ -164,11 +164,12 @@ def read_finding(path: Path) -> Finding:
 
 
 def finding_files(study: Path) -> list[Path]:
-    """Findings kept in a study's folder, the oldest first; links are left out."""
+    """Findings kept in a study's folder by their names, which begin with the day; no links."""
     folder = study / FOLDER
     if folder.is_symlink() or not folder.is_dir():
         return []
-    return sorted(f for f in folder.glob("*.json") if f.is_file() and not f.is_symlink())
+    files = [f for f in folder.glob("*.json") if f.is_file() and not f.is_symlink()]
+    return sorted(files, key=lambda file: file.stem)
 
 
 def _check_selection(selection: Selected) -> None:

@@ -178,7 +178,8 @@ def show_opened(selection: Selection) -> None:
 
 
 def _small(text: str) -> str:
-    return f'<p style="opacity:.65;font-size:.85em;margin:0;overflow-wrap:anywhere">{html_text(text)}</p>'
+    style = "opacity:.65;font-size:.85em;margin:0;overflow-wrap:anywhere"
+    return f'<p style="{style}">{html_text(text)}</p>'
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
