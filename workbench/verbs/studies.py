@@ -29,6 +29,7 @@ def study(
     config: str = "",
     overrides: Overrides = (),
     out: str = "",
+    fork: str = "",
     restart: bool = False,
     job: str = "",
     common: CommonOptions = DEFAULTS,
@@ -40,22 +41,31 @@ def study(
         config: a YAML file of a study's settings, instead of a preset.
         overrides: settings to change, as in base.vae.latent_width=32.
         out: folder of the study; by default its name under the runs directory.
+        fork: a study to take over from what is the same under these settings, by copies; it stays
+            as it is. Without --preset and --config its own settings are the base.
         restart: begin a training again whose checkpoints are all damaged (they are kept aside).
         job: folder of a job of the app: waits for its turn there, and reports progress into it.
         common: options of every verb.
     """
+    from workbench.fork import fork_study
     from workbench.jobs import attended
     from workbench.presets import study_config
+    from workbench.runs import find_study
     from workbench.store.paths import check_writable, runs_directory
     from workbench.study import run_study
 
     folder = Path(job) if job else None
     with attended(folder) if folder else nullcontext():
-        settings = study_config(preset=preset, file=config, overrides=overrides)
+        source = find_study(fork) if fork else None
+        forked = source.config if source else None
+        settings = study_config(preset=preset, file=config, overrides=overrides, forked=forked)
         directory = Path(out) if out else runs_directory() / settings.name
-        check_writable(directory)
+        if source is None:
+            check_writable(directory)
         place = (settings.base.device, restart, folder)
         with Output(common) as output, output.context(*place) as context:
+            if source is not None:
+                settings = fork_study(source, settings, directory, context)
             outcome = run_study(settings, directory, context)
             output.comparison(outcome.comparison, directory, outcome.already_done)
     return 0

@@ -1,0 +1,232 @@
+"""A fork copies what is the same under other settings and trains the rest; the old one stays."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.cli import main
+from workbench.config import STANDARD_ARMS, StudyConfig
+from workbench.errors import DamagedArtefactError, InputError, StopRequested
+from workbench.fork import fork_study
+from workbench.runs import Study, open_study
+from workbench.settings import to_dict
+from workbench.stages import StageContext
+from workbench.stopping import StopSignal
+from workbench.store.checkpoints import load_latest
+from workbench.store.json_files import read_json
+from workbench.store.lock import run_lock
+from workbench.store.manifest import MANIFEST
+from workbench.verify import verify_path
+
+Make = Callable[..., Study]
+
+
+def content(directory: Path) -> dict[str, str]:
+    """Every file below a directory by the hash of its bytes."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {
+        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def without_repa_weight(config: StudyConfig) -> StudyConfig:
+    """The study with another weight of the alignment in its second arm, and a third arm."""
+    arms = {**config.arms, "repa": {"vae_loss.repa_weight": 0.5}, "more": STANDARD_ARMS["permuted"]}
+    return dataclasses.replace(config, arms=arms)
+
+
+def with_longer(config: StudyConfig, name: str, num_steps: int) -> StudyConfig:
+    training = dataclasses.replace(getattr(config.base, name), num_steps=num_steps)
+    return dataclasses.replace(config, base=dataclasses.replace(config.base, **{name: training}))
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the trainings that took a step, in order, in this process."""
+    from workbench import train_flow, train_language_model, train_vae, training
+
+    seen: list[str] = []
+    fit = training.fit
+
+    def watched(task: Any, config: Any, directory: Path, *given: Any, **options: Any) -> Any:
+        parent = "" if directory.name == "language_model" else f"{directory.parts[-3]}/"
+        seen.append(f"{parent}{directory.name}")
+        return fit(task, config, directory, *given, **options)
+
+    for module in (train_vae, train_flow, train_language_model):
+        monkeypatch.setattr(module, "fit", watched)
+    return seen
+
+
+def finish_here(study: Study, context: StageContext) -> None:
+    """What `run_study` does, without processes of its own, so that trainings can be watched."""
+    from workbench.study import conclude, finish_run, prepare_study
+
+    prepare_study(study, context)
+    for run in study.runs:
+        finish_run(study.directory, run.arm, run.seed, context)
+    conclude(study, context)
+
+
+def test_unchanged_arms_are_taken_over_and_changed_ones_trained(
+    smoke: Study, tmp_path: Path, context: StageContext, trained: list[str]
+) -> None:
+    before = content(smoke.directory)
+    config = fork_study(smoke, without_repa_weight(smoke.config), tmp_path / "new", context)
+    study = open_study(tmp_path / "new")
+    assert study.config == config
+    finish_here(study, context)
+    assert trained == ["repa/vae", "repa/flow", "more/vae", "more/flow"]
+    assert content(smoke.directory) == before
+    old, new = smoke.run("none", 0), study.run("none", 0)
+    for folder in ("vae_dir", "flow_dir", "latents_dir", "samples_dir", "scores_dir"):
+        assert content(getattr(new, folder)) == content(getattr(old, folder)), folder
+    for path in new.directory.rglob("*"):
+        twin = old.directory / path.relative_to(new.directory)
+        if path.is_file() and twin.is_file():
+            assert path.stat().st_ino != twin.stat().st_ino, "copied, not linked"
+    assert read_json(new.evaluation_file) == read_json(old.evaluation_file)
+    comparison = read_json(study.directory / "comparison.json")
+    assert comparison["paired"] == {"data_order": True, "init": True, "noise": True}
+    assert verify_path(study.directory).sound
+
+
+def test_the_new_study_says_where_it_comes_from(
+    smoke: Study, tmp_path: Path, context: StageContext
+) -> None:
+    fork_study(smoke, without_repa_weight(smoke.config), tmp_path / "new", context)
+    origin = read_json(tmp_path / "new" / "study.json")["forked_from"]
+    assert origin["study"] == str(smoke.directory)
+    assert origin["fingerprint"] == read_json(smoke.directory / "study.json")["fingerprint"]
+    reused = set(origin["reused"])
+    assert {"corpus", "language_model/step-8", "references", "baselines"} <= reused
+    assert {"arms/none/seed-0/vae/step-8", "arms/none/seed-0/scores"} <= reused
+    assert not [name for name in reused if "repa" in name or "more" in name]
+
+
+@pytest.mark.parametrize(
+    ("key", "kept", "gone"),
+    [
+        ("corpus.num_documents", set(), {"corpus"}),
+        ("teacher.layer", {"none/seed-0/scores"}, {"repa/seed-0/vae/step-8"}),
+        ("dit.width", {"repa/seed-0/latents"}, {"repa/seed-0/flow/step-8"}),
+        ("sampling.num_prompts", {"repa/seed-0/flow/step-8"}, {"repa/seed-0/scores"}),
+    ],
+)
+def test_what_stands_on_a_changed_setting_is_made_anew(
+    key: str,
+    kept: set[str],
+    gone: set[str],
+    smoke: Study,
+    tmp_path: Path,
+    context: StageContext,
+) -> None:
+    part, name = key.split(".")
+    component = getattr(smoke.config.base, part)
+    value = {"layer": -2, "width": 2 * getattr(component, "width", 0)}.get(name)
+    value = value or getattr(component, name) - 1
+    component = dataclasses.replace(component, **{name: value})
+    base = dataclasses.replace(smoke.config.base, **{part: component})
+    config = dataclasses.replace(smoke.config, base=base)
+    fork_study(smoke, config, tmp_path / "new", context)
+    found = read_json(tmp_path / "new" / "study.json")["forked_from"]["reused"]
+    reused = {entry.removeprefix("arms/") for entry in found}
+    assert kept <= reused
+    assert not gone & reused
+
+
+def test_more_steps_go_on_in_the_fork(
+    smoke: Study, tmp_path: Path, context: StageContext, trained: list[str]
+) -> None:
+    before = content(smoke.directory)
+    config = with_longer(smoke.config, "vae_training", 12)
+    config = fork_study(smoke, config, tmp_path / "new", context)
+    assert config.base.vae_training.earlier_num_steps == (8,)
+    finish_here(open_study(tmp_path / "new"), context)
+    assert trained == ["none/vae", "none/flow", "repa/vae", "repa/flow"]
+    for run in open_study(tmp_path / "new").runs:
+        vae = load_latest(run.vae_dir)
+        assert vae is not None
+        assert vae.step == 12
+        assert "went on at step 8" in vae.state["inexact"][0]
+    comparison = read_json(tmp_path / "new" / "comparison.json")
+    assert comparison["paired"] == {"data_order": True, "init": True, "noise": True}
+    assert content(smoke.directory) == before
+
+
+def test_an_interrupted_fork_copies_the_rest_when_run_again(
+    smoke: Study, tmp_path: Path, context: StageContext
+) -> None:
+    class After(StopSignal):
+        left = 4
+
+        def check(self, where: str) -> None:
+            After.left -= 1
+            if After.left < 0:
+                raise StopRequested(where)
+
+    stopping = dataclasses.replace(context, stop=After())
+    with pytest.raises(StopRequested):
+        fork_study(smoke, smoke.config, tmp_path / "new", stopping)
+    assert not (tmp_path / "new" / "arms").exists()
+    fork_study(smoke, smoke.config, tmp_path / "new", context)
+    study = open_study(tmp_path / "new")
+    assert read_json(study.run("repa", 0).evaluation_file)
+    for run in study.runs:
+        assert run.describe()["pairing"] == smoke.run(run.arm, run.seed).describe()["pairing"]
+
+
+def test_what_is_damaged_is_not_taken_over(
+    copy_smoke: Make, tmp_path: Path, context: StageContext
+) -> None:
+    study = copy_smoke()
+    file = study.run("none", 0).latents_dir / "train-mu.npy"
+    damaged = bytearray(file.read_bytes())
+    damaged[-1] ^= 1
+    file.write_bytes(damaged)
+    with pytest.raises(DamagedArtefactError, match=r"train-mu\.npy"):
+        fork_study(study, study.config, tmp_path / "new", context)
+    assert not (open_study(tmp_path / "new").run("none", 0).latents_dir / MANIFEST).exists()
+
+
+def test_the_same_folder_another_study_and_a_busy_one_are_refused(
+    smoke: Study, copy_smoke: Make, tmp_path: Path, context: StageContext
+) -> None:
+    with pytest.raises(InputError, match="a fork is a new study"):
+        fork_study(smoke, smoke.config, smoke.directory, context)
+    other = copy_smoke(name="other")
+    with pytest.raises(InputError, match="is a study already, and no fork of"):
+        fork_study(smoke, smoke.config, other.directory, context)
+    with run_lock(other.directory), pytest.raises(InputError, match="in use by pid"):
+        fork_study(other, other.config, tmp_path / "new", context)
+    assert not (tmp_path / "new" / "corpus").exists()
+
+
+def test_the_command_forks_under_the_old_settings(
+    smoke: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is changed but a harmless key, so all is taken over and only compared again."""
+    folder = str(tmp_path / "new")
+    arguments = ("study", "--fork", str(smoke.directory), "--set", "loggers=[]", "--out", folder)
+    assert main([*arguments, "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["study"] == folder
+    stored = to_dict(open_study(Path(folder)).config)
+    assert stored == {**to_dict(smoke.config), "loggers": []}
+    old, new = (read_json(d / "comparison.json") for d in (smoke.directory, Path(folder)))
+    assert new["arms"] == old["arms"]
+    assert main([*arguments, "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["already_done"]
+
+
+def test_a_fork_needs_a_study(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["study", "--fork", str(tmp_path), "--out", str(tmp_path / "new")]) == 2
+    assert "study.json is missing" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
