@@ -97,7 +97,7 @@ def report(study_name: Name, *, markdown: bool = False, common: CommonOptions = 
         markdown: write `report.md`, all numbers as tables, instead of `report.html`.
         common: options of every verb.
     """
-    from workbench.markdown import write_markdown
+    from workbench.markdown_tables import write_markdown
     from workbench.report import write_report
     from workbench.runs import find_study
 
@@ -125,7 +125,7 @@ def scorecard(
         markdown: write the tables of all scores beside it, as Markdown.
         common: options of every verb.
     """
-    from workbench.markdown import scorecard_tables
+    from workbench.markdown_tables import scorecard_tables
     from workbench.runs import find_study
     from workbench.scorecard import finished_studies, make_scorecard, table_rows
     from workbench.store.atomic import write_file

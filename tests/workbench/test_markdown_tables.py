@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from workbench.markdown import study_tables, table, write_markdown
+from workbench.markdown_tables import study_tables, table, write_markdown
 from workbench.runs import Study
 from workbench.store.json_files import read_json
 
