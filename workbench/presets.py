@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from data.corpus_config import CorpusConfig
@@ -26,6 +27,7 @@ from workbench.config import (
     StudyConfig,
 )
 from workbench.errors import InputError
+from workbench.runs import open_study
 from workbench.training import TrainingConfig
 
 
@@ -256,14 +258,20 @@ PRESETS: Mapping[str, Callable[[], StudyConfig]] = {
 }
 
 
-def study_config(*, preset: str = "", file: str = "", overrides: Sequence[str] = ()) -> StudyConfig:
+def study_config(
+    *, preset: str = "", file: str = "", directory: str = "", overrides: Sequence[str] = ()
+) -> StudyConfig:
     """A study's settings from a preset or a YAML file, with dotted overrides on top.
 
-    A file may name a `preset` that it starts from; its other keys are a `StudyConfig`'s.
+    A file may name a `preset` that it starts from; its other keys are a `StudyConfig`'s. Without
+    either, the settings are those of the study that lies in `directory`, if one does.
 
     Raises:
-        InputError: neither or both are given, the preset is unknown, or a setting is wrong.
+        InputError: no settings are given, or two; the preset is unknown; or a setting is wrong.
     """
+    if not preset and not file and directory and (Path(directory) / "study.json").is_file():
+        stored = settings.to_dict(open_study(Path(directory)).config)
+        return settings.build(StudyConfig, settings.apply_overrides(stored, overrides))
     if bool(preset) == bool(file):
         raise InputError(f"give --preset or --config; presets: {', '.join(PRESETS)}")
     mapping: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from workbench.store.paths import runs_directory
 from workbench.ui.exhibits import show_table
 from workbench.ui.guard import guarded
 from workbench.ui.job_views import start_job, watch_jobs
@@ -70,7 +71,11 @@ with guarded("This study"):
         "same kind of model before, and left out where it has not.",
     )
     if st.button("Start", type="primary", icon=":material/rocket_launch:"):
-        start_job(arguments, f"{request.name} ({request.preset})", request.name)
+        start_job(
+            ["study", *arguments],
+            f"{request.name} ({request.preset})",
+            runs_directory() / request.name,
+        )
     with st.popover("The same from a terminal", type="tertiary"):
         st.code("python -m workbench study " + " ".join(arguments), language="bash")
 

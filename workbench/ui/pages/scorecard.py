@@ -2,12 +2,6 @@
 
 import pandas as pd
 import streamlit as st
-
-from workbench.findings.shown import arm_numbers, foretelling_numbers
-from workbench.foretelling import MIN_ARMS
-from workbench.ui.empty import selection_or_stop
-from workbench.ui.engine import comparison_of
-from workbench.ui.exhibits import show_figure, show_table
 from workbench.ui.foretelling import (
     estimate_figure,
     run_frame,
@@ -15,6 +9,12 @@ from workbench.ui.foretelling import (
     scorecard_frame,
     scorecard_rows,
 )
+
+from workbench.findings.shown import arm_numbers, foretelling_numbers
+from workbench.foretelling import MIN_ARMS
+from workbench.ui.empty import selection_or_stop
+from workbench.ui.engine import comparison_of
+from workbench.ui.exhibits import show_figure, show_table
 from workbench.ui.guard import guarded
 from workbench.ui.keeping import keep_this
 from workbench.ui.look import theme
