@@ -213,3 +213,20 @@ def test_foretelling_sets_baselines_apart_and_leaves_out_what_is_undefined():
     assert list(drawn["probe"].y) == ["&lt;b&gt;probe&lt;/b&gt;"]
     assert list(drawn["trivial baseline"].y) == ["accuracy"]
     assert drawn["probe"].error_x.arrayminus[0] == pytest.approx(0.1)
+
+
+def test_narrow_differences_are_not_blown_up():
+    def arm(mean):
+        return {"accuracy": {"mean": mean, "low": mean - 0.001, "high": mean + 0.001}}
+
+    figure = scores_figure({"none": arm(0.998), "repa": arm(0.999)}, titles={"accuracy": "read"})
+    assert figure.layout.xaxis.range == pytest.approx([0.9885, 1.0085])
+    assert figure.layout.annotations[0].text == "read"
+    assert scores_figure({"none": arm(0.5), "repa": arm(0.9)}).layout.xaxis.range is None
+    points = [
+        RunPoint(arm=name, seed=0, reconstruction=interval(mean, 0.001), generation=interval(0.5))
+        for name, mean in (("none", 0.998), ("repa", 0.999))
+    ]
+    options = {"reconstruction_name": "r", "generation_name": "g"}
+    drawn = reconstruction_generation_figure(points, **options)
+    assert drawn.layout.xaxis.range == pytest.approx([0.9885, 1.0085])
