@@ -67,7 +67,7 @@ with guarded("This study"):
     show_table(
         cost_rows(config),
         "cost-estimate",
-        caption="What will be computed. Seconds are measured where this machine has trained the "
+        caption="What will be computed. Minutes are measured where this machine has trained the "
         "same kind of model before, and left out where it has not.",
     )
     if st.button("Start", type="primary", icon=":material/rocket_launch:"):
