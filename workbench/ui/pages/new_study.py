@@ -81,7 +81,7 @@ with guarded("This study"):
 
 st.subheader("Jobs")
 st.caption(
-    "The loss says little by itself: `band_fraction` is where the flow's loss stands between its "
+    "The loss says little by itself: *band\\_fraction* is where the flow's loss stands between its "
     "floors, 1 = it knows the latents' covariance and no more, 0 = it knows every mean."
 )
 watch_jobs()

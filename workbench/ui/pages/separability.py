@@ -35,7 +35,7 @@ show_figure(
         theme=theme(),
     ),
     "linear-separability",
-    caption="Dots are accuracies with 95 % intervals; `pos` is part of speech. It would "
+    caption="Dots are accuracies with 95 % intervals; *pos* is part of speech. It would "
     "surprise if the arms parted for part of speech, which the word gives away, and not for what "
     "only the story says.",
 )

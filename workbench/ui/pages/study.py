@@ -72,7 +72,7 @@ family = (
 show_table(
     score_frame(comparison, metric_names(comparison, family)),
     f"scores-{family}",
-    caption="Mean [95 % interval]. `chance` is what a space without the property would score; a "
+    caption="Mean [95 % interval]. *chance* is what a space without the property would score; a "
     "human text and the autoregressive baseline stand beside generation.",
 )
 
