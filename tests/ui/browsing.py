@@ -43,7 +43,7 @@ def served(runs: Path) -> Iterator[Server]:
     command = [sys.executable, "-m", "workbench", "app", "--port", str(port), "--no-browser"]
     environment = {**os.environ, "WORKBENCH_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
     start = time.monotonic()
-    server = subprocess.Popen(command, cwd=ROOT, env=environment)
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(lambda: answers(f"{url}/_stcore/health") or server.poll() is not None)
@@ -51,7 +51,11 @@ def served(runs: Path) -> Iterator[Server]:
         yield Server(address=url, pid=server.pid, seconds=time.monotonic() - start)
     finally:
         server.terminate()
-        server.wait(30)
+        try:
+            server.wait(120)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 @contextmanager

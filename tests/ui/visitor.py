@@ -25,6 +25,7 @@ class Visitor:
             origin=address,  # type: ignore[arg-type]
             subprotocols=["streamlit"],  # type: ignore[list-item]
             max_size=None,
+            ping_interval=None,  # a server that works hard may answer late
             max_queue=None,
         )
         self.received: list[int] = []
