@@ -120,7 +120,7 @@ def make_wide_study(directory: Path) -> None:
     from workbench.presets import smoke
     from workbench.single_stage import run_stage
     from workbench.stages import StageContext
-    from workbench.study import create_study
+    from workbench.study_record import create_study
 
     base = smoke().base
     base = dataclasses.replace(

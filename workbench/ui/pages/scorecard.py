@@ -31,6 +31,7 @@ with guarded("The scorecard"):
     card = scorecard_of(keys)
 if card is None:
     st.stop()
+names = card.names
 score = st.selectbox("Generation score", list(card.table.scores), key="score", bind="query-params")
 num_arms = len(set(card.table.arms))
 rows = []
@@ -67,7 +68,7 @@ keep_this(
     "scorecard",
     lambda: [
         *arm_numbers(comparison_of(selection.study) or {"arms": {}}, selection.arms, [score]),
-        *foretelling_numbers(rows, card.names),
+        *foretelling_numbers(rows, names),
     ],
     shown={"score": score},
 )
