@@ -1,4 +1,6 @@
-"""Studies in the background: a detached process a job, one at a time, the rest in a queue.
+"""Work in the background: a detached process a job, one at a time, the rest in a queue.
+
+A job is a verb that takes `--job`: a whole study, or a single stage of one of its runs.
 
 Truth lives on disk, under `<runs>/.jobs/<id>/`, so that a job survives the app, a reload and a
 second browser: `job.json` (what was asked), `progress.jsonl` (how far it is), `log.txt` (what it
@@ -14,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,13 +46,15 @@ class Job:
     Attributes:
         directory: its folder; the name sorts by the time it was asked for.
         title: what it is, for people.
-        study: folder of the study that it makes.
+        study: folder of the study that it makes, or makes a part of.
+        part: the run and stage that it makes, as in `repa/seed-0 flow`; empty for all of them.
         created: seconds since the epoch.
     """
 
     directory: Path
     title: str
     study: Path
+    part: str
     created: float
 
     @property
@@ -83,8 +87,8 @@ class Job:
         return self.state in ("starting", "queued", "running")
 
     @property
-    def reason(self) -> str:
-        """Why it failed, in a line; empty if it did not."""
+    def last_words(self) -> str:
+        """Why it failed, or what it said at its end, in a line; often empty."""
         ended = self.directory / ENDED
         if ended.is_file():
             return str(read_json(ended).get("message", ""))
@@ -140,33 +144,36 @@ def jobs_directory() -> Path:
     return runs_directory() / FOLDER
 
 
-def submit(arguments: Sequence[str], title: str, study: Path) -> Job:
-    """Start `python -m workbench study ARGUMENTS --job FOLDER` as a process of its own.
+def submit(arguments: Sequence[str], title: str, study: Path, part: str = "") -> Job:
+    """Start `python -m workbench ARGUMENTS --job FOLDER` as a process of its own.
 
     Args:
-        arguments: of the verb `study`, without `--job`.
+        arguments: a verb that takes `--job`, and its other arguments.
         title: for people.
-        study: folder that the study will have; an open job with the same one is refused.
+        study: folder of the study.
+        part: see `Job`.
 
     Raises:
-        InputError: that study is in the queue already.
+        InputError: the same study, or the same part of it, is in the queue already.
     """
-    if any(job.study == study and job.is_open for job in list_jobs()):
-        raise InputError(f"{study.name}: already in the queue")
+    if any((job.study, job.part) == (study, part) and job.is_open for job in list_jobs()):
+        raise InputError(f"{f'{study.name}/{part}'.rstrip('/')}: already in the queue")
     created = time.time()
     name = f"{datetime.fromtimestamp(created, UTC):%Y%m%d-%H%M%S-%f}-{study.name}"
-    job = Job(directory=jobs_directory() / name, title=title, study=study, created=created)
+    folder = jobs_directory() / name
+    job = Job(directory=folder, title=title, study=study, part=part, created=created)
     job.directory.mkdir(parents=True)
     write_json(
         job.directory / DESCRIPTION,
         {
             "title": title,
             "study": str(study),
+            "part": part,
             "created": created,
             "arguments": list(arguments),
         },
     )
-    command = [sys.executable, "-m", "workbench", "study", *arguments, "--job", str(job.directory)]
+    command = [sys.executable, "-m", "workbench", *arguments, "--job", str(job.directory)]
     with (job.directory / LOG).open("ab") as log:
         process = subprocess.Popen(
             command,
@@ -193,6 +200,7 @@ def list_jobs() -> list[Job]:
                     directory=file.parent,
                     title=str(known["title"]),
                     study=Path(known["study"]),
+                    part=str(known["part"]),
                     created=float(known["created"]),
                 )
             )
@@ -227,17 +235,29 @@ def read_progress(job: Job) -> tuple[list[StageProgress], list[str]]:
 
 
 @contextmanager
-def attended(directory: Path) -> Iterator[None]:
-    """Live as the job of `directory`: wait for the turn, then record how the body ended."""
+def attended(folder: str) -> Iterator[Callable[[str], None]]:
+    """Live as the job of `folder`: wait for the turn, then record how the body ended.
+
+    Args:
+        folder: the job's; without one the body is nobody's job and runs at once.
+
+    Yields:
+        What takes the last words of a body that ends well.
+    """
+    words: list[str] = []
+    if not folder:
+        yield words.append
+        return
+    directory = Path(folder)
     with run_lock(directory):
         try:
             _wait_for_turn(directory)
-            yield
+            yield words.append
         except BaseException as error:
             message = " ".join(str(error).split()) or type(error).__name__
             write_json(directory / ENDED, {"code": exit_code(error), "message": message})
             raise
-        write_json(directory / ENDED, {"code": 0, "message": ""})
+        write_json(directory / ENDED, {"code": 0, "message": "; ".join(words)})
 
 
 def _wait_for_turn(directory: Path) -> None:

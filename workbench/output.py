@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from workbench.stages import StageContext
     from workbench.verify import VerificationReport
 
+ALREADY_DONE = "already done, nothing was computed"
+UNBOUNDED = 1_000_000  # columns of a page without an edge
 CLOSING_ROWS = (
     ("reconstruction.token_accuracy", "token accuracy (mu)"),
     ("scale.log_snr", "log SNR (nats)"),
@@ -51,9 +53,7 @@ class Output:
             self._bars = None
 
     @contextmanager
-    def context(
-        self, device: str, restart: bool = False, job: Path | None = None
-    ) -> Iterator[StageContext]:
+    def context(self, device: str, restart: bool = False, job: str = "") -> Iterator[StageContext]:
         """The stage context of a verb: device, bars unless quiet, polite stopping.
 
         A job's folder also receives the progress, and may hold the file that asks to stop.
@@ -68,9 +68,9 @@ class Output:
         reporter: Any = Silent()
         if not self._quiet and place.is_main:
             self._bars = reporter = Bars().__enter__()
-        if job is not None:
-            reporter = ToFile(job / PROGRESS, reporter)
-        stop = StopSignal(job / STOP if job is not None else None).listen()
+        if job:
+            reporter = ToFile(Path(job) / PROGRESS, reporter)
+        stop = StopSignal(Path(job) / STOP if job else None).listen()
         try:
             yield StageContext(place, reporter, stop, restart=restart)
         finally:
@@ -86,6 +86,13 @@ class Output:
             if isinstance(value, Mapping | list | tuple):
                 continue
             print(f"{name}: {value}")
+
+    def stage(self, result: Mapping[str, Any]) -> None:
+        """Where a stage's results lie, and whether there was anything left to do."""
+        said = {} if self._json else {"already_done"}
+        self.show({name: value for name, value in result.items() if name not in said})
+        if result["already_done"] and not self._json:
+            print(ALREADY_DONE)
 
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Rows with equal keys."""
@@ -107,7 +114,7 @@ class Output:
             self._print_json({"study": str(directory), "already_done": already_done, **comparison})
             return
         if already_done:
-            print(f"{directory}: already done, nothing was computed")
+            print(f"{directory}: {ALREADY_DONE}")
         arms = comparison["arms"]
         first = next(iter(arms))
         verdicts = {
@@ -306,5 +313,9 @@ def _print_table(
         )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    # Where nobody looks, as in a file, names are not folded to the width of a window.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    if sys.stdout.isatty():
+        Console().print(table)
+        return
+    # A file or a pipe has no window whose width could count: there, every row is one line.
+    console = Console(width=UNBOUNDED, height=1)
+    Console(width=console.measure(table).maximum, height=1).print(table, soft_wrap=True)

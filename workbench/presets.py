@@ -261,21 +261,21 @@ def study_config(
     preset: str = "",
     file: str = "",
     overrides: Sequence[str] = (),
-    forked: StudyConfig | None = None,
+    stored: StudyConfig | None = None,
 ) -> StudyConfig:
     """A study's settings from a preset or a YAML file, with dotted overrides on top.
 
-    A file may name a `preset` that it starts from; its other keys are a `StudyConfig`'s. A fork
-    without either starts from the settings of the study that it is `forked` from.
+    A file may name a `preset` that it starts from; its other keys are a `StudyConfig`'s. Without
+    either, the settings are those `stored` by the study that goes on or is forked.
 
     Raises:
-        InputError: neither or both are given, the preset is unknown, or a setting is wrong.
+        InputError: no settings are given, or two; the preset is unknown; or a setting is wrong.
     """
-    if (preset and file) or not (preset or file or forked):
+    if (preset and file) or not (preset or file or stored):
         raise InputError(f"give --preset or --config; presets: {', '.join(PRESETS)}")
     mapping: dict[str, Any] = {}
-    if forked is not None and not preset and not file:
-        mapping = settings.to_dict(forked)
+    if stored is not None and not preset and not file:
+        mapping = settings.to_dict(stored)
     if file:
         mapping = settings.load_yaml(file)
         preset = mapping.pop("preset", "")

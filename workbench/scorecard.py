@@ -71,7 +71,8 @@ def finished_studies(directory: Path) -> list[Study]:
 def run_table(studies: Sequence[Study]) -> RunTable:
     """One row a run over all the studies.
 
-    Scores are those at each study's first guidance scale. Probes that need a trained flow are
+    A study goes by its folder's name, for a copy keeps the name in its settings. Scores are those
+    at each study's first guidance scale. Probes that need a trained flow are
     left out, for they cannot foretell it, and so are maps. Families are the settings in which an
     arm departs from its study's base.
 
@@ -84,10 +85,10 @@ def run_table(studies: Sequence[Study]) -> RunTable:
     parts = [read_study_rows(study) for study in studies]
     if not parts:
         raise InputError("no finished study to make a scorecard of; run `study` first")
-    names = [part.study.config.name for part in parts]
+    names = [part.study.directory.name for part in parts]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise InputError(f"two studies are called {twice[0]!r}: give one of them another name")
+        raise InputError(f"two studies are called {twice[0]!r}: give one folder another name")
     runs = [part.study.run(arm, int(seed)) for part in parts for arm, seed in _runs_of(part)]
     probes, scores = _predictors(parts), _scores(parts)
     if not scores:
@@ -99,7 +100,7 @@ def run_table(studies: Sequence[Study]) -> RunTable:
     # MAUVE's name carries its encoder, so no table of directions lists it.
     directions |= {name: directions.get(name, True) for name in scores}
     return RunTable(
-        arms=[f"{run.study.config.name}/{run.arm}" for run in runs],
+        arms=[f"{run.study.directory.name}/{run.arm}" for run in runs],
         families=[family_of(run) for run in runs],
         probes={name: _column(parts, name) for name in probes},
         scores={name: _column(parts, name) for name in scores},
@@ -114,7 +115,7 @@ def run_table(studies: Sequence[Study]) -> RunTable:
 def family_of(run: Run) -> str:
     """The study and the settings, other than REPA's weight, that the arm departs in."""
     keys = sorted(set(run.study.config.arms[run.arm]) - {"vae_loss.repa_weight"})
-    return f"{run.study.config.name}: {', '.join(keys) or 'vae_loss.repa_weight'}"
+    return f"{run.study.directory.name}: {', '.join(keys) or 'vae_loss.repa_weight'}"
 
 
 def make_scorecard(
@@ -138,7 +139,7 @@ def make_scorecard(
     table = run_table(studies)
     rows = scorecard(table, config)
     document: dict[str, Any] = {
-        "studies": [study.config.name for study in studies],
+        "studies": [study.directory.name for study in studies],
         "runs": len(table.arms),
         "arms": sorted(set(table.arms)),
         "families": sorted(set(table.families)),

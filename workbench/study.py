@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analyses.result import json_safe
 from workbench import settings
 from workbench.config import StudyConfig, needs_teacher
-from workbench.errors import InputError
 from workbench.loggers import Contained, check_loggers
 from workbench.progress import PROGRESS, ToFile
 from workbench.runs import Run, Study, open_study
@@ -26,9 +25,6 @@ from workbench.store.json_files import read_json, write_json
 from workbench.store.lock import run_lock
 from workbench.study_record import create_study, refuse_unpaired
 from workbench.workers import run_side_by_side, share_machine
-
-if TYPE_CHECKING:
-    from data.corpus_store import Corpus
 
 COMPARISON_VERSION = 3  # raise it when what a comparison holds changes
 
@@ -159,77 +155,6 @@ def run_is_done(run: Run) -> bool:
         return False
     corpus = open_corpus(run.study.corpus_dir)
     return read_json(run.evaluation_file)["fingerprint"] == evaluation_fingerprint(run, corpus)
-
-
-def run_stage(
-    run: Run,
-    name: str,
-    context: StageContext,
-    only: Sequence[str] = (),
-    *,
-    umap: bool = False,
-) -> dict[str, Any]:
-    """One stage of one run: `vae`, `flow`, `probes` or `evaluation`, with what it stands on.
-
-    `only` names probes, without it all run but those on request; `umap` adds that map to them.
-    Under torchrun all processes train together; what cannot be shared the main one does alone
-    while the others wait.
-    """
-    from data.corpus_store import open_corpus
-    from workbench.devices import process_group
-    from workbench.probes import probe_names
-
-    place, training = context.place, name in ("vae", "flow")
-    alone = dataclasses.replace(context, place=place.alone())
-    with process_group(place), run_loggers(run, context) as logged:
-        if place.is_main:
-            prepare_study(run.study, alone)
-        place.wait_for_all()
-        corpus = open_corpus(run.study.corpus_dir)
-        with run_lock(run.directory) if place.is_main else contextlib.nullcontext():
-            if training:
-                return _train_stage(run, name, corpus, logged)
-            names = [*(only or probe_names("all")), *(["latent_map_umap"] if umap else [])]
-            return _score_stage(run, name, corpus, alone, names) if place.is_main else {}
-
-
-def _train_stage(run: Run, name: str, corpus: Corpus, context: StageContext) -> dict[str, Any]:
-    from workbench.train_flow import train_flow
-    from workbench.train_vae import train_vae
-
-    if name == "vae":
-        train_vae(run, corpus, context)
-        return {"run": str(run.directory), "vae": str(run.vae_dir)}
-    train_flow(run, corpus, context)
-    return {"run": str(run.directory), "flow": str(run.flow_dir)}
-
-
-def _score_stage(
-    run: Run, name: str, corpus: Corpus, context: StageContext, probes: Sequence[str]
-) -> dict[str, Any]:
-    from workbench.evaluate import evaluate_run
-    from workbench.probe import probe_run
-    from workbench.sample_run import sample_run
-
-    if name == "probes":
-        return {"run": str(run.directory), "probes": probe_run(run, corpus, context, probes)}
-    sample_run(run, corpus, context)
-    return {"run": str(run.directory), **evaluate_run(run, corpus, context)}
-
-
-def run_pair(run: Run, other: str, context: StageContext) -> dict[str, Any]:
-    """Probe a run together with another arm of its study under the same seed."""
-    from data.corpus_store import open_corpus
-    from workbench.probe_pair import pair_file, probe_pair
-
-    if other not in run.study.config.arms:
-        known = ", ".join(run.study.config.arms)
-        raise InputError(f"no arm {other!r}; the study has {known}")
-    second = run.study.run(other, run.seed)
-    corpus = open_corpus(run.study.corpus_dir)
-    with run_lock(run.study.directory):
-        document = probe_pair(run, second, corpus, context)
-    return {"file": str(pair_file(run, second)), **document}
 
 
 def finish_run(directory: Path, arm: str, seed: int, context: StageContext) -> None:

@@ -14,6 +14,9 @@ from analyses.figures.theme import SURFACES, ArmStyle, Theme, arm_styles, plain,
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+# Narrower axes would blow differences up that nobody could notice in use.
+LEAST_SPAN = 0.02
+
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
@@ -67,9 +70,20 @@ def scores_table(
 
 
 def scores_figure(
-    scores: Scores, *, metrics: Sequence[str] | None = None, theme: Theme = "light"
+    scores: Scores,
+    *,
+    metrics: Sequence[str] | None = None,
+    titles: Mapping[str, str] | None = None,
+    theme: Theme = "light",
 ) -> go.Figure:
-    """One small panel a metric: a dot with its interval for each arm, seeds as small dots."""
+    """One small panel a metric: a dot with its interval for each arm, seeds as small dots.
+
+    Args:
+        scores: Arm -> metric -> {mean, low, high, seeds}.
+        metrics: Panels, in order; all metrics in order of appearance by default.
+        titles: Metric -> heading of its panel; the metric's name by default.
+        theme: light or dark.
+    """
     from plotly.subplots import make_subplots
 
     arms, panels = list(scores), _metrics(scores, metrics)
@@ -77,18 +91,39 @@ def scores_figure(
     columns = min(3, max(1, len(panels)))
     num_rows = max(1, -(-len(panels) // columns))
     figure = make_subplots(
-        rows=num_rows, cols=columns, subplot_titles=[plain(metric) for metric in panels]
+        rows=num_rows,
+        cols=columns,
+        subplot_titles=[plain((titles or {}).get(metric, metric)) for metric in panels],
+        horizontal_spacing=0.05,
+        vertical_spacing=min(0.2, 0.5 / num_rows),
     )
+    figure.update_annotations(font_size=13)
     for place, metric in enumerate(panels):
         where = {"row": place // columns + 1, "col": place % columns + 1}
         for arm in arms:
             _add_dot(figure, arm, scores[arm].get(metric), styles[arm], where)
+        # The names stand once a row; every panel has the arms in the same places.
         figure.update_yaxes(
-            categoryorder="array", categoryarray=[plain(a) for a in reversed(arms)], **where
-        )
+            type="category", range=[-0.5, len(arms) - 0.5], showticklabels=where["col"] == 1,
+            categoryorder="array", categoryarray=[plain(a) for a in reversed(arms)], **where,
+        )  # fmt: skip
+        if (ends := wide_range([scores[arm].get(metric) or {} for arm in arms])) is not None:
+            figure.update_xaxes(range=ends, **where)
     figure.update_layout(showlegend=False)
     figure.update_xaxes(tickformat=".4~g", nticks=4, tickangle=0)
+    figure.update_yaxes(automargin=True)
     return themed(figure, theme, height=80 + num_rows * (70 + 28 * len(arms)))
+
+
+def wide_range(entries: Sequence[Mapping[str, Any]]) -> list[float] | None:
+    """An axis `LEAST_SPAN` wide where all ends lie closer together, so that equal looks equal."""
+    ends = [
+        entry[k] for entry in entries for k in ("mean", "low", "high") if entry.get(k) is not None
+    ]
+    if not ends or max(ends) - min(ends) >= LEAST_SPAN:
+        return None
+    middle = (max(ends) + min(ends)) / 2
+    return [middle - LEAST_SPAN / 2, middle + LEAST_SPAN / 2]
 
 
 def _metrics(scores: Scores, metrics: Sequence[str] | None) -> list[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from analyses.figures.arm_scores import wide_range
 from analyses.figures.theme import Theme, arm_styles, plain, themed
 from analyses.statistics import Interval
 
@@ -63,6 +64,9 @@ def reconstruction_generation_figure(
             hovertemplate="%{text}: %{x:.5g}, %{y:.4g}",
         )
     figure.update_xaxes(title_text=plain(reconstruction_name), tickformat=".4~g", nticks=6)
+    reconstructions = [asdict(point.reconstruction) for point in points]
+    if (ends := wide_range(reconstructions)) is not None:
+        figure.update_xaxes(range=ends)
     figure.update_yaxes(title_text=plain(generation_name), tickformat=".3~g", nticks=6)
     themed(figure, theme, title="Equal reconstruction, unequal generation?")
     if missing:

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import pytest
 
 from analyses.figures.arm_scores import scores_figure, scores_table
+from analyses.figures.foretelling import foretelling_figure
 from analyses.figures.loss_floors import LossCurve, loss_figure
 from analyses.figures.reconstruction_generation import (
     RunPoint,
@@ -15,6 +16,7 @@ from analyses.figures.reconstruction_generation import (
 )
 from analyses.figures.samples import samples_figure
 from analyses.figures.theme import SURFACES, arm_styles, plain, themed
+from analyses.scorecard_row import Estimate, ScorecardRow
 from analyses.statistics import Interval
 
 ARMS = ("none", "repa", "permuted", "random", "beta_0", "wide", "narrow")
@@ -197,3 +199,34 @@ def test_samples_are_cut_marked_and_checked():
 def test_unknown_theme_is_refused():
     with pytest.raises(ValueError, match="theme must be one of light, dark"):
         themed(go.Figure(), "sepia")
+
+
+def test_foretelling_sets_baselines_apart_and_leaves_out_what_is_undefined():
+    def row(name, value, baseline=False):
+        estimate = Estimate(value=value, low=None if value is None else value - 0.1, high=1.0)
+        return ScorecardRow(predictor=name, score="s", is_baseline=baseline, num_runs=6,
+                            num_arms=6, spearman=estimate)  # fmt: skip
+
+    rows = [row("<b>probe</b>", 0.5), row("none", None), row("accuracy", 0.2, baseline=True)]
+    figure = foretelling_figure(rows)
+    drawn = {trace.name: trace for trace in figure.data}
+    assert list(drawn["probe"].y) == ["&lt;b&gt;probe&lt;/b&gt;"]
+    assert list(drawn["trivial baseline"].y) == ["accuracy"]
+    assert drawn["probe"].error_x.arrayminus[0] == pytest.approx(0.1)
+
+
+def test_narrow_differences_are_not_blown_up():
+    def arm(mean):
+        return {"accuracy": {"mean": mean, "low": mean - 0.001, "high": mean + 0.001}}
+
+    figure = scores_figure({"none": arm(0.998), "repa": arm(0.999)}, titles={"accuracy": "read"})
+    assert figure.layout.xaxis.range == pytest.approx([0.9885, 1.0085])
+    assert figure.layout.annotations[0].text == "read"
+    assert scores_figure({"none": arm(0.5), "repa": arm(0.9)}).layout.xaxis.range is None
+    points = [
+        RunPoint(arm=name, seed=0, reconstruction=interval(mean, 0.001), generation=interval(0.5))
+        for name, mean in (("none", 0.998), ("repa", 0.999))
+    ]
+    options = {"reconstruction_name": "r", "generation_name": "g"}
+    drawn = reconstruction_generation_figure(points, **options)
+    assert drawn.layout.xaxis.range == pytest.approx([0.9885, 1.0085])

@@ -6,27 +6,18 @@ the tests are skipped and say so.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.ui.conftest import PAGES, ROOT
+from tests.ui.browsing import CHROMIUM, SECONDS, chromium, served, settle, visit, wait_for
+from tests.ui.conftest import PAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-SECONDS = 300
 
 
 @pytest.fixture(scope="module")
@@ -38,34 +29,20 @@ def runs(smoke_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(runs: Path) -> Iterator[str]:
     """The app's address, served until the module ends."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "workbench", "app", "--port", str(port), "--no-browser"]
-    environment = {**os.environ, "WORKBENCH_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
-    server = subprocess.Popen(command, cwd=ROOT, env=environment)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(lambda: answers(f"{url}/_stcore/health") or server.poll() is not None)
-        assert server.poll() is None, "the app ended before it answered"
-        yield url
-    finally:
-        server.terminate()
-        server.wait(30)
+    with served(runs) as server:
+        yield server.address
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium, drawing by software."""
-    playwright = pytest.importorskip(
+    pytest.importorskip(
         "playwright.sync_api", reason="the browser tests need `pip install playwright`"
     )
     if CHROMIUM is None:
         pytest.skip("the browser tests need Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
@@ -79,33 +56,6 @@ def page(browser: Any) -> Iterator[Any]:
     yield opened
     context.close()
     assert problems == []
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as response:
-            return response.status == 200
-    except OSError:
-        return False
-
-
-def wait_for(condition: Any, seconds: float = SECONDS) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.2)
-
-
-def visit(page: Any, address: str, name: str, query: str = "study=smoke") -> None:
-    """Open a page and wait until it has stopped running."""
-    page.goto(f"{address}/{'' if name == PAGES[0] else name}?{query}")
-    page.wait_for_selector("h1")
-    settle(page)
-
-
-def settle(page: Any) -> None:
-    page.wait_for_timeout(400)
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
 
 
 def player(page: Any) -> Any:

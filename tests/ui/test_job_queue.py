@@ -20,7 +20,7 @@ WORKER = """
 import sys, time, pathlib
 from workbench.jobs import attended
 folder = pathlib.Path(sys.argv[1])
-with attended(folder):
+with attended(sys.argv[1]):
     (folder / "progress.jsonl").write_text("")
     while not (folder / "go").exists():
         time.sleep(0.02)
@@ -40,7 +40,13 @@ def described(home: Path, name: str, created: float | None = None) -> jobs.Job:
     folder = home / jobs.FOLDER / name
     folder.mkdir(parents=True)
     created = time.time() if created is None else created
-    document = {"title": name, "study": str(home / name), "created": created, "arguments": []}
+    document = {
+        "title": name,
+        "study": str(home / name),
+        "part": "",
+        "created": created,
+        "arguments": [],
+    }
     write_json(folder / jobs.DESCRIPTION, document)
     return next(job for job in jobs.list_jobs() if job.name == name)
 
@@ -78,18 +84,18 @@ def test_job_that_is_killed_counts_as_failed_and_frees_the_queue(home):
     process.kill()
     process.wait()
     assert first.state == "failed"
-    assert "killed" in first.reason
-    with jobs.attended(second.directory):
+    assert "killed" in first.last_words
+    with jobs.attended(str(second.directory)):
         pass
     assert second.state == "done"
 
 
 def test_job_that_raises_keeps_its_reason(home):
     job = described(home, "1-a")
-    with pytest.raises(ValueError, match="wrong"), jobs.attended(job.directory):
+    with pytest.raises(ValueError, match="wrong"), jobs.attended(str(job.directory)):
         raise ValueError("it went\nwrong")
     assert job.state == "failed"
-    assert job.reason == "it went wrong"
+    assert job.last_words == "it went wrong"
 
 
 def test_waiting_job_can_be_stopped(home):
@@ -97,7 +103,7 @@ def test_waiting_job_can_be_stopped(home):
     process = started(first)
     wait_for(lambda: first.state == "running")
     second.stop()
-    with pytest.raises(StopRequested), jobs.attended(second.directory):
+    with pytest.raises(StopRequested), jobs.attended(str(second.directory)):
         pytest.fail("it was not its turn")
     assert second.state == "stopped"
     (first.directory / "go").touch()
@@ -107,7 +113,7 @@ def test_waiting_job_can_be_stopped(home):
 def test_same_study_is_not_queued_twice(home):
     described(home, "1-a")
     with pytest.raises(InputError, match="queue"):
-        jobs.submit(["--preset", "smoke"], "again", home / "1-a")
+        jobs.submit(["study", "--preset", "smoke"], "again", home / "1-a")
 
 
 def test_torn_description_and_torn_progress_are_survived(home):
@@ -128,8 +134,8 @@ def test_torn_description_and_torn_progress_are_survived(home):
 
 
 def test_submitted_study_runs_detached_and_reports(home):
-    job = jobs.submit(["--preset", "no-such-preset"], "wrong", home / "wrong")
+    job = jobs.submit(["study", "--preset", "no-such-preset"], "wrong", home / "wrong")
     wait_for(lambda: not job.is_open, 120)
     assert job.state == "failed"
-    assert "no-such-preset" in job.reason
+    assert "no-such-preset" in job.last_words
     assert "no-such-preset" in job.log()

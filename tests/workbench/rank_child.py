@@ -42,8 +42,8 @@ def main(directory: str, arm: str, stop_after: str = "0") -> None:
     from workbench.errors import StopRequested
     from workbench.pairing import digest_tensors
     from workbench.runs import open_study
+    from workbench.single_stage import run_stage
     from workbench.stages import StageContext
-    from workbench.study import run_stage
 
     torch.set_num_threads(1)
     place = find_placement("cpu")

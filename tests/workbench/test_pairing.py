@@ -20,9 +20,9 @@ from workbench.config import STANDARD_ARMS, StudyConfig
 from workbench.errors import InputError
 from workbench.pairing import compare_pairing, digest_noise, digest_weights
 from workbench.runs import Run, Study
+from workbench.single_stage import run_stage
 from workbench.stages import StageContext
 from workbench.store.checkpoints import load_latest
-from workbench.study import run_stage
 from workbench.study_record import create_study
 from workbench.teacher_states import TeacherStates
 from workbench.train_vae import build_vae, teacher_width, train_vae, vae_config

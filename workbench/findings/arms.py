@@ -67,7 +67,7 @@ def foretelling(ground: Ground, source: Mapping[str, Any]) -> Measured:
 
     studies = tuple(source["studies"])
     rows = ground.once(
-        ("foretelling", studies), lambda: read_rows({name: resolve_run(name) for name in studies})
+        ("foretelling", studies), lambda: read_rows([resolve_run(name) for name in studies])
     )
     for row in rows:
         if (row.score, row.predictor) == (source["score"], source["predictor"]):

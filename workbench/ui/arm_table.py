@@ -14,6 +14,7 @@ KEY_SCORES = ("valid_4gram", "nats_per_token", "fidelity", "embedding_f1", "roug
 CONTROLS = ("human", "autoregressive")
 LEVEL = 0.05
 ACCURACY = "reconstruction.token_accuracy"
+FIDELITY = "generation.fidelity"
 UNCLEAR = "not distinguishable"
 
 
@@ -101,19 +102,41 @@ def findings(comparison: Mapping[str, Any], first: str, second: str) -> list[str
     arms = comparison["arms"]
     read = [number_text(arms[arm].get(ACCURACY, {}).get("mean")) for arm in (first, second)]
     gate = rows.get(ACCURACY)
-    apart = "these differ" if gate is not None and is_clear(gate) else UNCLEAR
-    lines = [f"Reading back: {first} {read[0]}, {second} {read[1]} of tokens ({apart})."]
-    for word, verdicts in (("better", ("better", "worse")), ("worse", ("worse", "better"))):
-        names = [
-            row["metric"].removeprefix("generation.")
-            for row in scores
-            if is_clear(row) and row["verdict"] == verdicts[0 if row["a"] == second else 1]
-        ]
-        lines.append(
-            f"Writing: {second} is {word} than {first} on {', '.join(names) or 'no score'}."
-        )
+    apart = gate is not None and is_clear(gate)
+    told = "these differ" if apart else UNCLEAR
+    better, worse = (_clear_scores(scores, second, verdict) for verdict in ("better", "worse"))
     unclear = sum(not is_clear(row) for row in scores)
-    return [*lines, f"{unclear} of {len(scores)} generation scores cannot be told apart."]
+    lines = [
+        f"Reading back: {first} {read[0]}, {second} {read[1]} of tokens ({told}).",
+        f"Writing: of {len(scores)} scores, {second} is better than {first} on {len(better)} and "
+        f"worse on {len(worse)}; {unclear} cannot be told apart.",
+    ]
+    if FIDELITY in better + worse:
+        kept = [arms[arm][FIDELITY]["mean"] for arm in (first, second)]
+        lines.append(
+            "For instance, of the facts that a prompt sets (who, where, with what), "
+            f"{first} keeps {kept[0]:.0%} and {second} {kept[1]:.0%}."
+        )
+    return [*lines, _lesson(first, second, apart=apart, parted=bool(better or worse))]
+
+
+def _lesson(first: str, second: str, *, apart: bool, parted: bool) -> str:
+    """What the reader may take home, and no more than the numbers allow."""
+    if not parted:
+        return f"So here {first} and {second} write alike, as far as these scores can tell."
+    if apart:
+        return "Reconstruction differs too here, so this pair cannot show that it misleads."
+    return "So reconstruction could not have told which of the two to choose."
+
+
+def _clear_scores(scores: Sequence[Mapping[str, Any]], arm: str, verdict: str) -> list[str]:
+    """Scores by which an arm is clearly better or worse than the other."""
+    other = {"better": "worse", "worse": "better"}[verdict]
+    return [
+        row["metric"]
+        for row in scores
+        if is_clear(row) and row["verdict"] == (verdict if row["a"] == arm else other)
+    ]
 
 
 def _cell(value: Mapping[str, Any]) -> str:

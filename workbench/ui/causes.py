@@ -26,19 +26,20 @@ ACCURACY = "reconstruction.token_accuracy"
 CAUSES: Mapping[str, str] = {
     "reconstruction.token_accuracy": "The gate: share of tokens read back. Equal here is where the "
     "story starts.",
-    "decoder_basin.r50": "How far a latent may be off before another word is read: the generator "
-    "is always a little off.",
-    "decoder_basin.margin": "How sure the decoder is of its first choice.",
-    "manifold_continuity": "Whether the middle between two texts is still text (lower Fréchet and "
-    "nats, more valid 4-grams).",
-    "scale.log_snr": "How large meanings are against the posterior's own noise.",
-    "floor.velocity": "Loss that no learning is needed for: an easier space has less left over.",
+    "decoder_basin.r50": "How far, in latent standard deviations, a latent may be off before "
+    "another word is read: the generator is always a little off.",
+    "decoder_basin.margin": "How sure the decoder is of its first choice, in nats.",
+    "manifold_continuity": "Whether the middle between two texts is still text (lower Fréchet "
+    "distance and nats a token, larger share of valid 4-grams).",
+    "scale.log_snr": "How large meanings are against the posterior's own noise, in nats.",
+    "floor.velocity": "Loss that no learning is needed for (velocity variance a dimension): an "
+    "easier space has less left over.",
     "velocity_information": "How much of the velocity stays open once the label or context is "
-    "known: lower, an easier path.",
+    "known (velocity variance a dimension): lower, an easier path.",
     "intrinsic_dimension": "How many directions a point's neighbourhood has.",
-    "isotropy": "Whether directions are used evenly.",
-    "learnability": "How much of the target a simple map of the context foretells.",
-    "knn_coherence.token.other_id": "Whether neighbours that are other words mean alike.",
+    "isotropy": "Whether directions are used evenly (cosine, or a log potential; lower, more so).",
+    "learnability": "How much of the target a simple map of the context foretells (R²).",
+    "knn_coherence.token.other_id": "Share of neighbours, other words only, that mean alike.",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import streamlit as st
 
@@ -28,16 +29,16 @@ def offer_demo() -> None:
     """Buttons that start the demo (about ten minutes) or a toy study (a minute)."""
     left, right = st.columns(2)
     if left.button("Start the demo (ten minutes on two cores)", type="primary", width="stretch"):
-        start_job(["--preset", "demo"], "demo", "demo")
+        start_job(["study", "--preset", "demo"], "demo", runs_directory() / "demo")
     if right.button("A toy study first (a minute; its scores mean nothing)", width="stretch"):
-        start_job(["--preset", "smoke"], "toy study", "smoke")
+        start_job(["study", "--preset", "smoke"], "toy study", runs_directory() / "smoke")
     watch_jobs()
 
 
-def start_job(arguments: list[str], title: str, study: str) -> None:
-    """Put a study in the queue and say so."""
+def start_job(arguments: list[str], title: str, study: Path, part: str = "") -> None:
+    """Put a study, or a part of one, in the queue and say so."""
     try:
-        submit(arguments, title, runs_directory() / study)
+        submit(arguments, title, study, part)
         st.toast(f"{title}: started", icon=":material/rocket_launch:")
     except (WorkbenchError, OSError) as error:
         show_error(title, error)
@@ -64,7 +65,7 @@ def watch_jobs() -> None:
 
 def _one_line(job: Job) -> str:
     text = f"{inline(job.title)} {WORDS[job.state][0]}"
-    return f"{text} ({inline(job.reason[:160])})" if job.state == "failed" else text
+    return f"{text} ({inline(job.last_words[:160])})" if job.last_words else text
 
 
 def show_job(job: Job) -> None:

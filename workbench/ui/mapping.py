@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from workbench.ui.sidebar import Selection
 
 FOLDER = ".maps"
+_DRAWING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,12 @@ def maps_of(key: str, config: LatentMapConfig, _spaces: Mapping[str, np.ndarray]
     """
     file = _map_file(key, config)
     if not file.is_file():
-        _draw(file, config, _spaces)
+        told = "Drawing the maps …" if config.method == "pca" else "UMAP: half a minute …"
+        # One at a time over all sessions: a map needs gigabytes for a moment, and whoever waited
+        # for another's finds it stored.
+        with st.spinner(told), _DRAWING:
+            if not file.is_file():
+                _draw(file, config, _spaces)
     return _read(str(file), stamp(file))
 
 
@@ -92,8 +99,7 @@ def _draw(file: Path, config: LatentMapConfig, spaces: Mapping[str, np.ndarray])
 
     from analyses.latent_map import latent_map
 
-    with st.spinner("Drawing the maps …" if config.method == "pca" else "UMAP: half a minute …"):
-        drawn = latent_map(spaces, config)
+    drawn = latent_map(spaces, config)
     arrays: dict[str, np.ndarray] = {"notice": np.array(drawn.notice or "")}
     for space, coords in drawn.coords.items():
         found = drawn.faithfulness[space]

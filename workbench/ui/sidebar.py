@@ -99,8 +99,9 @@ def _legend(arms: list[str], chosen: tuple[str, ...]) -> None:
     palette = colours(arms)
     rows = "".join(
         f'<div style="margin:.15rem 0"><span style="color:{palette[arm]}">&#9632;</span> '
-        f"<b>{arm}</b> <span style='opacity:.7'>{ARM_MEANING.get(arm, '')}</span></div>"
-        for arm in dict.fromkeys(chosen)
+        f"{f'<b>{arm}</b>' if arm in chosen else arm} "
+        f"<span style='opacity:.7'>{ARM_MEANING.get(arm, '')}</span></div>"
+        for arm in arms
     )
     st.html(f'<div style="font-size:.8rem">{rows}</div>')
 

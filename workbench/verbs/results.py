@@ -14,6 +14,7 @@ import tyro
 from workbench.errors import InputError
 from workbench.output import Output
 from workbench.verbs.options import DEFAULTS, CommonOptions, Name
+from workbench.verbs.studies import single_stage
 
 
 def sample(
@@ -26,9 +27,14 @@ def sample(
     sampler: str | None = None,
     seed: int = 0,
     trace: bool = False,
+    held_out: bool = False,
+    job: str = "",
     common: CommonOptions = DEFAULTS,
 ) -> int:
     """Continue prompts with one run's generator; the text goes to stdout.
+
+    With --held-out it is the study's stage instead: the held-out prompts under the study's own
+    sampling settings, stored in the run's folder.
 
     Args:
         run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
@@ -39,11 +45,20 @@ def sample(
         sampler: see `generators`.
         seed: of the starting noise.
         trace: store z_t, z_hat, tokens, entropy and margin of every step.
+        held_out: continue the study's held-out prompts and store what is written.
+        job: folder of a job of the app, as in `study`; with --held-out.
         common: options of every verb.
     """
     from workbench.generate import sample_prompts
     from workbench.runs import find_run
 
+    if held_out:
+        settings = (num_steps, guidance_scale, sampler)
+        if prompt or prompts or seed or trace or any(value is not None for value in settings):
+            raise InputError("--held-out samples under the study's settings; leave out the others")
+        return single_stage("samples", run, common, job=job)
+    if job:
+        raise InputError("--job stands with --held-out only")
     found = find_run(run)
     texts = [*prompt, *_prompt_lines(prompts)]
     if not texts:

@@ -5,12 +5,18 @@ Heavy imports stand inside the functions. Every verb returns its exit code.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.errors import InputError
-from workbench.output import Output
+from workbench.output import ALREADY_DONE, Output
 from workbench.verbs.options import DEFAULTS, Common, CommonOptions, Name, Overrides
+
+if TYPE_CHECKING:
+    from workbench.config import StudyConfig
+    from workbench.runs import Study
+    from workbench.stage_states import Stage
 
 
 def demo(*, out: str = "", common: CommonOptions = DEFAULTS) -> int:
@@ -36,6 +42,8 @@ def study(
 ) -> int:
     """Run a whole study: prepare, train, sample, probe, score, compare, report.
 
+    Without preset and config, a study that lies in --out goes on under its own settings.
+
     Args:
         preset: name of a preset (see `presets`).
         config: a YAML file of a study's settings, instead of a preset.
@@ -54,21 +62,33 @@ def study(
     from workbench.store.paths import check_writable, runs_directory
     from workbench.study import run_study
 
-    folder = Path(job) if job else None
-    with attended(folder) if folder else nullcontext():
+    with attended(job) as say:
         source = find_study(fork) if fork else None
-        forked = source.config if source else None
-        settings = study_config(preset=preset, file=config, overrides=overrides, forked=forked)
+        settings = study_config(
+            preset=preset, file=config, overrides=overrides, stored=_stored_settings(source, out)
+        )
         directory = Path(out) if out else runs_directory() / settings.name
         if source is None:
             check_writable(directory)
-        place = (settings.base.device, restart, folder)
+        place = (settings.base.device, restart, job)
         with Output(common) as output, output.context(*place) as context:
             if source is not None:
                 settings = fork_study(source, settings, directory, context)
             outcome = run_study(settings, directory, context)
+            if outcome.already_done:
+                say(ALREADY_DONE)
             output.comparison(outcome.comparison, directory, outcome.already_done)
     return 0
+
+
+def _stored_settings(source: Study | None, out: str) -> StudyConfig | None:
+    """Settings of the study to fork, else of one that lies in `out`, if one does."""
+    from workbench.runs import open_study
+
+    if source is not None:
+        return source.config
+    present = out and (Path(out) / "study.json").is_file()
+    return open_study(Path(out)).config if present else None
 
 
 def prepare(study_name: Name, *, common: CommonOptions = DEFAULTS) -> int:
@@ -90,38 +110,58 @@ def prepare(study_name: Name, *, common: CommonOptions = DEFAULTS) -> int:
     return 0
 
 
-def _single_stage(name: str, run: str, restart: bool, common: Common) -> int:
+def single_stage(
+    name: Stage,
+    run: str,
+    common: Common,
+    *,
+    restart: bool = False,
+    only: Sequence[str] = (),
+    umap: bool = False,
+    job: str = "",
+) -> int:
+    """Bring one stage of one run to its end, and say so if it was there before."""
+    from workbench.jobs import attended
     from workbench.runs import find_run
-    from workbench.study import run_stage
+    from workbench.single_stage import run_stage
 
-    found = find_run(run)
-    with Output(common) as output, output.context(found.config.device, restart) as context:
-        result = run_stage(found, name, context)
-        if context.place.is_main:
-            output.show(result)
+    with attended(job) as say:
+        found = find_run(run)
+        with Output(common) as output, output.context(found.config.device, restart, job) as context:
+            result = run_stage(found, name, context, only, umap=umap)
+            if context.place.is_main:
+                output.stage(result)
+                if result["already_done"]:
+                    say(ALREADY_DONE)
     return 0
 
 
-def train_vae(run: Name, *, restart: bool = False, common: CommonOptions = DEFAULTS) -> int:
+def train_vae(
+    run: Name, *, restart: bool = False, job: str = "", common: CommonOptions = DEFAULTS
+) -> int:
     """Train the VAE of one run (also under torchrun).
 
     Args:
         run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
         restart: begin again when every checkpoint is damaged.
+        job: folder of a job of the app, as in `study`.
         common: options of every verb.
     """
-    return _single_stage("vae", run, restart, common)
+    return single_stage("vae", run, common, restart=restart, job=job)
 
 
-def train_flow(run: Name, *, restart: bool = False, common: CommonOptions = DEFAULTS) -> int:
+def train_flow(
+    run: Name, *, restart: bool = False, job: str = "", common: CommonOptions = DEFAULTS
+) -> int:
     """Train the flow of one run on its VAE's latents (also under torchrun).
 
     Args:
         run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
         restart: begin again when every checkpoint is damaged.
+        job: folder of a job of the app, as in `study`.
         common: options of every verb.
     """
-    return _single_stage("flow", run, restart, common)
+    return single_stage("flow", run, common, restart=restart, job=job)
 
 
 def probe(
@@ -130,6 +170,7 @@ def probe(
     only: str = "",
     umap: bool = False,
     pair: str = "",
+    job: str = "",
     common: CommonOptions = DEFAULTS,
 ) -> int:
     """Probe the latent space of one run, or of twins.
@@ -139,29 +180,35 @@ def probe(
         only: probes to run, by name, separated by commas (see `probes`); by default all.
         umap: also draw the latent map by UMAP.
         pair: another arm of the study: probe both spaces together instead.
+        job: folder of a job of the app, as in `study`.
         common: options of every verb.
     """
     from workbench.probe import checked_names
-    from workbench.runs import find_run
-    from workbench.study import run_pair, run_stage
 
     names = checked_names([name.strip() for name in only.split(",") if name.strip()])
-    if pair and (names or umap):
-        raise InputError("--pair probes two spaces together; leave out --only and --umap")
+    if not pair:
+        return single_stage("probes", run, common, only=names, umap=umap, job=job)
+    if names or umap or job:
+        raise InputError("--pair probes two spaces together; leave out --only, --umap and --job")
+    return _probe_pair(run, pair, common)
+
+
+def _probe_pair(run: str, pair: str, common: Common) -> int:
+    from workbench.runs import find_run
+    from workbench.single_stage import run_pair
+
     found = find_run(run)
     with Output(common) as output, output.context(found.config.device) as context:
-        if pair:
-            output.show(run_pair(found, pair, context))
-        else:
-            output.show(run_stage(found, "probes", context, names, umap=umap))
+        output.show(run_pair(found, pair, context))
     return 0
 
 
-def evaluate(run: Name, *, common: CommonOptions = DEFAULTS) -> int:
+def evaluate(run: Name, *, job: str = "", common: CommonOptions = DEFAULTS) -> int:
     """Sample held-out continuations of one run and score them.
 
     Args:
         run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
+        job: folder of a job of the app, as in `study`.
         common: options of every verb.
     """
-    return _single_stage("evaluation", run, False, common)
+    return single_stage("evaluation", run, common, job=job)

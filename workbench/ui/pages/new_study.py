@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from workbench.store.paths import runs_directory
 from workbench.ui.exhibits import show_table
 from workbench.ui.guard import guarded
 from workbench.ui.job_views import start_job, watch_jobs
@@ -66,17 +67,21 @@ with guarded("This study"):
     show_table(
         cost_rows(config),
         "cost-estimate",
-        caption="What will be computed. Seconds are measured where this machine has trained the "
+        caption="What will be computed. Minutes are measured where this machine has trained the "
         "same kind of model before, and left out where it has not.",
     )
     if st.button("Start", type="primary", icon=":material/rocket_launch:"):
-        start_job(arguments, f"{request.name} ({request.preset})", request.name)
+        start_job(
+            ["study", *arguments],
+            f"{request.name} ({request.preset})",
+            runs_directory() / request.name,
+        )
     with st.popover("The same from a terminal", type="tertiary"):
         st.code("python -m workbench study " + " ".join(arguments), language="bash")
 
 st.subheader("Jobs")
 st.caption(
-    "The loss says little by itself: `band_fraction` is where the flow's loss stands between its "
+    "The loss says little by itself: *band\\_fraction* is where the flow's loss stands between its "
     "floors, 1 = it knows the latents' covariance and no more, 0 = it knows every mean."
 )
 watch_jobs()

@@ -1,4 +1,4 @@
-"""Runs: everything on disk with its state; what sets arms apart; logs, exports, own vectors."""
+"""Runs: what is on disk and how far it is; single stages, differences, logs, files, own vectors."""
 
 import pandas as pd
 import streamlit as st
@@ -14,8 +14,9 @@ from workbench.ui.look import theme
 from workbench.ui.own_vectors import show_own_vectors
 from workbench.ui.run_views import difference_frame, log_figure, offer_files, stage_names
 from workbench.ui.sidebar import current_selection
+from workbench.ui.stage_controls import show_stages
 
-SECTIONS = ["On disk", "Differences", "Logs", "Files", "Findings", "Your own vectors"]
+SECTIONS = ["On disk", "Stages", "Differences", "Logs", "Files", "Findings", "Your own vectors"]
 
 st.title("Runs")
 section = (
@@ -42,6 +43,9 @@ elif section == "Your own vectors":
     show_own_vectors()
 elif selection is None:
     st.info("No study opens yet.")
+elif section == "Stages":
+    with guarded("The stages"):
+        show_stages(selection)
 elif section == "Differences":
     with guarded("The differences"):
         frame = difference_frame(selection)

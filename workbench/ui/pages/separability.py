@@ -35,8 +35,9 @@ show_figure(
         theme=theme(),
     ),
     "linear-separability",
-    caption="Dots are accuracies with 95 % intervals. It would surprise if the arms parted for "
-    "part of speech, which the word gives away, and not for what only the story says.",
+    caption="Dots are accuracies with 95 % intervals; *pos* is part of speech. It would "
+    "surprise if the arms parted for part of speech, which the word gives away, and not for what "
+    "only the story says.",
 )
 
 st.subheader("Class by class")

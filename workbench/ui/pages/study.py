@@ -19,12 +19,15 @@ from workbench.ui.exhibits import show_figure, show_table
 from workbench.ui.keeping import keep_this
 from workbench.ui.lessons import predict_first, writing_lesson
 from workbench.ui.look import colours, theme
+from workbench.ui.plain_words import plain_words
 
 st.title("Study")
 selection = selection_or_stop()
 st.caption(
-    f"**{inline(selection.name)}**: twins that differ in one thing. Same data in the same order, "
-    "same initial weights, same noise; only the training of the autoencoder differs."
+    "An autoencoder turns every token of a text into a short vector, its *latent*, and reads it "
+    "back; a diffusion model then writes by turning noise into latents. The arms of "
+    f"**{inline(selection.name)}** are twins: same data in the same order, same initial weights, "
+    "same noise. Only the training of the autoencoder differs."
 )
 comparison = comparison_or_stop(selection)
 if not predict_first(
@@ -46,11 +49,17 @@ elif len(comparison["arms"]) > 1:
 
 metrics = headline_metrics(comparison)
 show_figure(
-    scores_figure(comparison["arms"], metrics=metrics, theme=theme()),
+    scores_figure(
+        comparison["arms"],
+        metrics=metrics,
+        titles={name: plain_words(name) for name in metrics},
+        theme=theme(),
+    ),
     "the-story",
     caption="Compare the first panel, how well each arm reads back its own latents, with the "
-    "others, what each arm writes. Reconstruction misleads where the arms overlap in the first and "
-    "part in the rest; it would be vindicated if the first panel foretold the rest.",
+    "others, how well it writes (arrows point at the better end; bars are 95 % intervals over "
+    "prompts). Reconstruction misleads where the arms overlap in the first and part in the rest; "
+    "it would be vindicated if the first panel foretold the rest.",
     table=lambda: score_frame(comparison, metrics),
 )
 
@@ -63,7 +72,7 @@ family = (
 show_table(
     score_frame(comparison, metric_names(comparison, family)),
     f"scores-{family}",
-    caption="Mean [95 % interval]. `chance` is what a space without the property would score; a "
+    caption="Mean [95 % interval]. *chance* is what a space without the property would score; a "
     "human text and the autoregressive baseline stand beside generation.",
 )
 

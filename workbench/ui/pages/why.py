@@ -23,6 +23,7 @@ from workbench.ui.guard import guarded
 from workbench.ui.keeping import keep_this, replayed_rows
 from workbench.ui.lessons import generator_lesson, predict_first
 from workbench.ui.look import colours, surface, theme
+from workbench.ui.plain_words import plain_words
 
 st.title("Why reconstruction misleads")
 selection = selection_or_stop()
@@ -51,13 +52,14 @@ from analyses.figures.reconstruction_generation import (  # noqa: E402  (after t
 show_figure(
     reconstruction_generation_figure(
         [point for own in points.values() for point in own],
-        reconstruction_name="token accuracy of reconstruction",
-        generation_name=score.removeprefix("generation."),
+        reconstruction_name="reconstruction: share of tokens read back",
+        generation_name=plain_words(score),
         theme=theme(),
     ),
     "reconstruction-generation",
     caption="Each point is a run of any study here. If reconstruction foretold generation, points "
-    "would rise from left to right. " + correlation_sentence(points),
+    "would rise from left to right; points above each other read back alike and write unlike. "
+    + correlation_sentence(points),
 )
 
 st.subheader("The causes, arm against arm")

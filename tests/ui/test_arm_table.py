@@ -1,0 +1,50 @@
+"""The sentences of the page Study say what the numbers allow, and no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from workbench.ui.arm_table import ACCURACY, FIDELITY, findings
+from workbench.ui.plain_words import plain_words
+
+
+def comparison(gate: str, fidelity: str, p: float = 0.01) -> dict[str, Any]:
+    arms = {
+        arm: {ACCURACY: {"mean": 0.99}, FIDELITY: {"mean": mean}}
+        for arm, mean in (("none", 0.06), ("repa", 0.4))
+    }
+    contrasts = [
+        {"a": "repa", "b": "none", "metric": ACCURACY, "verdict": gate, "p_holm": p},
+        {"a": "repa", "b": "none", "metric": FIDELITY, "verdict": fidelity, "p_holm": p},
+    ]
+    return {"arms": arms, "contrasts": contrasts}
+
+
+@pytest.mark.parametrize(
+    ("gate", "fidelity", "p", "last"),
+    [
+        ("not distinguishable", "better", 0.01, "could not have told"),
+        ("not distinguishable", "worse", 0.01, "could not have told"),
+        ("better", "better", 0.01, "cannot show that it misleads"),
+        ("not distinguishable", "not distinguishable", 0.01, "write alike"),
+        ("not distinguishable", "better", 0.2, "write alike"),
+    ],
+)
+def test_lesson_is_what_the_numbers_allow(gate, fidelity, p, last):
+    lines = findings(comparison(gate, fidelity, p), "none", "repa")
+    assert last in lines[-1]
+
+
+def test_sentences_read_the_same_from_either_side():
+    document = comparison("not distinguishable", "better")
+    forth, back = findings(document, "none", "repa"), findings(document, "repa", "none")
+    assert "repa is better than none on 1 and worse on 0; 0 cannot" in forth[1]
+    assert "none is better than repa on 0 and worse on 1; 0 cannot" in back[1]
+    assert "none keeps 6% and repa 40%" in forth[2]
+
+
+def test_measures_have_plain_words_and_keep_their_name_without():
+    assert plain_words("generation.mauve[minilm]").startswith("MAUVE")
+    assert plain_words("generation.repetition") == "repetition"

@@ -1,0 +1,98 @@
+"""One stage of one run on its own, or one pair of spaces: what the command line and pages start."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import InputError
+from workbench.store.lock import run_lock
+from workbench.study import prepare_study, run_loggers
+
+if TYPE_CHECKING:
+    from data.corpus_store import Corpus
+    from workbench.runs import Run
+    from workbench.stage_states import Stage
+    from workbench.stages import StageContext
+
+
+def run_stage(
+    run: Run,
+    name: Stage,
+    context: StageContext,
+    only: Sequence[str] = (),
+    *,
+    umap: bool = False,
+) -> dict[str, Any]:
+    """One stage of one run: `vae`, `flow`, `samples`, `probes` or `evaluation`.
+
+    What all runs share is prepared first, and an evaluation samples first. `only` names probes,
+    without it all run but those on request; `umap` adds that map to them. Under torchrun all
+    processes train together; what cannot be shared the main one does alone while the others wait.
+
+    Returns:
+        Where its results lie, and `already_done`: whether they all lay there before.
+    """
+    from data.corpus_store import open_corpus
+    from workbench.devices import process_group
+    from workbench.probes import probe_names
+    from workbench.stage_states import stage_state
+
+    place, training = context.place, name in ("vae", "flow")
+    alone = dataclasses.replace(context, place=place.alone())
+    with process_group(place), run_loggers(run, context) as logged:
+        if place.is_main:
+            prepare_study(run.study, alone)
+        place.wait_for_all()
+        corpus = open_corpus(run.study.corpus_dir)
+        with run_lock(run.directory) if place.is_main else contextlib.nullcontext():
+            names = [*(only or probe_names("all")), *(["latent_map_umap"] if umap else [])]
+            if not place.is_main:
+                return _train_stage(run, name, corpus, logged) if training else {}
+            done = stage_state(run, name, corpus, names).is_done
+            if training:
+                return {**_train_stage(run, name, corpus, logged), "already_done": done}
+            return {**_score_stage(run, name, corpus, alone, names), "already_done": done}
+
+
+def _train_stage(run: Run, name: str, corpus: Corpus, context: StageContext) -> dict[str, Any]:
+    from workbench.train_flow import train_flow
+    from workbench.train_vae import train_vae
+
+    if name == "vae":
+        train_vae(run, corpus, context)
+        return {"run": str(run.directory), "vae": str(run.vae_dir)}
+    train_flow(run, corpus, context)
+    return {"run": str(run.directory), "flow": str(run.flow_dir)}
+
+
+def _score_stage(
+    run: Run, name: str, corpus: Corpus, context: StageContext, probes: Sequence[str]
+) -> dict[str, Any]:
+    from workbench.evaluate import evaluate_run
+    from workbench.probe import probe_run
+    from workbench.sample_run import sample_run
+
+    if name == "probes":
+        return {"run": str(run.directory), "probes": probe_run(run, corpus, context, probes)}
+    sample_run(run, corpus, context)
+    if name == "samples":
+        return {"run": str(run.directory), "samples": str(run.samples_dir)}
+    return {"run": str(run.directory), **evaluate_run(run, corpus, context)}
+
+
+def run_pair(run: Run, other: str, context: StageContext) -> dict[str, Any]:
+    """Probe a run together with another arm of its study under the same seed."""
+    from data.corpus_store import open_corpus
+    from workbench.probe_pair import pair_file, probe_pair
+
+    if other not in run.study.config.arms:
+        known = ", ".join(run.study.config.arms)
+        raise InputError(f"no arm {other!r}; the study has {known}")
+    second = run.study.run(other, run.seed)
+    corpus = open_corpus(run.study.corpus_dir)
+    with run_lock(run.study.directory):
+        document = probe_pair(run, second, corpus, context)
+    return {"file": str(pair_file(run, second)), **document}
