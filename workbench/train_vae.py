@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 NORMALISATION_TEXTS = 2048
 ENCODE_BATCH = 128
+SHARES = ("grad_share_recon", "grad_share_kl", "grad_share_repa")
 
 
 class VAEObjective(nn.Module):
@@ -50,8 +51,12 @@ class VAEObjective(nn.Module):
         teacher: tuple[Tensor, Tensor] | None,
         step: int,
         generator: torch.Generator,
+        watch_gradients: bool = False,
     ) -> dict[str, Tensor]:
-        """Losses of a batch; `teacher` holds states (B, L, W) and their validity (B, L)."""
+        """Losses of a batch; `teacher` holds states (B, L, W) and their validity (B, L).
+
+        Gradient shares are among them only where they are asked for.
+        """
         states, valid = teacher if teacher is not None else (None, None)
         losses = vae_loss(
             self.vae,
@@ -64,8 +69,12 @@ class VAEObjective(nn.Module):
             segments=segments,
             teacher_states=states,
             teacher_valid=valid,
-        )
-        return losses._asdict()
+            watch_gradients=watch_gradients,
+        )._asdict()
+        shares = losses.pop("gradient_shares")
+        if watch_gradients:
+            losses.update(zip(SHARES, shares, strict=True))
+        return losses
 
 
 class VAETask:
@@ -104,8 +113,15 @@ class VAETask:
             states, valid = self._teacher.gather(indices, plan.length)
             teacher = (states.to(place.device), valid.to(place.device) & batch.mask)
         generator = step_generator(place.device, self._config.seed, "vae", step, place.rank)
-        metrics = objective(batch, batch.segments if apart else None, teacher, step, generator)
+        segments = batch.segments if apart else None
+        watch = self._ends_interval(step)
+        metrics = objective(batch, segments, teacher, step, generator, watch)
         return metrics, batch.token_ids.numel() * place.world_size
+
+    def _ends_interval(self, step: int) -> bool:
+        """Whether a record follows this step, so that gradient shares are worth their cost."""
+        training = self._config.vae_training
+        return (step + 1) % training.log_every == 0 or step + 1 == training.num_steps
 
 
 def _truncated(
