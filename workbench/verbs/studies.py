@@ -120,27 +120,33 @@ def probe(
     only: str = "",
     umap: bool = False,
     pair: str = "",
+    checkpoints: bool = False,
     common: CommonOptions = DEFAULTS,
 ) -> int:
-    """Probe the latent space of one run, or of twins.
+    """Probe the latent space of one run, of twins, or over a run's training.
 
     Args:
         run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
         only: probes to run, by name, separated by commas (see `probes`); by default all.
         umap: also draw the latent map by UMAP.
         pair: another arm of the study: probe both spaces together instead.
+        checkpoints: probe the weights at every milestone of both trainings instead.
         common: options of every verb.
     """
     from workbench.probe import checked_names
     from workbench.runs import find_run
-    from workbench.study import run_pair, run_stage
+    from workbench.study import run_course, run_pair, run_stage
 
     names = checked_names([name.strip() for name in only.split(",") if name.strip()])
     if pair and (names or umap):
         raise InputError("--pair probes two spaces together; leave out --only and --umap")
+    if checkpoints and (names or umap or pair):
+        raise InputError("--checkpoints has measures of its own; leave out --only, --umap, --pair")
     found = find_run(run)
     with Output(common) as output, output.context(found.config.device) as context:
-        if pair:
+        if checkpoints:
+            output.course(run_course(found, context))
+        elif pair:
             output.show(run_pair(found, pair, context))
         else:
             output.show(run_stage(found, "probes", context, names, umap=umap))
