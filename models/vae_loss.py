@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from models.chunked_cross_entropy import chunked_cross_entropy
+from models.gradient_shares import watch_gradient_shares
 from models.text_vae import Posterior, TextVAE
 
 
@@ -59,7 +60,7 @@ class VAELossConfig:
 
 
 class VAELosses(NamedTuple):
-    """Scalar tensors; only `loss` carries a gradient.
+    """Scalar tensors but for the last; only `loss` carries a gradient.
 
     Attributes:
         loss: what is minimised.
@@ -67,7 +68,10 @@ class VAELosses(NamedTuple):
         eot_nll: nats per padding position (0 where there is none).
         token_accuracy: share of real tokens whose argmax is right.
         kl: nats per position, summed over channels.
-        repa_cosine: mean cosine with the teacher (0 where the term is off).
+        log_snr: ln(E[mu^2] / E[sigma^2]) in nats over real tokens, mu centred by channel.
+        repa_cosine: mean cosine with the teacher (NaN where the term is off).
+        gradient_shares: (3,) shares of reconstruction, KL and alignment in the gradient at the
+            encoder's last states, filled by the backward pass; NaN where not asked for or off.
     """
 
     loss: Tensor
@@ -75,7 +79,9 @@ class VAELosses(NamedTuple):
     eot_nll: Tensor
     token_accuracy: Tensor
     kl: Tensor
+    log_snr: Tensor
     repa_cosine: Tensor
+    gradient_shares: Tensor
 
 
 def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -124,6 +130,7 @@ def vae_loss(
     segments: Tensor | None = None,
     teacher_states: Tensor | None = None,
     teacher_valid: Tensor | None = None,
+    watch_gradients: bool = False,
 ) -> VAELosses:
     """Encode, sample, decode and score one batch.
 
@@ -139,6 +146,8 @@ def vae_loss(
         segments: (B, L) int64 or None; see `TextVAE.encode`.
         teacher_states: (B, L, teacher_width), needed only while the alignment's weight is not 0.
         teacher_valid: (B, L) bool, True where the teacher's row is usable.
+        watch_gradients: fill `gradient_shares` in the backward pass; the loss and its gradient
+            stay as they are, bit for bit.
 
     Raises:
         ValueError: if the alignment is on and the teacher's states or their validity are missing.
@@ -157,19 +166,28 @@ def vae_loss(
         config.chunk,
     )
     kl = kl_divergence(posterior.mu, posterior.logvar).mean()
-    loss = entropy.loss + beta_at(config, step, num_steps) * kl
-    cosine = torch.zeros((), device=loss.device)
+    weighted_kl = beta_at(config, step, num_steps) * kl
+    loss = entropy.loss + weighted_kl
+    cosine, weighted_repa = loss.new_tensor(math.nan), None
     repa_weight = repa_weight_at(config, step)
     if repa_weight > 0:
         cosine = _alignment(vae, posterior, mask, teacher_states, teacher_valid)
-        loss = loss - repa_weight * cosine
+        weighted_repa = repa_weight * cosine
+        loss = loss - weighted_repa
+    shares = loss.new_full((3,), math.nan)
+    if watch_gradients:
+        shares = watch_gradient_shares(
+            posterior.trunk, [weighted_kl, None if weighted_repa is None else -weighted_repa]
+        )
     return VAELosses(
         loss=loss,
         recon_nll=_mean_where(entropy.nll, real),
         eot_nll=_mean_where(entropy.nll, ~real),
         token_accuracy=_mean_where(entropy.correct.float(), real),
         kl=kl.detach(),
+        log_snr=_log_snr(posterior, mask),
         repa_cosine=cosine.detach(),
+        gradient_shares=shares,
     )
 
 
@@ -183,6 +201,15 @@ def _alignment(
     if teacher_states is None or teacher_valid is None:
         raise ValueError("repa_weight > 0 needs teacher_states and teacher_valid")
     return masked_cosine(vae.project(posterior, mask), teacher_states, teacher_valid & mask)
+
+
+@torch.no_grad()
+def _log_snr(posterior: Posterior, mask: Tensor) -> Tensor:
+    weights = mask.unsqueeze(-1).float()  # (B, L, 1)
+    count = weights.sum().clamp_min(1)
+    mu = posterior.mu - (posterior.mu * weights).sum((0, 1)) / count
+    noise = posterior.logvar.exp()
+    return ((mu.square() * weights).sum() / (noise * weights).sum()).log()
 
 
 def _mean_where(values: Tensor, where: Tensor) -> Tensor:

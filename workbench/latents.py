@@ -25,6 +25,7 @@ from workbench.texts import fixed_cuts, load_texts, middle_cuts
 if TYPE_CHECKING:
     from data.corpus_store import Corpus, Split
     from workbench.config import ContextConfig
+    from workbench.devices import Placement
     from workbench.runs import Run
 
 ENCODE_BATCH = 128
@@ -132,13 +133,43 @@ def _encode_split(
         indices = np.arange(start, min(start + ENCODE_BATCH, len(split)))
         context.reporter.update(f"latents ({name})", int(indices[-1]) + 1, len(split), {})
         for variant in range(cuts.shape[1]):
-            batch = load_texts(split, indices, window, cuts[indices, variant])
-            batch = batch.to(context.place.device)
-            with torch.inference_mode(), autocast(context.place, "auto"):
-                posterior = vae.encode(batch.token_ids, None if config.joint else batch.segments)
-            mu = vae.normalise(posterior.mu.float())
-            std = (0.5 * posterior.logvar.float()).exp() / vae.latent_std
-            files["mu"][indices, variant] = mu.cpu().numpy()
-            files["std"][indices, variant] = std.cpu().numpy()
+            mu, std = _encode(vae, split, indices, cuts[indices, variant], config, context.place)
+            files["mu"][indices, variant] = mu
+            files["std"][indices, variant] = std
     for file in files.values():
         file.flush()
+
+
+def held_out_latents(
+    vae: TextVAE, split: Split, count: int, config: ContextConfig, place: Placement
+) -> Latents:
+    """Posteriors of the first `count` held-out texts, cut at half, as `encode_latents` stores them.
+
+    For weights whose latents are not kept, such as those of a milestone; held in memory.
+    """
+    cuts = middle_cuts(split.lengths)[:count]
+    parts = [
+        _encode(vae, split, rows, cuts[rows], config, place)
+        for rows in np.split(np.arange(count), range(ENCODE_BATCH, count, ENCODE_BATCH))
+    ]
+    mu, std = (
+        np.concatenate(kind).astype(np.float16)[:, None] for kind in zip(*parts, strict=True)
+    )
+    return Latents(mu, std, cuts[:, None])
+
+
+def _encode(
+    vae: TextVAE,
+    split: Split,
+    indices: np.ndarray,
+    cuts: np.ndarray,
+    config: ContextConfig,
+    place: Placement,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Normalised posterior means and standard deviations (B, L, D) of texts at given cuts."""
+    batch = load_texts(split, indices, split.window, cuts).to(place.device)
+    with torch.inference_mode(), autocast(place, "auto"):
+        posterior = vae.encode(batch.token_ids, None if config.joint else batch.segments)
+    mu = vae.normalise(posterior.mu.float())
+    std = (0.5 * posterior.logvar.float()).exp() / vae.latent_std
+    return mu.cpu().numpy(), std.cpu().numpy()

@@ -155,6 +155,28 @@ class Output:
         ]
         _print_table(["metric", "difference", "interval", "n", "verdict"], cells)
 
+    def course(self, document: Mapping[str, Any]) -> None:
+        """Measures over a run's trainings, and when labels become readable against other arms."""
+        self._stop_bars()
+        if self._json:
+            self._print_json(document)
+            return
+        for stage in dict.fromkeys(point["stage"] for point in document["points"]):
+            points = [point for point in document["points"] if point["stage"] == stage]
+            names = dict.fromkeys(name for point in points for name in point["results"])
+            cells = [
+                [
+                    name,
+                    *(number_text(point["results"].get(name, {}).get("score")) for point in points),
+                ]
+                for name in names
+            ]
+            _print_table([f"{stage}, step", *(str(point["step"]) for point in points)], cells)
+            print()
+        for row in document["onsets"]:
+            print(onset_sentence(row))
+        print(f"stored under {document['run']}/over_training")
+
     def verification(self, report: VerificationReport) -> int:
         """What `verify` found; returns the exit code."""
         from workbench.errors import DamagedArtefactError
@@ -259,6 +281,19 @@ def _print_finding(check: FindingCheck) -> None:
             print(f"{word}: {line}", file=sys.stderr)
     if not check.holds:
         print(f"drifted: {check.path}: the finding does not hold as kept", file=sys.stderr)
+
+
+def onset_sentence(row: Mapping[str, Any]) -> str:
+    """One label set: at which step half of what training adds is there, in either arm."""
+    first, second = (key.removesuffix(" clear") for key in row if key.endswith(" clear"))
+    halves = [
+        f"{arm} step {row[f'{arm} half']:.0f} "
+        f"[{row[f'{arm} half_low']:.0f}, {row[f'{arm} half_high']:.0f}]"
+        if row[f"{arm} half"] is not None
+        else f"{arm} not defined ({row[f'{arm} reason']})"
+        for arm in (first, second)
+    ]
+    return f"{row['label']}: {', '.join(halves)}; {first} against {second}: {row['order']}"
 
 
 def _closing_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -39,7 +39,7 @@ def smoke() -> StudyConfig:
         corpus=CorpusConfig(num_documents=240, window=56, valid_fraction=0.1, test_fraction=0.2),
         vae=TextVAEConfig(width=32, encoder_layers=1, decoder_layers=1, heads=2, latent_width=8),
         vae_training=TrainingConfig(
-            num_steps=8, batch_size=8, warmup_steps=2, log_every=2, checkpoint_every=4
+            num_steps=8, batch_size=8, warmup_steps=2, log_every=2, checkpoint_every=4, milestones=2
         ),
         dit=TextDiTConfig(width=32, layers=1, heads=2),
         flow_training=TrainingConfig(
@@ -48,6 +48,7 @@ def smoke() -> StudyConfig:
             warmup_steps=2,
             log_every=2,
             checkpoint_every=4,
+            milestones=2,
             ema_decay=0.9,
         ),
         language_model=CausalLMConfig(width=32, layers=1, heads=2),
@@ -69,7 +70,7 @@ def demo() -> StudyConfig:
     """Both arms, one seed, short stories: within ten minutes on two CPU cores, everything."""
     base = RunConfig(
         corpus=CorpusConfig(num_documents=8000, window=56),
-        vae_training=TrainingConfig(num_steps=400, batch_size=40),
+        vae_training=TrainingConfig(num_steps=400, batch_size=40, milestones=5),
         dit=TextDiTConfig(width=128, layers=4, heads=4),
         flow_training=TrainingConfig(
             num_steps=2600,
@@ -79,6 +80,7 @@ def demo() -> StudyConfig:
             ema_decay=0.999,
             log_every=20,
             checkpoint_every=650,
+            milestones=4,
         ),
         language_model_training=TrainingConfig(num_steps=400, batch_size=64),
         sampling=SamplingConfig(num_prompts=400),
@@ -111,8 +113,8 @@ def scorecard() -> StudyConfig:
     base = dataclasses.replace(
         base,
         corpus=dataclasses.replace(base.corpus, num_documents=6000),
-        vae_training=dataclasses.replace(base.vae_training, num_steps=400),
-        flow_training=dataclasses.replace(base.flow_training, num_steps=2000),
+        vae_training=dataclasses.replace(base.vae_training, milestones=0),
+        flow_training=dataclasses.replace(base.flow_training, num_steps=2000, milestones=0),
         sampling=dataclasses.replace(base.sampling, num_prompts=300),
         evaluation=dataclasses.replace(base.evaluation, probes="all"),
     )

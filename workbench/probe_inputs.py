@@ -17,7 +17,7 @@ from torch import Tensor
 from models.time_samplers import TimeSampler
 from workbench.devices import autocast
 from workbench.errors import InputError
-from workbench.latents import Latents, open_latents
+from workbench.latents import Latents, held_out_latents, open_latents
 from workbench.probes.sentences import sentence_numbers
 from workbench.probes.tables import ContextTable, SentenceTable, TokenTable
 from workbench.texts import load_texts
@@ -45,26 +45,38 @@ class ProbeInputs:
         run: a run whose VAE and latents are done.
         corpus: its corpus.
         place: where models run.
+        vae: other weights of the run's VAE than the trained ones, normalised; their latents are
+            made on the spot.
 
     Raises:
         InputError: the run's latents are not made yet, or the test split is empty.
     """
 
-    def __init__(self, run: Run, corpus: Corpus, place: Placement) -> None:
+    def __init__(
+        self, run: Run, corpus: Corpus, place: Placement, vae: TextVAE | None = None
+    ) -> None:
         self.run, self.corpus, self.place = run, corpus, place
         self.config = run.study.config.base.evaluation
         self.split: Split = corpus.split("test")
         if not len(self.split):
             raise InputError(f"{corpus.directory}: the test split is empty, nothing can be probed")
-        if not (run.latents_dir / "test-mu.npy").is_file():
+        if vae is None and not (run.latents_dir / "test-mu.npy").is_file():
             raise InputError(f"{run.latents_dir}: no latents yet; run `train-flow` first")
         self.rows = np.arange(min(self.config.probe_texts, len(self.split)))
-        self.latents: Latents = open_latents(run.latents_dir, "test")
+        self._vae = vae
+
+    @cached_property
+    def latents(self) -> Latents:
+        """Posteriors of the probed texts at least."""
+        if self._vae is None:
+            return open_latents(self.run.latents_dir, "test")
+        context = self.run.config.context
+        return held_out_latents(self._vae, self.split, len(self.rows), context, self.place)
 
     @cached_property
     def vae(self) -> TextVAE:
-        """The run's VAE."""
-        return load_vae(self.run, self.corpus, self.place)
+        """The VAE whose latents are probed."""
+        return self._vae or load_vae(self.run, self.corpus, self.place)
 
     @cached_property
     def flow(self) -> FlowInputs:

@@ -6,7 +6,7 @@ Computed once and shared: every arm is asked the same prompts and compared with 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,6 +129,12 @@ def _frame(
             "facts": [json.dumps(facts) for facts in corpus.split("test").facts(indices)],
         }
     )
+
+
+def first_references(references: References, count: int) -> References:
+    """The first `count` prompts and what belongs to them."""
+    kept = {field.name: getattr(references, field.name)[:count] for field in fields(references)}
+    return References(**kept)
 
 
 def open_references(directory: Path) -> References:

@@ -116,6 +116,11 @@ class Run:
         return self.directory / "probes"
 
     @property
+    def over_training_dir(self) -> Path:
+        """Probe results of the weights at each milestone."""
+        return self.directory / "over_training"
+
+    @property
     def scores_dir(self) -> Path:
         """Scores a prompt, and features of the continuations."""
         return self.directory / "scores"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from workbench.references import References, open_references
+from workbench.references import References, first_references, open_references
 from workbench.train_language_model import load_language_model
 
 if TYPE_CHECKING:
@@ -60,13 +60,24 @@ class Scores:
 
 
 class Judge:
-    """Everything that scoring needs, loaded once: references, n-grams, embedder, language model."""
+    """Everything that scoring needs, loaded once: references, n-grams, embedder, language model.
 
-    def __init__(self, study: Study, corpus: Corpus, place: Placement) -> None:
+    Args:
+        study: whose references and language model judge.
+        corpus: its corpus.
+        place: where models run.
+        num_prompts: the first prompts alone; None takes all.
+    """
+
+    def __init__(
+        self, study: Study, corpus: Corpus, place: Placement, num_prompts: int | None = None
+    ) -> None:
         self.study_config = study.config.base
         self.config = study.config.base.evaluation
         self.corpus, self._study, self._place = corpus, study, place
         self.references: References = open_references(study.references_dir)
+        if num_prompts is not None:
+            self.references = first_references(self.references, num_prompts)
 
     @cached_property
     def encoder(self) -> TextEncoder:

@@ -1,4 +1,4 @@
-"""One stage of one run on its own, or one pair of spaces: what the command line and pages start."""
+"""One stage of a run, one pair of spaces, or one training's course: what verbs and pages start."""
 
 from __future__ import annotations
 
@@ -96,3 +96,29 @@ def run_pair(run: Run, other: str, context: StageContext) -> dict[str, Any]:
     with run_lock(run.study.directory):
         document = probe_pair(run, second, corpus, context)
     return {"file": str(pair_file(run, second)), **document}
+
+
+def run_course(run: Run, context: StageContext) -> dict[str, Any]:
+    """Probe the weights at every milestone of a run, and hold it against other arms so probed.
+
+    Returns:
+        `run`, `points` (what each point's file holds), and `onsets`: rows of `compare_readings`
+        against each other arm whose course is stored, each with `against`.
+    """
+    from data.corpus_store import open_corpus
+    from workbench.onsets import compare_readings
+    from workbench.over_training import is_probed, probe_over_training
+
+    alone = dataclasses.replace(context, place=context.place.alone())
+    prepare_study(run.study, alone)
+    corpus = open_corpus(run.study.corpus_dir)
+    with run_lock(run.directory):
+        points = probe_over_training(run, corpus, alone)
+    others = [arm for arm in run.study.config.arms if arm != run.arm]
+    onsets = [
+        {"against": arm, **row}
+        for arm in others
+        if is_probed(run.study.run(arm, run.seed))
+        for row in compare_readings(run.study, run.arm, arm)
+    ]
+    return {"run": str(run.directory), "points": points, "onsets": onsets}

@@ -19,9 +19,10 @@ from workbench.latents import Latents, encode_latents, latents_fingerprint, open
 from workbench.pairing import digest_noise, digest_weights
 from workbench.stages import StageContext, stage_fingerprint, update_json
 from workbench.train_vae import load_vae, vae_fingerprint
-from workbench.training import StepRecord, fit, load_finished, resumed_step, step_generator
+from workbench.training import fit, load_finished, resumed_step, step_generator
 from workbench.training_log import record_steps
 from workbench.training_samples import SampleWriter
+from workbench.training_window import StepRecord
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus

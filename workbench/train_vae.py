@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 NORMALISATION_TEXTS = 2048
 ENCODE_BATCH = 128
+SHARES = ("grad_share_recon", "grad_share_kl", "grad_share_repa")
 
 
 class VAEObjective(nn.Module):
@@ -50,8 +51,12 @@ class VAEObjective(nn.Module):
         teacher: tuple[Tensor, Tensor] | None,
         step: int,
         generator: torch.Generator,
+        watch_gradients: bool = False,
     ) -> dict[str, Tensor]:
-        """Losses of a batch; `teacher` holds states (B, L, W) and their validity (B, L)."""
+        """Losses of a batch; `teacher` holds states (B, L, W) and their validity (B, L).
+
+        Gradient shares are among them only where they are asked for.
+        """
         states, valid = teacher if teacher is not None else (None, None)
         losses = vae_loss(
             self.vae,
@@ -64,8 +69,12 @@ class VAEObjective(nn.Module):
             segments=segments,
             teacher_states=states,
             teacher_valid=valid,
-        )
-        return losses._asdict()
+            watch_gradients=watch_gradients,
+        )._asdict()
+        shares = losses.pop("gradient_shares")
+        if watch_gradients:
+            losses.update(zip(SHARES, shares, strict=True))
+        return losses
 
 
 class VAETask:
@@ -104,8 +113,15 @@ class VAETask:
             states, valid = self._teacher.gather(indices, plan.length)
             teacher = (states.to(place.device), valid.to(place.device) & batch.mask)
         generator = step_generator(place.device, self._config.seed, "vae", step, place.rank)
-        metrics = objective(batch, batch.segments if apart else None, teacher, step, generator)
+        segments = batch.segments if apart else None
+        watch = self._ends_interval(step)
+        metrics = objective(batch, segments, teacher, step, generator, watch)
         return metrics, batch.token_ids.numel() * place.world_size
+
+    def _ends_interval(self, step: int) -> bool:
+        """Whether a record follows this step, so that gradient shares are worth their cost."""
+        training = self._config.vae_training
+        return (step + 1) % training.log_every == 0 or step + 1 == training.num_steps
 
 
 def _truncated(
@@ -178,8 +194,7 @@ def train_vae(run: Run, corpus: Corpus, context: StageContext) -> TextVAE:
     print_ = vae_fingerprint(run, corpus)
     if load_finished(run.vae_dir, training.num_steps, print_, restart=context.restart):
         return load_vae(run, corpus, context.place)
-    sizes = vae_config(config, corpus, teacher_width(run.study, config))
-    vae = build_vae(sizes, config.seed, context.place)
+    vae = untrained_vae(run, corpus, context.place)
     split = corpus.split("train")
     plan = BatchPlan(
         split.lengths,
@@ -200,7 +215,7 @@ def train_vae(run: Run, corpus: Corpus, context: StageContext) -> TextVAE:
         fingerprint=print_,
         beginnings=[vae_fingerprint(run, corpus, shorter) for shorter in training.beginnings],
         stop=context.stop,
-        before_last_save=lambda model: _normalise(model, run, corpus, context),
+        before_last_save=lambda model: normalise_latents(model, run, corpus, context.place),
         restart=context.restart,
     )
     step = resumed_step(run.vae_dir, restart=context.restart)
@@ -209,19 +224,23 @@ def train_vae(run: Run, corpus: Corpus, context: StageContext) -> TextVAE:
     return load_vae(run, corpus, context.place)
 
 
+def untrained_vae(run: Run, corpus: Corpus, place: Placement) -> TextVAE:
+    """The run's VAE as it was before its first step."""
+    sizes = vae_config(run.config, corpus, teacher_width(run.study, run.config))
+    return build_vae(sizes, run.config.seed, place)
+
+
 def load_vae(run: Run, corpus: Corpus, place: Placement) -> TextVAE:
     """The run's trained VAE.
 
     Raises:
         InputError: it is not trained yet.
     """
-    config = run.config
     print_ = vae_fingerprint(run, corpus)
-    finished = load_finished(run.vae_dir, config.vae_training.num_steps, print_)
+    finished = load_finished(run.vae_dir, run.config.vae_training.num_steps, print_)
     if finished is None:
         raise InputError(f"{run.vae_dir}: not trained yet; run `train-vae` first")
-    sizes = vae_config(config, corpus, teacher_width(run.study, config))
-    vae = build_vae(sizes, config.seed, place)
+    vae = untrained_vae(run, corpus, place)
     vae.load_state_dict(finished.model)
     return vae.eval()
 
@@ -244,8 +263,8 @@ def _record_pairing(run: Run, vae: TextVAE, plan: BatchPlan) -> None:
 
 
 @torch.inference_mode()
-def _normalise(vae: nn.Module, run: Run, corpus: Corpus, context: StageContext) -> None:
-    """Store mean and std per channel of z, over whole windows as the flow sees them.
+def normalise_latents(vae: nn.Module, run: Run, corpus: Corpus, place: Placement) -> None:
+    """Store in the VAE the mean and std per channel of z, over whole windows as the flow sees them.
 
     The variance is that of mu over positions plus the mean posterior variance, so that z, not mu,
     has unit variance in the flow's units.
@@ -259,7 +278,7 @@ def _normalise(vae: nn.Module, run: Run, corpus: Corpus, context: StageContext) 
     for start in range(0, len(indices), ENCODE_BATCH):
         rows = slice(start, start + ENCODE_BATCH)
         batch = load_texts(split, indices[rows], corpus.window, cuts[rows])
-        batch = batch.to(context.place.device)
+        batch = batch.to(place.device)
         segments = None if run.config.context.joint else batch.segments
         posterior = vae.encode(batch.token_ids, segments)
         mu = posterior.mu.double().flatten(0, 1).cpu()

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,30 +32,14 @@ from workbench.training_state import (
     checkpoint_bytes,
     restore,
     take_snapshot,
+    weights_bytes,
+    write_milestone,
     write_snapshot,
 )
+from workbench.training_window import StepRecord, Window
 
 if TYPE_CHECKING:
     from workbench.devices import Placement
-
-
-@dataclass(frozen=True, slots=True)
-class StepRecord:
-    """Means over one log interval, and over processes.
-
-    Attributes:
-        step: steps done.
-        num_steps: steps in all.
-        metrics: name -> mean; NaN where it was not defined at any step.
-        tokens_per_second: over all processes.
-        notices: lines to tell the user, such as what a damaged checkpoint has cost.
-    """
-
-    step: int
-    num_steps: int
-    metrics: Mapping[str, float]
-    tokens_per_second: float
-    notices: tuple[str, ...] = ()
 
 
 class Task(Protocol):
@@ -183,7 +165,7 @@ def fit(
     Args:
         task: the model and its loss.
         config: the training settings.
-        directory: holds `step-<n>` checkpoints.
+        directory: holds `step-<n>` checkpoints, and milestones below it.
         place: device and rank.
         fingerprint: of the whole stage; a checkpoint of another one is refused.
         beginnings: fingerprints of the shorter trainings that this one goes on from.
@@ -202,7 +184,7 @@ def fit(
         DamagedArtefactError: no sound checkpoint is left.
         ValueError: the checkpoint belongs to another configuration, or the batch does not divide.
     """
-    facts = _bit_facts(config, place)
+    facts, milestones = _bit_facts(config, place), config.milestone_steps
     with process_group(place):
         state, objective = build_state(task, config, place)
         checkpoint = load_latest(directory, restart=restart)
@@ -211,16 +193,22 @@ def fit(
             restore(state, checkpoint, facts)
         _note(state, config)
         if place.is_main and state.step < config.num_steps:
-            check_room(directory, checkpoint_bytes(state))
-        window = _Window()
+            left = sum(step > state.step for step in milestones)
+            check_room(directory, checkpoint_bytes(state) + left * weights_bytes(state))
+        window = Window()
         while state.step < config.num_steps:
             metrics, num_tokens = train_step(state, task, objective, config, place)
             window.add(metrics, num_tokens)
             last = state.step == config.num_steps
             stopping = place.any(stop.requested) and not last
-            if last or stopping or state.step % config.checkpoint_every == 0:
+            due = last or stopping or state.step % config.checkpoint_every == 0
+            kept = state.step in milestones
+            if due or kept:
                 snapshot = take_snapshot(state, place)
-                if place.is_main:
+                if place.is_main and kept:
+                    # Before the checkpoint: who resumes from one has passed its step's milestone.
+                    write_milestone(snapshot, state.step, directory, fingerprint)
+                if place.is_main and due:
                     if last and before_last_save is not None:
                         before_last_save(snapshot.weights)
                     known = {**facts, "fingerprint": fingerprint}
@@ -234,7 +222,8 @@ def fit(
                 place.wait_for_all()
                 raise StopRequested(f"{task.name}: stopped at step {state.step}, resumable")
             if last or state.step % config.log_every == 0:
-                yield window.record(state, config, place)
+                rate = learning_rate(state.step - 1, config)
+                yield window.record(state, config.num_steps, rate, place)
         place.wait_for_all()
 
 
@@ -282,45 +271,3 @@ def _check_fingerprint(
             f"{directory}: the checkpoint at step {checkpoint.step} was trained under another "
             f"configuration ({found}, now {fingerprints[0]}); restore the settings or use a new run"
         )
-
-
-class _Window:
-    """Running means of one log interval, kept on the device until they are read."""
-
-    def __init__(self) -> None:
-        self._reset()
-
-    def _reset(self) -> None:
-        self._metrics: list[dict[str, Tensor]] = []
-        self._num_tokens = 0
-        self._start = time.monotonic()
-
-    def add(self, metrics: dict[str, Tensor], num_tokens: int) -> None:
-        """Take in one step."""
-        self._metrics.append(metrics)
-        self._num_tokens += num_tokens
-
-    def means(self) -> dict[str, float]:
-        """Means of this process so far; NaN is left out."""
-        return dict(zip(self._names(), self._stacked().tolist(), strict=True))
-
-    def _names(self) -> list[str]:
-        return list(self._metrics[-1]) if self._metrics else []
-
-    def _stacked(self) -> Tensor:
-        columns = [
-            torch.stack([m[name].float() for m in self._metrics if name in m]).nanmean()
-            for name in self._names()
-        ]
-        return torch.stack(columns) if columns else torch.empty(0)
-
-    def record(self, state: TrainState, config: TrainingConfig, place: Placement) -> StepRecord:
-        """Means over the interval and all processes, then start anew."""
-        names, shared = self._names(), place.mean(self._stacked())
-        means = dict(zip(names, shared.tolist(), strict=True))
-        means["learning_rate"] = learning_rate(state.step - 1, config)
-        means["skipped"] = float(state.skipped)
-        rate = self._num_tokens / max(1e-9, time.monotonic() - self._start)
-        notices, state.notices = tuple(state.notices), []
-        self._reset()
-        return StepRecord(state.step, config.num_steps, means, rate, notices)

@@ -9,7 +9,8 @@ from typing import Any
 
 from workbench.settings.identity import to_dict
 
-HARMLESS = ("log_every", "checkpoint_every", "keep_checkpoints")  # they change no weight
+HARMLESS = ("log_every", "checkpoint_every", "keep_checkpoints", "milestones")  # change no weight
+FIRST_MILESTONE = 1 / 50  # of all steps
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +38,7 @@ class TrainingConfig:
         log_every: steps between records.
         checkpoint_every: steps between checkpoints; the last step always has one.
         keep_checkpoints: sound checkpoints kept.
+        milestones: weights kept for good on the way, to probe a training's course; 0 keeps none.
         max_skipped_steps: consecutive non-finite steps endured before giving up.
     """
 
@@ -58,6 +60,7 @@ class TrainingConfig:
     log_every: int = 10
     checkpoint_every: int = 200
     keep_checkpoints: int = 1
+    milestones: int = 0
     max_skipped_steps: int = 10
 
     def __post_init__(self) -> None:
@@ -75,8 +78,9 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if self.keep_checkpoints < 1:
             raise ValueError(f"keep_checkpoints must be >= 1, got {self.keep_checkpoints}")
-        if self.max_skipped_steps < 0:
-            raise ValueError(f"max_skipped_steps must be >= 0, got {self.max_skipped_steps}")
+        for name in ("milestones", "max_skipped_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
         for name in ("beta1", "beta2", "ema_decay"):
@@ -90,12 +94,28 @@ class TrainingConfig:
             raise ValueError(f"shard must be none or fsdp, got {self.shard!r}")
 
     @property
+    def milestone_steps(self) -> tuple[int, ...]:
+        """Steps after which weights are kept: a geometric series from a fiftieth of the training.
+
+        Loss and representations change by the logarithm of the step, so equal ratios space what
+        is new evenly. The last step is no milestone, its checkpoint stays anyway; short trainings
+        have fewer steps than asked for.
+        """
+        first = max(1.0, self.num_steps * FIRST_MILESTONE)
+        ratio = self.num_steps / first
+        steps = {
+            round(first * ratio ** (place / self.milestones)) for place in range(self.milestones)
+        }
+        return tuple(sorted(step for step in steps if step < self.num_steps))
+
+    @property
     def identity(self) -> dict[str, Any]:
         """The settings that decide the weights; those that do not stand at their defaults."""
         defaults: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(self)}
         plain = to_dict(dataclasses.replace(self, **{name: defaults[name] for name in HARMLESS}))
+        # Fingerprints from before these settings existed stay what they were.
+        del plain["milestones"]
         if not self.earlier_num_steps:
-            # Fingerprints from before this setting existed stay what they were.
             del plain["earlier_num_steps"]
         assert isinstance(plain, dict)
         return plain

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from workbench.stages import StageContext
 from workbench.store.metrics_log import MetricsLog
-from workbench.training import StepRecord
+from workbench.training_window import StepRecord
 
 SHOWN = ("loss", "token_accuracy", "band_fraction")
 
@@ -39,8 +40,9 @@ def record_steps(
             if not log.append({"stage": stage, "step": record.step, **values}):
                 for notice in log.notices:
                     context.reporter.note(notice)
+            defined = {name: value for name, value in values.items() if math.isfinite(value)}
             for logger in context.loggers:
-                logger.scalars(stage, record.step, values)
+                logger.scalars(stage, record.step, defined)
             info = {name: values[name] for name in SHOWN if name in values}
             info["tok/s"] = round(record.tokens_per_second)
             context.reporter.update(stage, record.step, record.num_steps, info)

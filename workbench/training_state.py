@@ -7,6 +7,7 @@ into whole tensors first, so a checkpoint reads the same however it was trained.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from workbench.sharding import GatheredOptimizer, full_weights, load_full_weights
 from workbench.store.checkpoints import Checkpoint, save_checkpoint
+from workbench.store.milestones import save_milestone
 from workbench.store.tensors import count_bytes
 
 if TYPE_CHECKING:
@@ -112,9 +114,14 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opt
 
 def checkpoint_bytes(state: TrainState) -> int:
     """At most the bytes of a checkpoint's tensors: weights, their average, AdamW's two moments."""
-    weights = count_bytes(state.model.state_dict().values())
+    weights = weights_bytes(state)
     trained = count_bytes(p for p in state.model.parameters() if p.requires_grad)
     return weights * (1 if state.average is None else 2) + 2 * trained
+
+
+def weights_bytes(state: TrainState) -> int:
+    """Bytes of one copy of the weights."""
+    return count_bytes(state.model.state_dict().values())
 
 
 def take_snapshot(state: TrainState, place: Placement) -> Snapshot:
@@ -158,15 +165,27 @@ def write_snapshot(
         {LIVE + name: tensor for name, tensor in snapshot.live.items()},
         keep=keep,
         files={
-            "config.json": json.dumps(asdict(model.config), indent=2),  # type: ignore[call-overload]
+            "config.json": _config_text(model),
             "README.md": model_card(model, state.step, metrics),
         },
     )
 
 
+def write_milestone(snapshot: Snapshot, step: int, directory: Path, fingerprint: str) -> None:
+    """Keep the weights of a snapshot under `directory/milestones`, to look back at."""
+    model = snapshot.weights
+    files = {"config.json": _config_text(model)}
+    save_milestone(directory, step, model.state_dict(), fingerprint, files)
+
+
+def _config_text(model: nn.Module) -> str:
+    return json.dumps(asdict(model.config), indent=2)  # type: ignore[call-overload]
+
+
 def model_card(model: nn.Module, step: int, metrics: Mapping[str, float]) -> str:
     """The text of a model card: what the weights are and what they scored in training."""
-    rows = [f"| {name} | {value:.4g} |" for name, value in sorted(metrics.items())]
+    known = {name: value for name, value in sorted(metrics.items()) if math.isfinite(value)}
+    rows = [f"| {name} | {value:.4g} |" for name, value in known.items()]
     table = "\n".join(["| metric | value |", "|---|---|", *rows])
     card = model.generate_model_card(  # type: ignore[operator]
         model_name=f"{type(model).__name__} after {step} steps",

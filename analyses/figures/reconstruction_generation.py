@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from analyses.figures.arm_scores import wide_range
-from analyses.figures.theme import Theme, arm_styles, plain, themed
+from analyses.figures.theme import ArmStyle, Theme, arm_styles, plain, themed
 from analyses.statistics import Interval
 
 if TYPE_CHECKING:
+    import numpy as np
     import plotly.graph_objects as go
 
 
@@ -24,6 +25,25 @@ class RunPoint:
     generation: Interval
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trail:
+    """One run's generation over its flow's training; its reconstruction stays what it was.
+
+    Attributes:
+        arm: name of the arm.
+        seed: run seed.
+        steps: (n,) steps of the flow's training.
+        reconstruction: of the autoencoder that the flow stands on.
+        generation: (n,) score at each step.
+    """
+
+    arm: str
+    seed: int
+    steps: np.ndarray
+    reconstruction: float
+    generation: np.ndarray
+
+
 def reconstruction_generation_figure(
     points: Sequence[RunPoint],
     *,
@@ -31,6 +51,7 @@ def reconstruction_generation_figure(
     generation_name: str,
     arms: Sequence[str] | None = None,
     theme: Theme = "light",
+    trails: Sequence[Trail] = (),
 ) -> go.Figure:
     """Runs as points with both intervals; runs without either number are named below the plot.
 
@@ -40,12 +61,15 @@ def reconstruction_generation_figure(
         generation_name: Axis title, such as "mauve[minilm]".
         arms: All arms of the study, for stable colours; those of `points` by default.
         theme: light or dark.
+        trails: checkpoints of these runs, drawn small and open on a thin line.
     """
     import plotly.graph_objects as go
 
     own = list(dict.fromkeys(point.arm for point in points))
     styles = arm_styles(list(arms or own), theme)
     figure = go.Figure()
+    for trail in trails:
+        _add_trail(figure, trail, styles[trail.arm])
     missing = []
     for arm in own:
         mine = [point for point in points if point.arm == arm]
@@ -75,6 +99,21 @@ def reconstruction_generation_figure(
             showarrow=False, xref="paper", yref="paper", x=0.0, y=-0.2,
         )  # fmt: skip
     return figure
+
+
+def _add_trail(figure: go.Figure, trail: Trail, style: ArmStyle) -> None:
+    figure.add_scatter(
+        x=[trail.reconstruction] * len(trail.steps),
+        y=trail.generation.tolist(),
+        mode="lines+markers",
+        name=f"{plain(trail.arm)}, checkpoints",
+        legendgroup=f"{trail.arm}, checkpoints",
+        showlegend=False,
+        line={"color": style.colour, "width": 1},
+        marker={"color": style.colour, "symbol": "circle-open", "size": 7},
+        text=[f"seed {trail.seed}, flow step {step}" for step in trail.steps],
+        hovertemplate="%{text}: %{x:.5g}, %{y:.4g}",
+    )
 
 
 def _bars(intervals: Sequence[Interval], colour: str) -> dict[str, object]:

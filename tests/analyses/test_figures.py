@@ -10,8 +10,10 @@ import pytest
 from analyses.figures.arm_scores import scores_figure, scores_table
 from analyses.figures.foretelling import foretelling_figure
 from analyses.figures.loss_floors import LossCurve, loss_figure
+from analyses.figures.over_training import CoursePoints, over_training_figure
 from analyses.figures.reconstruction_generation import (
     RunPoint,
+    Trail,
     reconstruction_generation_figure,
 )
 from analyses.figures.samples import samples_figure
@@ -49,7 +51,17 @@ def curves():
     ]
 
 
+def course(arm="repa", score=(0.2, np.nan, 0.9), chance=(0.1, 0.1, 0.1)):
+    score = np.array(score)
+    return CoursePoints(
+        arm=arm, seed=0, steps=np.array([0, 7, 63]), score=score, low=score - 0.1,
+        high=score + 0.1, chance=np.array(chance),
+    )  # fmt: skip
+
+
 def make(name, theme):
+    if name == "course":
+        return over_training_figure([course("none"), course()], y="accuracy", theme=theme)
     if name == "loss":
         return loss_figure(curves(), theme=theme)
     if name == "table":
@@ -68,7 +80,7 @@ def make(name, theme):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["loss", "table", "dots", "runs", "samples"])
+@pytest.mark.parametrize("name", ["loss", "table", "dots", "runs", "samples", "course"])
 def test_every_figure_is_themed_and_strict_json(name, theme):
     figure = make(name, theme)
     assert isinstance(figure, go.Figure)
@@ -172,6 +184,41 @@ def test_runs_without_a_number_are_named():
     )
     assert figure.layout.annotations[0].text == "not defined: repa/seed-1"
     assert figure.data[0].error_y.array[0] == pytest.approx(0.01)
+
+
+def test_course_draws_bands_gaps_and_one_chance_line():
+    figure = over_training_figure([course("none"), course()], y="accuracy", arms=ARMS)
+    by_name = {}
+    for trace in figure.data:
+        by_name.setdefault(trace.name, []).append(trace)
+    (line,) = by_name["repa"]
+    assert list(line.x) == [0.0, 3.0, 6.0]
+    assert list(line.y) == [0.2, None, 0.9]
+    assert line.line.color == arm_styles(["repa"])["repa"].colour
+    (band,) = by_name["repa, interval"]
+    np.testing.assert_allclose(band.y, [0.3, 1.0, 0.8, 0.1])
+    assert len(by_name["chance"]) == 1, "arms with the same chance share its line"
+    assert list(figure.layout.xaxis.ticktext) == ["0", "7", "63"]
+    other = over_training_figure([course(), course("none", chance=(0.3, 0.3, 0.3))], y="accuracy")
+    assert sum(trace.name == "chance" for trace in other.data) == 2
+    with pytest.raises(ValueError, match="differ in length"):
+        course(score=(0.1, 0.2))
+
+
+def test_checkpoints_lie_under_their_run_and_are_no_runs():
+    points = [RunPoint(arm="repa", seed=1, reconstruction=interval(0.99), generation=interval(0.8))]
+    trail = Trail(
+        arm="repa", seed=1, steps=np.array([0, 52]), reconstruction=0.99,
+        generation=np.array([0.1, 0.7]),
+    )  # fmt: skip
+    options = {"reconstruction_name": "accuracy", "generation_name": "valid"}
+    plainly = reconstruction_generation_figure(points, **options)
+    figure = reconstruction_generation_figure(points, trails=[trail], **options)
+    assert len(figure.data) == len(plainly.data) + 1
+    assert figure.data[-1] == plainly.data[-1]
+    assert list(figure.data[0].x) == [0.99, 0.99]
+    assert list(figure.data[0].text) == ["seed 1, flow step 0", "seed 1, flow step 52"]
+    assert not figure.data[0].showlegend
 
 
 def test_markup_in_texts_and_names_is_shown_as_text():

@@ -92,7 +92,7 @@ def test_alignment_changes_the_gradient_but_neither_noise_nor_reconstruction(bat
     on = compute(vae, batch, config, teacher_states=states, teacher_valid=batch[1])
     assert torch.equal(off.recon_nll, on.recon_nll)
     assert torch.equal(off.kl, on.kl)
-    assert off.repa_cosine == 0
+    assert off.repa_cosine.isnan(), "there is no cosine without a teacher"
     torch.testing.assert_close(on.loss, off.loss - 0.5 * on.repa_cosine)
     on.loss.backward()
     assert vae.projector[0].weight.grad.abs().sum() > 0
@@ -116,7 +116,10 @@ def test_nothing_valid_is_finite(batch):
         teacher_valid=nowhere,
     )
     losses.loss.backward()
-    assert all(torch.isfinite(value) for value in losses)
+    defined = losses._asdict()
+    assert defined.pop("log_snr").isnan()
+    assert defined.pop("gradient_shares").isnan().all()
+    assert all(torch.isfinite(value) for value in defined.values())
     grads = [p.grad for p in vae.parameters() if p.grad is not None]
     assert all(torch.isfinite(grad).all() for grad in grads)
 
@@ -179,3 +182,69 @@ def test_learns_one_batch_by_heart(batch, autocast):
         optimizer.step()
     assert losses.token_accuracy > 0.95
     assert losses.repa_cosine > 0.5
+
+
+@pytest.mark.parametrize("site", ["latent", "trunk"])
+def test_gradient_shares_are_those_of_each_term_alone(batch, site):
+    vae = build(repa_site=site)
+    states = torch.randn((4, 12, 10), generator=torch.Generator().manual_seed(3))
+    teacher = {"teacher_states": states, "teacher_valid": batch[1]}
+    trunks = []
+    encode = vae.encode
+
+    def remember(*arguments):
+        trunks.append(encode(*arguments))
+        return trunks[-1]
+
+    vae.encode = remember
+
+    def norm(config, **more):
+        return torch.autograd.grad(compute(vae, batch, config, **more).loss, trunks[-1].trunk)[0]
+
+    plain = norm(VAELossConfig(beta=0.0))
+    kl = norm(VAELossConfig(beta=0.3, kl_warmup_fraction=0.0)) - plain
+    repa = norm(VAELossConfig(beta=0.0, repa_weight=0.7), **teacher) - plain
+    expected = torch.stack([plain.norm(), kl.norm(), repa.norm()])
+    config = VAELossConfig(beta=0.3, kl_warmup_fraction=0.0, repa_weight=0.7)
+    losses = compute(vae, batch, config, watch_gradients=True, **teacher)
+    assert losses.gradient_shares.isnan().all(), "filled by the backward pass"
+    losses.loss.backward()
+    torch.testing.assert_close(
+        losses.gradient_shares, expected / expected.sum(), atol=1e-4, rtol=1e-3
+    )
+
+
+def test_gradient_share_of_a_term_that_is_off_is_not_defined(batch):
+    losses = compute(build(), batch, watch_gradients=True)
+    losses.loss.backward()
+    assert losses.gradient_shares[2].isnan()
+    torch.testing.assert_close(losses.gradient_shares[:2].sum(), torch.tensor(1.0))
+
+
+def test_watching_gradients_changes_no_bit_of_them(batch):
+    states = torch.randn((4, 12, 10), generator=torch.Generator().manual_seed(3))
+    grads = []
+    for watch in (False, True):
+        vae = build()
+        losses = compute(
+            vae,
+            batch,
+            VAELossConfig(repa_weight=1.0),
+            teacher_states=states,
+            teacher_valid=batch[1],
+            watch_gradients=watch,
+        )
+        losses.loss.backward()
+        grads.append([p.grad for p in vae.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
+
+
+def test_log_snr_is_that_of_the_probe(batch):
+    from analyses.scale import ScaleConfig, scale
+
+    vae, (token_ids, mask) = build(), batch
+    posterior = vae.encode(token_ids)
+    texts = torch.nonzero(mask)[:, 0].numpy()
+    rows = [x[mask].detach().numpy() for x in (posterior.mu, posterior.logvar)]
+    probed = scale(rows[0], texts, ScaleConfig(), logvar=rows[1])
+    assert float(compute(vae, batch).log_snr) == pytest.approx(probed.score, abs=1e-4)

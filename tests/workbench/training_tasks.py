@@ -21,7 +21,8 @@ from workbench.train_flow import FlowTask, build_dit
 from workbench.train_language_model import LanguageModelTask
 from workbench.train_language_model import _build as build_language_model
 from workbench.train_vae import VAETask, build_vae, teacher_width, vae_config
-from workbench.training import StepRecord, Task, TrainingConfig, fit
+from workbench.training import Task, TrainingConfig, fit
+from workbench.training_window import StepRecord
 
 PLACE = find_placement("cpu")
 TASKS = ("vae", "flow", "language_model")

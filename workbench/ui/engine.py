@@ -72,6 +72,13 @@ def scores_of(run: Run) -> pd.DataFrame:
     return read_table(run.scores_dir / f"{name}.parquet")
 
 
+def course_of(run: Run) -> pd.DataFrame | None:
+    """Measures over the run's trainings, a row a stage, step and measure; None if not probed."""
+    from workbench.over_training import TABLE, is_probed
+
+    return read_table(run.over_training_dir / TABLE) if is_probed(run) else None
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """A Parquet file."""
     return _table(str(path), stamp(path))

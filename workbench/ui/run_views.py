@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from analyses.figures.theme import Theme, arm_styles, plain, themed
+from workbench.store.metrics_log import NOT_FINITE
 from workbench.ui.engine import metrics_of, samples_of, scores_of
 from workbench.ui.escaped import inline
 from workbench.ui.exhibits import parquet_bytes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from workbench.ui.sidebar import Selection
 
 NOT_PLOTTED = ("step", "stage", "skipped", "learning_rate")
-MOST_PANELS = 12
+MOST_PANELS = 15
 JSON_FILES = ("study.json", "comparison.json", "evaluation.json", "run.json")
 
 
@@ -84,6 +85,17 @@ def log_figure(selection: Selection, stage: str, *, theme: Theme) -> tuple[go.Fi
     return figure, table
 
 
+def undefined_sentence(table: pd.DataFrame) -> str:
+    """Which logged numbers are not defined in which arm, such as a cosine without a teacher."""
+    missing: dict[str, list[str]] = {}
+    for arm, own in table.groupby("arm", sort=False):
+        for name in own.columns:
+            if name not in (NOT_FINITE, "arm") and own[name].isna().all():
+                missing.setdefault(name, []).append(str(arm))
+    named = "; ".join(f"`{name}` in {', '.join(arms)}" for name, arms in missing.items())
+    return f" Not defined: {named}." if named else ""
+
+
 def offer_files(selection: Selection) -> None:
     """Downloads of a study: report, comparison, samples and scores."""
     study = selection.study
@@ -118,6 +130,6 @@ def _numbers(selection: Selection) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(root.rglob("*.json")):
             inside = file.relative_to(root)
-            if file.name in JSON_FILES or file.parent.name == "probes":
+            if file.name in JSON_FILES or file.parent.name in ("probes", "over_training"):
                 archive.write(file, str(inside))
     return buffer.getvalue()

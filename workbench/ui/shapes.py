@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from workbench.ui.charts.curves import Curve, curves_figure, dots_figure
+from workbench.ui.course import courses, measures, show_any_measure
 from workbench.ui.exhibits import show_figure
 from workbench.ui.look import theme
 from workbench.ui.probe_tables import Results, family
@@ -63,14 +64,18 @@ class Section:
         prefixes: of the results.
         show: draws it.
         always: whether it has something to show where no result is stored.
+        when: decides in place of stored results, where what is shown is kept elsewhere.
     """
 
     prefixes: tuple[str, ...]
     show: Callable[[View], None]
     always: bool = False
+    when: Callable[[View], bool] | None = None
 
     def is_stored(self, view: View) -> bool:
         """Whether it can be shown."""
+        if self.when is not None:
+            return self.when(view)
         return self.always or any(
             name.startswith(self.prefixes) and result.get("score") is not None
             for own in view.results.values()
@@ -273,5 +278,10 @@ SECTIONS: Mapping[str, Section] = {
     "Dimension": Section(("intrinsic_dimension.", "isotropy."), _dimension),
     "Open velocity": Section(("velocity_information.", "learnability."), _information),
     "Teacher": Section(("alignment",), _alignment),
+    "Over training": Section(
+        ("over_training.",),
+        lambda view: show_any_measure(view.selection),
+        when=lambda view: bool(measures(courses(view.selection))),
+    ),
     "Paths": Section(("trajectory.",), _trajectory),
 }

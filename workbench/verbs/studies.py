@@ -170,27 +170,32 @@ def probe(
     only: str = "",
     umap: bool = False,
     pair: str = "",
+    checkpoints: bool = False,
     job: str = "",
     common: CommonOptions = DEFAULTS,
 ) -> int:
-    """Probe the latent space of one run, or of twins.
+    """Probe the latent space of one run, of twins, or over a run's training.
 
     Args:
         run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
         only: probes to run, by name, separated by commas (see `probes`); by default all.
         umap: also draw the latent map by UMAP.
         pair: another arm of the study: probe both spaces together instead.
+        checkpoints: probe the weights at every milestone of both trainings instead.
         job: folder of a job of the app, as in `study`.
         common: options of every verb.
     """
     from workbench.probe import checked_names
 
     names = checked_names([name.strip() for name in only.split(",") if name.strip()])
-    if not pair:
+    if not pair and not checkpoints:
         return single_stage("probes", run, common, only=names, umap=umap, job=job)
-    if names or umap or job:
-        raise InputError("--pair probes two spaces together; leave out --only, --umap and --job")
-    return _probe_pair(run, pair, common)
+    if names or umap or job or (pair and checkpoints):
+        raise InputError(
+            "--pair and --checkpoints have measures of their own: "
+            "give one of them, and leave out --only, --umap and --job"
+        )
+    return _probe_pair(run, pair, common) if pair else _probe_course(run, common)
 
 
 def _probe_pair(run: str, pair: str, common: Common) -> int:
@@ -200,6 +205,16 @@ def _probe_pair(run: str, pair: str, common: Common) -> int:
     found = find_run(run)
     with Output(common) as output, output.context(found.config.device) as context:
         output.show(run_pair(found, pair, context))
+    return 0
+
+
+def _probe_course(run: str, common: Common) -> int:
+    from workbench.runs import find_run
+    from workbench.single_stage import run_course
+
+    found = find_run(run)
+    with Output(common) as output, output.context(found.config.device) as context:
+        output.course(run_course(found, context))
     return 0
 
 

@@ -12,11 +12,22 @@ from workbench.ui.job_views import WORDS
 from workbench.ui.keeping import show_findings
 from workbench.ui.look import theme
 from workbench.ui.own_vectors import show_own_vectors
-from workbench.ui.run_views import difference_frame, log_figure, offer_files, stage_names
+from workbench.ui.run_views import (
+    difference_frame,
+    log_figure,
+    offer_files,
+    stage_names,
+    undefined_sentence,
+)
 from workbench.ui.sidebar import current_selection
 from workbench.ui.stage_controls import show_stages
 
 SECTIONS = ["On disk", "Stages", "Differences", "Logs", "Files", "Findings", "Your own vectors"]
+SHARES = (
+    " `grad_share` says how much of the gradient at the encoder's last states each loss brings. "
+    "Alignment has done its work when its share falls while `repa_cosine` no longer rises; where "
+    "`log_snr` falls, the posterior's noise is swallowing the meaning."
+)
 
 st.title("Runs")
 section = (
@@ -69,7 +80,8 @@ elif section == "Logs":
             show_figure(
                 figure, f"log-{stage}", table=lambda: table,
                 caption="Training records. Compare shapes; levels of two spaces are not "
-                "comparable except for `band_fraction` and `token_accuracy`.",
+                "comparable except for `band_fraction` and `token_accuracy`."
+                + (SHARES if stage == "vae" else "") + undefined_sentence(table),
             )  # fmt: skip
         else:
             st.info("Nothing is logged yet.")

@@ -5,6 +5,7 @@ import streamlit as st
 from workbench.findings.shown import probe_numbers
 from workbench.ui.charts.curves import dots_figure
 from workbench.ui.charts.heat import twin_heat_figure
+from workbench.ui.course import READABLE, course_note, courses, show_course, show_onsets
 from workbench.ui.empty import selection_or_stop
 from workbench.ui.engine import corpus_of, probe_results
 from workbench.ui.exhibits import show_figure, show_table
@@ -52,6 +53,20 @@ with guarded("The classes"):
                    "classes are the hard ones; look where the arms part.")  # fmt: skip
     else:
         st.info("This label has too few examples a class to be probed.")
+
+st.subheader("Over training")
+with guarded("The course of training"):
+    found = courses(selection)
+    if len(found) < len(selection.arms):
+        course_note(selection)
+    else:
+        show_course(
+            selection, found, "vae", f"{READABLE}{label}",
+            "When the label becomes readable in the autoencoder's space. It would surprise if "
+            "alignment did not make what the teacher knows readable earlier.",
+        )  # fmt: skip
+        if len(selection.arms) > 1:
+            show_onsets(selection)
 
 for prefix, title, x, caption in (
     ("denoising.", "Over the sampler's steps", "flow time t, 0 = noise",

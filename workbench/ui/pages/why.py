@@ -15,6 +15,7 @@ from workbench.ui.causes import (
     run_points,
     worse_written_pairs,
 )
+from workbench.ui.course import trails
 from workbench.ui.empty import comparison_or_stop, selection_or_stop
 from workbench.ui.engine import metrics_of, probe_results, references_of
 from workbench.ui.escaped import block, blocks
@@ -24,6 +25,13 @@ from workbench.ui.keeping import keep_this, replayed_rows
 from workbench.ui.lessons import generator_lesson, predict_first
 from workbench.ui.look import colours, surface, theme
 from workbench.ui.plain_words import plain_words
+
+CHECKPOINTS = (
+    " Small open marks are the same run's flow at its milestones, from step 0 on, scored on the "
+    "first 64 prompts: reconstruction stays where the autoencoder left it, generation moves. They "
+    "are no independent runs, so the rank correlation does not count them. An autoencoder's own "
+    "milestones are not here, for no generator was trained on them."
+)
 
 st.title("Why reconstruction misleads")
 selection = selection_or_stop()
@@ -49,17 +57,25 @@ from analyses.figures.reconstruction_generation import (  # noqa: E402  (after t
     reconstruction_generation_figure,
 )
 
+steps = trails(points, score)
+shown = st.toggle(
+    "Show checkpoints of the flow's training", key="checkpoints", bind="query-params",
+    disabled=not steps, help="By `python -m workbench probe RUN --checkpoints`, for valid "
+    "n-grams, nats per token and fidelity.",
+)  # fmt: skip
 show_figure(
     reconstruction_generation_figure(
         [point for own in points.values() for point in own],
         reconstruction_name="reconstruction: share of tokens read back",
         generation_name=plain_words(score),
         theme=theme(),
+        trails=steps if shown else (),
     ),
     "reconstruction-generation",
     caption="Each point is a run of any study here. If reconstruction foretold generation, points "
     "would rise from left to right; points above each other read back alike and write unlike. "
-    + correlation_sentence(points),
+    + correlation_sentence(points)
+    + (CHECKPOINTS if shown else ""),
 )
 
 st.subheader("The causes, arm against arm")

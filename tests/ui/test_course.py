@@ -1,0 +1,113 @@
+"""Views over training: nothing before it is probed, curves and an answer afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+STEPS = (0, 3, 8)
+MEASURES = {
+    "vae": ("linear_separability.pos", "reconstruction.token_accuracy"),
+    "flow": ("flow.loss", "generation.valid_4gram"),
+}
+
+
+def row(stage: str, step: int, measure: str, lift: float) -> dict:
+    score = None if measure == "flow.loss" and step == 0 else 0.2 + 0.05 * step * lift
+    ends = (None, None) if score is None else (score - 0.05, score + 0.05)
+    return {
+        "stage": stage, "step": step, "measure": measure, "score": score, "low": ends[0],
+        "high": ends[1], "chance": 0.1, "n": 40, "reason": None, "shuffled": 0.1,
+        "shuffled_high": 0.12,
+    }  # fmt: skip
+
+
+def write_course(runs: Path, arm: str, lift: float) -> None:
+    """A stored course of one smoke run, in the layout of `probe --checkpoints`."""
+    folder = runs / "smoke" / "arms" / arm / "seed-0" / "over_training"
+    folder.mkdir()
+    rows = [row(s, step, m, lift) for s, names in MEASURES.items() for step in STEPS for m in names]
+    pd.DataFrame(rows).to_parquet(folder / "table.parquet")
+    rng = np.random.default_rng(0)
+    for step in STEPS:
+        hits = rng.binomial(10, 0.2 + 0.05 * step * lift, 40)
+        frame = pd.DataFrame({"text": range(40), "hits": hits, "rows": 10})
+        frame.assign(result=MEASURES["vae"][0]).to_parquet(folder / f"vae-step-{step}.parquet")
+
+
+@pytest.fixture
+def probed_runs(copied_runs: Path) -> Path:
+    """The smoke study with a course of both arms."""
+    for arm, lift in (("none", 0.8), ("repa", 1.2)):
+        write_course(copied_runs, arm, lift)
+    return copied_runs
+
+
+def figures(app) -> list[str]:
+    return [chart.proto.id for chart in app.get("plotly_chart")]
+
+
+def test_separability_answers_when_a_label_becomes_readable(open_page, probed_runs):
+    app = open_page("separability", probed_runs, label="pos")
+    assert not app.exception
+    assert [error.value for error in app.error] == []
+    assert any("over-training-vae" in name for name in figures(app))
+    captions = " ".join(caption.value for caption in app.caption)
+    assert "Step 0 is the untrained autoencoder" in captions
+    assert "One seed: the interval speaks of texts" in captions
+    tables = [frame.value for frame in app.dataframe]
+    assert any("order" in table for table in tables)
+
+
+def test_before_it_is_probed_the_page_names_the_command(open_page, copied_runs):
+    app = open_page("separability", copied_runs)
+    assert not app.exception
+    assert any("probe smoke/none/0 --checkpoints" in code.value for code in app.code)
+    write_course(copied_runs, "none", 1.0)
+    app = open_page("separability", copied_runs)
+    assert not app.exception
+    assert any("probe smoke/repa/0 --checkpoints" in code.value for code in app.code)
+
+
+def test_geometry_draws_any_measure_over_training(open_page, probed_runs):
+    app = open_page("geometry", probed_runs, what="Over training", course="flow: flow.loss")
+    assert not app.exception
+    assert [error.value for error in app.error] == []
+    assert any("over-training-flow-flow-loss" in name for name in figures(app))
+
+
+def test_geometry_has_no_such_view_without_a_course(open_page, copied_runs):
+    app = open_page("geometry", copied_runs)
+    assert not app.exception
+    assert any("Over training" in caption.value for caption in app.caption), "listed as absent"
+
+
+def test_checkpoints_are_shown_on_request_and_not_counted(open_page, probed_runs):
+    score = "generation.valid_4gram"
+    app = open_page("why", probed_runs, score=score)
+    before = next(c.value for c in app.caption if "would rise" in c.value)
+    (toggle,) = [t for t in app.toggle if "checkpoints" in t.label]
+    assert not toggle.disabled
+    toggle.set_value(True).run()
+    assert not app.exception
+    after = next(c.value for c in app.caption if "would rise" in c.value)
+    assert after.startswith(before)
+    assert "does not count them" in after
+
+
+def test_the_toggle_waits_for_a_course_of_that_score(open_page, copied_runs, probed_runs):
+    app = open_page("why", probed_runs, score="generation.rouge1")
+    (toggle,) = [t for t in app.toggle if "checkpoints" in t.label]
+    assert toggle.disabled
+
+
+def test_logs_say_what_is_not_defined(open_page, smoke_runs):
+    app = open_page("runs", smoke_runs, section="Logs")
+    assert not app.exception
+    caption = next(c.value for c in app.caption if "grad_share" in c.value)
+    assert "`repa_cosine` in none" in caption
+    assert "`grad_share_repa` in none" in caption
+    assert "in repa" not in caption
