@@ -4,7 +4,8 @@ Two answers. The *clear* step is the first from which on the probe's interval st
 above shuffled labels; it lies on the grid of steps that were kept. The *half* step is where half of
 what training adds to the untrained space is reached, found between the steps kept by a straight
 line over log2(1 + step), so that it has an interval. Arms are compared at one level, half way to
-the lower of their two ends, or the arm that ends higher would have the higher bar.
+the lower of their two ends, or the arm that ends higher would have the higher bar. Where only one
+arm ever rises above its untrained space there is no common level, and that is said instead.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from analyses.statistics import BootstrapConfig, resample_counts
 
-Order = Literal["earlier", "later", "not distinguishable"]
+Order = Literal["earlier", "later", "rises alone", "never rises", "not distinguishable"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +94,7 @@ class OnsetContrast:
         ratio: (1 + step of a) over (1 + step of b); below 1, a is earlier.
         low: lower end of its interval.
         high: upper end.
-        order: of a against b.
+        order: of a against b; without a common level, whether a alone has a certain rise or b.
         num_texts: texts resampled.
         num_seeds: runs of each arm; with one, an interval speaks of texts and not of trainings.
     """
@@ -141,13 +142,14 @@ def compare_onsets(
         [table[:, 0], table[:, 1], table[:, 0] - table[:, 1]], config.bootstrap
     )
     ratio = _interval(difference, config)
+    rises = [_rises(arm, counts, config) for arm in (a, b)]
     return OnsetContrast(
         a=_onset(left, config),
         b=_onset(right, config),
         ratio=None if ratio is None else 2 ** ratio[0],
         low=None if ratio is None else 2 ** ratio[1],
         high=None if ratio is None else 2 ** ratio[2],
-        order=_order(ratio),
+        order=_order(ratio, rises),
         num_texts=num_texts,
         num_seeds=len(a),
     )
@@ -216,7 +218,17 @@ def _onset(samples: np.ndarray, config: OnsetConfig) -> Onset:
     return Onset(step=step, low=low, high=high)
 
 
-def _order(ratio: tuple[float, float, float] | None) -> Order:
+def _rises(arm: Sequence[ReadingCurve], counts: np.ndarray, config: OnsetConfig) -> bool:
+    """Whether training certainly adds to what the untrained space shows, over all seeds."""
+    gains = np.array([counts @ (c.hits[-1] - c.hits[0]) / (counts @ c.rows) for c in arm])
+    (gain,) = _over_seeds([gains], config.bootstrap)
+    found = _interval(gain, config)
+    return found is not None and found[1] > 0
+
+
+def _order(ratio: tuple[float, float, float] | None, rises: Sequence[bool]) -> Order:
+    if ratio is None and rises[0] != rises[1]:
+        return "rises alone" if rises[0] else "never rises"
     if ratio is None or ratio[1] <= 0 <= ratio[2]:
         return "not distinguishable"
     return "earlier" if ratio[2] < 0 else "later"

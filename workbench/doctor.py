@@ -25,6 +25,7 @@ PACKAGES = (
     "pyarrow",
     "scipy",
     "scikit-learn",
+    "threadpoolctl",
     "umap-learn",
     "faiss-cpu",
     "mauve-text",

@@ -23,6 +23,7 @@ from workbench.store.checkpoints import load_latest
 from workbench.store.json_files import read_json, write_json
 from workbench.store.lock import read_holder, run_lock
 from workbench.store.manifest import MANIFEST, is_complete, verify
+from workbench.store.milestones import list_milestones
 from workbench.store.paths import check_writable
 from workbench.study_record import create_study, with_more_steps
 
@@ -231,6 +232,8 @@ class _Fork:
             self.context.reporter.note(notice)
         before()
         self._copy(found.path, target / found.path.name)
+        for milestone in list_milestones(source, *fitting):
+            self._copy(milestone.path, target / milestone.path.relative_to(source))
         return True
 
     def _copy(self, source: Path, target: Path) -> None:

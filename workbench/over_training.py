@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from analyses.result import Result
     from data.corpus_store import Corpus
     from workbench.runs import Run
+    from workbench.training_config import TrainingConfig
 
 VERSION = 1  # raise it when what is measured changes
 STAGES = ("vae", "flow")
@@ -92,15 +93,19 @@ def training_points(run: Run, corpus: Corpus) -> list[TrainingPoint]:
     Raises:
         InputError: the run is not trained yet, or kept no milestones.
     """
-    vae_print = vae_fingerprint(run, corpus)
-    prints = {"vae": vae_print, "flow": flow_fingerprint(run, latents_fingerprint(run, vae_print))}
+    latents_print = latents_fingerprint(run, vae_fingerprint(run, corpus))
+    prints: dict[str, Callable[[TrainingConfig], str]] = {
+        "vae": lambda training: vae_fingerprint(run, corpus, training),
+        "flow": lambda training: flow_fingerprint(run, latents_print, training),
+    }
     points = []
     for stage in STAGES:
         directory: Path = getattr(run, f"{stage}_dir")
-        last = getattr(run.config, f"{stage}_training").num_steps
+        training: TrainingConfig = getattr(run.config, f"{stage}_training")
+        last = training.num_steps
         if not (directory / f"step-{last}").is_dir():
             raise InputError(f"{directory}: not trained yet; run `train-{stage}` first")
-        kept = list_milestones(directory, prints[stage])
+        kept = list_milestones(directory, *map(prints[stage], (training, *training.beginnings)))
         if kept:
             ends = weights_at(directory / f"step-{last}", last)
             points.append(TrainingPoint(stage=stage, step=0, weights=None))

@@ -57,7 +57,9 @@ def test_without_a_rise_there_is_no_onset():
     flat = curve([0.5] * 6)
     rise = curve(np.linspace(0.5, 0.9, 6))
     found = compare_onsets([flat], [rise], CONFIG)
-    assert (found.a.step, found.ratio, found.order) == (None, None, "not distinguishable")
+    assert (found.a.step, found.ratio, found.order) == (None, None, "never rises")
+    assert compare_onsets([rise], [flat], CONFIG).order == "rises alone"
+    assert compare_onsets([flat], [flat], CONFIG).order == "not distinguishable"
     assert "adds nothing certain" in found.a.reason
 
 

@@ -21,7 +21,7 @@ VIEWS = {
     "separability": {},
     "geometry": {"what": "Dimension"},
     "playback": {"prompt": "3", "noise": "7", "steps": "5"},
-    "scorecard": {"score": "generation.rouge1"},
+    "scorecard": {"score": "generation.fidelity"},
 }
 
 

@@ -256,6 +256,13 @@ def test_a_bad_layer_names_the_range(command: Command) -> None:
     refused(answer, "teacher layer must be between -7 and 6", "got 9")
 
 
+@pytest.mark.parametrize("between", [[], ["--set"]])
+def test_every_setting_counts_however_they_are_given(between: list[str], command: Command) -> None:
+    start = ("study", "--preset", "smoke", "--quiet", "--set", "base.teacher.layer=9")
+    answer = command(*start, *between, "threads=1")
+    refused(answer, "teacher layer must be between -7 and 6", "got 9")
+
+
 def test_a_teacher_that_is_not_there_is_named(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

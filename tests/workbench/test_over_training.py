@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.onset import Order
 from data.corpus_store import Corpus
 from workbench.cli import main
 from workbench.errors import DamagedArtefactError, InputError, StopRequested
@@ -135,7 +137,7 @@ def test_twins_begin_alike_and_are_compared_label_by_label(probed: Study) -> Non
     rows = compare_readings(probed, "repa", "none")
     assert {row["label"] for row in rows} == {n.removeprefix("linear_separability.") for n in a}
     for row in rows:
-        assert row["order"] in ("earlier", "later", "not distinguishable")
+        assert row["order"] in get_args(Order)
         assert (row["ratio"] is None) == (row["low"] is None)
         assert row["seeds"] == 1
 
@@ -232,7 +234,7 @@ def test_verb_prints_curves_and_json(probed: Study, capsys: pytest.CaptureFixtur
     assert len(body["points"]) == 8
     assert body["onsets"][0]["against"] == "none"
     assert main(["probe", run, "--checkpoints", "--umap"]) == 2
-    assert "--checkpoints has measures of its own" in capsys.readouterr().err
+    assert "--pair and --checkpoints have measures of their own" in capsys.readouterr().err
 
 
 def test_what_is_logged_of_gradients(smoke: Study) -> None:

@@ -40,13 +40,13 @@ def test_documents_are_read_twice_and_never_all_held(
 
     def read(_: CorpusConfig) -> Iterator[Document]:
         nonlocal alive, most, readings
-        readings += 1
         for number in range(4000):
             document = Watched(text=f"text {number} of many words " + "and more " * 30)
             weakref.finalize(document, forget)
             alive += 1
             most = max(most, alive)
             yield document
+        readings += 1  # to the end: a look at the first ones tells how much room is needed
 
     monkeypatch.setattr("data.corpora.load_documents", read)
     study = create_study(with_corpus(smoke_config), tmp_path / "study")

@@ -14,7 +14,6 @@ from data.corpus_store import Corpus
 from workbench import cli
 from workbench.errors import InputError
 from workbench.output import ALREADY_DONE
-from workbench.presets import study_config
 from workbench.runs import Run, Study
 from workbench.single_stage import run_stage
 from workbench.stage_states import STAGES, stage_state
@@ -92,7 +91,11 @@ def test_held_out_prompts_take_the_settings_of_the_study(options, smoke, capsys)
     assert "--held-out" in capsys.readouterr().err
 
 
-def test_study_goes_on_under_its_own_settings(smoke: Study, tmp_path: Path):
-    assert study_config(directory=str(smoke.directory)) == smoke.config
-    with pytest.raises(InputError, match="--preset"):
-        study_config(directory=str(tmp_path))
+def test_study_goes_on_under_its_own_settings(
+    copy_smoke: Callable[..., Study], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    directory = copy_smoke().directory
+    assert cli.main(["study", "--out", str(directory), "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["already_done"] is True
+    assert cli.main(["study", "--out", str(tmp_path / "none")]) == 2
+    assert "--preset" in capsys.readouterr().err

@@ -79,8 +79,10 @@ def save_milestone(
     return path
 
 
-def list_milestones(directory: Path, fingerprint: str) -> list[Milestone]:
-    """The milestones of the training with this fingerprint, in the order of their steps.
+def list_milestones(directory: Path, *fingerprints: str) -> list[Milestone]:
+    """The milestones of the training with one of these fingerprints, in the order of their steps.
+
+    A training that went on has those of the shorter ones besides its own.
 
     Raises:
         DamagedArtefactError: a manifest is missing or damaged.
@@ -88,7 +90,7 @@ def list_milestones(directory: Path, fingerprint: str) -> list[Milestone]:
     found = []
     for path in list_checkpoints(directory / MILESTONES):
         manifest = read_manifest(path)
-        if manifest.meta.get("fingerprint") == fingerprint:
+        if manifest.meta.get("fingerprint") in fingerprints:
             found.append(weights_at(path, int(path.name.removeprefix("step-"))))
     return found
 

@@ -8,7 +8,12 @@ from typing import Annotated
 import tyro
 
 Name = tyro.conf.Positional[str]
-Overrides = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE")]
+# `--set a=1 b=2` and `--set a=1 --set b=2` say the same.
+Overrides = Annotated[
+    tuple[tuple[str, ...], ...],
+    tyro.conf.UseAppendAction,
+    tyro.conf.arg(name="set", metavar="KEY=VALUE"),
+]
 
 
 @dataclass(frozen=True)

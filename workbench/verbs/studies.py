@@ -47,7 +47,7 @@ def study(
     Args:
         preset: name of a preset (see `presets`).
         config: a YAML file of a study's settings, instead of a preset.
-        overrides: settings to change, as in base.vae.latent_width=32.
+        overrides: settings to change, as in base.vae.latent_width=32; several may follow one --set.
         out: folder of the study; by default its name under the runs directory.
         fork: a study to take over from what is the same under these settings, by copies; it stays
             as it is. Without --preset and --config its own settings are the base.
@@ -65,7 +65,10 @@ def study(
     with attended(job) as say:
         source = find_study(fork) if fork else None
         settings = study_config(
-            preset=preset, file=config, overrides=overrides, stored=_stored_settings(source, out)
+            preset=preset,
+            file=config,
+            overrides=[setting for group in overrides for setting in group],
+            stored=_stored_settings(source, out),
         )
         directory = Path(out) if out else runs_directory() / settings.name
         if source is None:
