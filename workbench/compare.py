@@ -24,7 +24,7 @@ from workbench.scoring import HIGHER_IS_BETTER, featurizer_name, mauve_config
 from workbench.store.json_files import read_json
 
 if TYPE_CHECKING:
-    from analyses.statistics import BootstrapConfig, Contrast
+    from analyses.statistics import BootstrapConfig, Contrast, Verdict
     from workbench.runs import Run, Study
 
 
@@ -254,7 +254,12 @@ def _probe_contrasts(arms: Mapping[str, Mapping[str, Any]], a: str, b: str) -> l
 
 
 def probe_contrast(first: Mapping[str, Any], second: Mapping[str, Any]) -> Contrast:
-    """Difference of two metrics' means; their intervals add in quadrature."""
+    """Difference of two metrics' means; their 95 % intervals add in quadrature.
+
+    The p-value, two-sided, is that of a normal distribution with this interval.
+    """
+    from scipy.stats import norm
+
     from analyses.statistics import Contrast
 
     difference, half = first["mean"] - second["mean"], _quadrature(first, second)
@@ -263,6 +268,7 @@ def probe_contrast(first: Mapping[str, Any], second: Mapping[str, Any]) -> Contr
         low=None if half is None else difference - half,
         high=None if half is None else difference + half,
         n=min(first["n"], second["n"]),
+        p_value=float(2 * norm.sf(abs(difference) * norm.ppf(0.975) / half)) if half else None,
     )
 
 
@@ -288,7 +294,7 @@ def _row(
 def _with_verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each row with Holm's p over its family (same pair, same kind of metric) and a verdict.
 
-    A score is better or worse when its interval excludes zero and, where it has a p, Holm's is at
+    An arm is better or worse, higher or lower, when the interval excludes zero and Holm's p is at
     most .05.
     """
     from analyses.statistics import Contrast, holm, verdict
@@ -302,7 +308,7 @@ def _with_verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             contrast = Contrast(**{key: row[key] for key in keys})
             better = row["higher_is_better"]
             row["verdict"] = (
-                _direction(contrast)
+                _direction(verdict(contrast, adjusted_p=row["p_holm"]))
                 if better is None
                 else verdict(contrast, higher_is_better=better, adjusted_p=row["p_holm"])
             )
@@ -313,13 +319,9 @@ def _kind(metric: str) -> str:
     return metric.split(".")[0]
 
 
-def _direction(contrast: Contrast) -> str:
+def _direction(found: Verdict) -> str:
     """For metrics without a good end: which arm has more of it."""
-    if contrast.low is not None and contrast.low > 0:
-        return "higher"
-    if contrast.high is not None and contrast.high < 0:
-        return "lower"
-    return "not distinguishable"
+    return {"better": "higher", "worse": "lower"}.get(found, found)
 
 
 def _pairing(study: Study) -> dict[str, bool]:

@@ -26,7 +26,7 @@ from workbench.store.lock import run_lock
 from workbench.study_record import create_study, refuse_unpaired
 from workbench.workers import run_side_by_side, share_machine
 
-COMPARISON_VERSION = 3  # raise it when what a comparison holds changes
+COMPARISON_VERSION = 4  # raise it when what a comparison holds changes
 
 
 @dataclass(frozen=True, slots=True)
