@@ -145,6 +145,16 @@ def arm_deltas(results: Mapping[str, Mapping[str, Any]], arms: Sequence[str]) ->
     return pd.DataFrame(rows)
 
 
+def first_reading(table: pd.DataFrame, *, whole: bool) -> pd.DataFrame:
+    """The table of causes as it is read: each meaning once, where its rows begin.
+
+    Unless `whole`, only the gate and the rows in which the arms part.
+    """
+    kept = table[whole | (table["measure"] == ACCURACY) | (table["intervals"] == "apart")]
+    repeated = kept["what it means"] == kept["what it means"].shift()
+    return kept.assign(**{"what it means": kept["what it means"].mask(repeated, "")})
+
+
 def _parted(values: Sequence[Mapping[str, Any]]) -> str:
     first, last = values[0], values[-1]
     if None in (first.get("low"), first.get("high"), last.get("low"), last.get("high")):

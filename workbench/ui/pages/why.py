@@ -12,6 +12,7 @@ from workbench.ui.causes import (
     CAUSES,
     arm_deltas,
     correlation_sentence,
+    first_reading,
     run_points,
     worse_written_pairs,
 )
@@ -88,10 +89,12 @@ with guarded("The causes"):
     results = {arm: probe_results(run) for arm, run in selection.runs.items()}
     table = arm_deltas(results, selection.arms)
     if len(table):
+        whole = st.toggle("Show also what does not part", key="causes", bind="query-params")
         show_reading_table(
-            table,
+            first_reading(table, whole=whole),
             "causes",
-            caption="Look for rows where the intervals part while token accuracy does not.",
+            caption="Look for rows where the intervals part while token accuracy does not. "
+            f"In {(table['intervals'] != 'apart').sum()} of {len(table)} rows they do not part.",
         )
     else:
         st.info(f"None of {', '.join(CAUSES)} is measured in both arms yet.")
