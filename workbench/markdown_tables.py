@@ -48,11 +48,17 @@ def study_tables(comparison: Mapping[str, Any]) -> str:
                 *(interval_text(values.get(metric, {})) for values in arms.values()),
                 *(_difference(contrasts.get((arm, first, metric))) for arm in others),
                 number_text(measured.get("chance")),
-                baseline_text(comparison.get("baselines", {}), metric) or "-",
+                baseline_text(comparison.get("baselines", {}), _without_guidance(metric)) or "-",
                 str(measured["n"]),
             ]
         )
     return "\n".join(f"### {name}\n\n{table(header, rows)}" for name, rows in families.items())
+
+
+def _without_guidance(metric: str) -> str:
+    """What people score is no matter of guidance: `generation[g1].x` is held against the same."""
+    family, _, name = metric.partition("].")
+    return f"generation.{name}" if family.startswith("generation[") else metric
 
 
 def _difference(row: Mapping[str, Any] | None) -> str:

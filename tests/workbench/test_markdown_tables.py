@@ -37,6 +37,17 @@ def test_differences_carry_their_verdicts() -> None:
     assert line == f"| scale.x | {cell} | {cell} | {difference} | 0.1000 | - | 7 |"
 
 
+def test_people_are_the_same_at_any_guidance() -> None:
+    value = {"mean": 0.5, "low": 0.4, "high": 0.6, "n": 7}
+    comparison = {
+        "arms": {"none": {"generation.x": value, "generation[g1].x": value}},
+        "contrasts": [],
+        "baselines": {"human": {"generation.x": {"mean": 0.75}}},
+    }
+    rows = [line for line in study_tables(comparison).splitlines() if line.startswith("| gen")]
+    assert [row.split(" | ")[-2] for row in rows] == ["0.7500", "0.7500"]
+
+
 def test_what_is_in_a_cell_stays_in_it() -> None:
     lines = table(["a|b"], [["<script>\n| x"]]).splitlines()
     assert lines == ["| a\\|b |", "| --- |", "| &lt;script> \\| x |"]
