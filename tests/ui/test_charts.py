@@ -90,7 +90,9 @@ def test_highlight_draws_the_chosen_rows_in_every_panel():
 def test_heat_map_leaves_out_what_one_arm_lacks():
     first = {"mood": {"0.1": 0.2, "0.9": 0.5}}
     second = {"mood": {"0.1": 0.1}, "plot": {"0.1": 0.3}}
-    figure = twin_heat_figure(first, second, ("repa", "none"), x="t", theme="light")
+    figure = twin_heat_figure(
+        first, second, ("repa", "none"), x="t", value="accuracy", theme="light"
+    )
     difference = figure.data[2].z
     assert difference[0][0] == pytest.approx(0.1)
     assert difference[0][1] is None

@@ -14,7 +14,7 @@ Grid = Mapping[str, Mapping[str, float | None]]  # row -> column -> value
 
 
 def twin_heat_figure(
-    first: Grid, second: Grid, titles: tuple[str, str], *, x: str, theme: Theme
+    first: Grid, second: Grid, titles: tuple[str, str], *, x: str, value: str, theme: Theme
 ) -> go.Figure:
     """A, B and A - B side by side; a cell that one arm lacks stays empty.
 
@@ -23,6 +23,7 @@ def twin_heat_figure(
         second: of arm B.
         titles: names of the arms.
         x: title of the columns.
+        value: what the arms' colours measure.
         theme: light or dark.
     """
     from plotly.subplots import make_subplots
@@ -46,19 +47,24 @@ def twin_heat_figure(
         {"coloraxis": "coloraxis"},
         {"coloraxis": "coloraxis"},
         {"colorscale": "RdBu", "zmid": 0.0, "zmin": -reach, "zmax": reach,
-         "colorbar": {"title": "A − B", "thickness": 10, "x": 1.01, "len": 0.9}},
+         "colorbar": {"title": "A − B", "thickness": 10, "x": 1.15}},
     )  # fmt: skip
     for column, (table, scale) in enumerate(zip((a, b, difference), scales, strict=True), start=1):
         figure.add_heatmap(
             z=table, x=[plain(c) for c in columns], y=[plain(r) for r in rows],
             hovertemplate="%{y}, %{x}: %{z:.3f}<extra></extra>", row=1, col=column, **scale,
         )  # fmt: skip
-    figure.update_xaxes(title_text=plain(x), type="category")
+    figure.update_xaxes(type="category", automargin=True, tickangle=-90)
+    # One title for the three, with room for the longest name of a column above it.
+    figure.update_xaxes(title={"text": plain(x), "standoff": 12}, row=1, col=2)
     figure.update_yaxes(automargin=True)
-    themed(figure, theme, height=170 + 34 * len(rows))
+    themed(figure, theme, height=220 + 34 * len(rows))
     figure.update_layout(
-        coloraxis={"colorscale": "Viridis", "showscale": False},
-        margin={"r": 80, "t": 50},
+        coloraxis={
+            "colorscale": "Viridis",
+            "colorbar": {"title": value, "thickness": 10, "x": 1.01},
+        },
+        margin={"r": 170, "t": 50},
     )
     return figure
 

@@ -82,7 +82,12 @@ for prefix, title, x, caption in (
         continue
     show_figure(
         twin_heat_figure(
-            grids[0], grids[1], (selection.first, selection.second), x=x, theme=theme()
+            grids[0],
+            grids[1],
+            (selection.first, selection.second),
+            x=x,
+            value="accuracy",
+            theme=theme(),
         ),
         prefix.rstrip("."),
         caption=caption,
