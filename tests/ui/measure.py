@@ -98,8 +98,8 @@ def map_reruns(browser: Any) -> tuple[int, list[float], int]:
             page.wait_for_timeout(QUIET_MS)
             largest = wire.largest
             points = page.evaluate(
-                "document.querySelector('.js-plotly-plot').data.filter(d => d.xaxis === 'x')"
-                ".reduce((n, d) => n + d.x.length, 0)"
+                "document.querySelector('.js-plotly-plot')._fullData.filter(d => d.xaxis === 'x')"
+                ".reduce((n, d) => n + d._length, 0)"
             )
             box = page.get_by_role("combobox", name="Colour")
             for label in ("semantic_class", "side of the cut", "pos") * REPEATS:
