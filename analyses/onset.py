@@ -212,7 +212,7 @@ def _interval(samples: np.ndarray, config: OnsetConfig) -> tuple[float, float, f
 def _onset(samples: np.ndarray, config: OnsetConfig) -> Onset:
     found = _interval(samples, config)
     if found is None:
-        reason = "training adds nothing certain to what the untrained space shows"
+        reason = "no level to which both arms certainly rise above the untrained space"
         return Onset(step=None, low=None, high=None, reason=reason)
     step, low, high = (2**value - 1 for value in found)
     return Onset(step=step, low=low, high=high)
