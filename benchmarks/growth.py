@@ -9,8 +9,9 @@ import torch
 
 from analyses.neighbors import NeighborConfig, nearest_neighbors
 from benchmarks.measuring import Growth, Setting, measure_growth
-from models.dit import TextDiT, TextDiTConfig
-from models.flow import FlowConfig, flow_loss
+from models.configs.flow import FlowConfig, TextDiTConfig
+from models.dit import TextDiT
+from models.flow import flow_loss
 from models.precision import bfloat16_autocast
 
 LENGTHS = (32, 64, 128, 256, 512)

@@ -15,8 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.dit import TIME_FEATURES, TIME_SCALE, TextDiTConfig
-from models.text_vae import LOGVAR_RANGE, TextVAEConfig
+from models.configs.flow import TextDiTConfig
+from models.configs.vae import TextVAEConfig
+from models.dit import TIME_FEATURES, TIME_SCALE
+from models.text_vae import LOGVAR_RANGE
 
 Model = TypeVar("Model", bound=nn.Module)
 

@@ -8,58 +8,19 @@ network returns 0. Source: DiT (Peebles & Xie 2022, arXiv 2212.09748); TextLDM, 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from models.attention import Rope, RotaryTable, SelfAttention, prepare_mask
+from models.configs.flow import TextDiTConfig
 from models.hub import PretrainedMixin
-from models.layers import Mlp, check_choice, check_heads, initialise, layer_norm
+from models.layers import Mlp, initialise, layer_norm
 
-DropMode = Literal["mask", "zeros"]
 TIME_FEATURES = 256
 TIME_SCALE = 1000.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TextDiTConfig:
-    """Sizes and conditioning of a TextDiT.
-
-    Attributes:
-        latent_width: channels D of a latent; None until the VAE is known.
-        window: most positions; None until the corpus is known.
-        width: Transformer width, a multiple of 2 * heads.
-        layers: blocks.
-        heads: attention heads.
-        mlp_ratio: feed-forward width / width.
-        time_conditioning: give t to the network; else a learned constant stands in for it.
-        self_conditioning: the input has a second half for an earlier estimate of z.
-        drop_mode: a dropped context is masked out of attention ("mask") or replaced by zeros that
-            are still attended to ("zeros", the paper's way).
-    """
-
-    latent_width: int | None = None
-    window: int | None = None
-    width: int = 192
-    layers: int = 4
-    heads: int = 6
-    mlp_ratio: float = 4.0
-    time_conditioning: bool = True
-    self_conditioning: bool = True
-    drop_mode: DropMode = "mask"
-
-    def __post_init__(self) -> None:
-        for name in ("latent_width", "window"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
-        if self.layers < 1:
-            raise ValueError(f"layers must be >= 1, got {self.layers}")
-        check_heads(self.width, self.heads, self.mlp_ratio)
-        check_choice("drop_mode", self.drop_mode, DropMode)
 
 
 class DiTOutput(NamedTuple):

@@ -9,49 +9,14 @@ arXiv 2209.03003; self-conditioning: Chen et al. 2022, arXiv 2208.04202.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
 
-from models.layers import check_choice
+from models.configs.flow import FlowConfig, LatentTarget, Prediction
 from models.noise import normal_like, uniform
-from models.time_samplers import TimeSampler, TimeSamplerConfig
-
-Prediction = Literal["z", "v"]
-LatentTarget = Literal["sample", "mean"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FlowConfig:
-    """What the flow predicts and how it is trained.
-
-    Attributes:
-        prediction: the network returns the clean latent ("z") or the velocity ("v").
-        time: distribution of t.
-        self_conditioning_prob: share of batches in which a first pass without gradient hands its
-            estimate of z to the second, in [0, 1].
-        cond_drop_prob: share of texts that lose their context, in [0, 1].
-        latent_target: the flow learns posterior samples or posterior means.
-        t_clamp: least 1 - t that a predicted z is divided by in the loss, in (0, 1].
-    """
-
-    prediction: Prediction = "z"
-    time: TimeSamplerConfig = field(default_factory=TimeSamplerConfig)
-    self_conditioning_prob: float = 0.5
-    cond_drop_prob: float = 0.1
-    latent_target: LatentTarget = "sample"
-    t_clamp: float = 0.05
-
-    def __post_init__(self) -> None:
-        check_choice("prediction", self.prediction, Prediction)
-        check_choice("latent_target", self.latent_target, LatentTarget)
-        for name in ("self_conditioning_prob", "cond_drop_prob"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
-        if not 0 < self.t_clamp <= 1:
-            raise ValueError(f"t_clamp must be in (0, 1], got {self.t_clamp}")
+from models.time_samplers import TimeSampler
 
 
 class FlowLosses(NamedTuple):

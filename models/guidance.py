@@ -8,40 +8,11 @@ Kynkäänniemi et al. 2024, arXiv 2404.07724.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-from models.flow import Prediction, to_estimate
-
-LARGEST_SCALE = 1e4
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GuidanceConfig:
-    """Strength of the context.
-
-    Attributes:
-        guidance_scale: in [0, 10000]; 1 is off and costs one forward, 0 ignores the context.
-        t_low: guidance acts for t in [t_low, t_high]; outside the scale is 1.
-        t_high: see `t_low`.
-    """
-
-    guidance_scale: float = 1.0
-    t_low: float = 0.0
-    t_high: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.guidance_scale <= LARGEST_SCALE:
-            raise ValueError(
-                f"guidance_scale must be in [0, {LARGEST_SCALE:.0f}], got {self.guidance_scale}"
-            )
-        if not 0 <= self.t_low <= self.t_high <= 1:
-            raise ValueError(
-                "t_low and t_high must satisfy 0 <= t_low <= t_high <= 1, "
-                f"got {self.t_low} and {self.t_high}"
-            )
+from models.configs.flow import GuidanceConfig, Prediction
+from models.flow import to_estimate
 
 
 class ContextVelocity:

@@ -7,7 +7,6 @@ them the end-of-text token, unless it fills the window and so has no end of its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import torch
@@ -15,41 +14,14 @@ from torch import Tensor, nn
 
 from models.attention import Rope, RotaryTable, prepare_mask
 from models.chunked_cross_entropy import CrossEntropy, chunked_cross_entropy
+from models.configs.language_model import CausalLMConfig
 from models.hub import PretrainedMixin
 from models.key_value_cache import KeyValueCache, cached_block
-from models.layers import Block, check_heads, compute_dtype, initialise, layer_norm
+from models.layers import Block, compute_dtype, initialise, layer_norm
 from models.noise import uniform
 from models.nucleus_sampling import sample_nucleus
 
 EOT_ID = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CausalLMConfig:
-    """Sizes of the causal language model.
-
-    Args:
-        vocab_size: Tokens of the corpus; None = filled from the corpus.
-        window: Longest text in tokens, end-of-text included; None = filled from the corpus.
-        width: Width of the residual stream, a multiple of 2 * heads.
-        layers: Transformer blocks.
-        heads: Attention heads.
-        mlp_ratio: Hidden width of the feed-forward nets, in units of `width`.
-    """
-
-    vocab_size: int | None = None
-    window: int | None = None
-    width: int = 128
-    layers: int = 2
-    heads: int = 4
-    mlp_ratio: float = 4.0
-
-    def __post_init__(self) -> None:
-        check_heads(self.width, self.heads, self.mlp_ratio)
-        for field, least in (("vocab_size", 2), ("window", 1), ("layers", 1)):
-            value = getattr(self, field)
-            if value is not None and value < least:
-                raise ValueError(f"{field} must be >= {least}, got {value}")
 
 
 class ContinuationNats(NamedTuple):

@@ -6,8 +6,6 @@ and the plain kernel is the fastest.
 
 from __future__ import annotations
 
-from typing import Any, get_args
-
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
@@ -28,28 +26,6 @@ def compute_dtype(reference: Tensor) -> torch.dtype:
 def layer_norm(x: Tensor) -> Tensor:
     """Normalise the last axis to mean 0 and variance 1, without affine part, keeping the dtype."""
     return F.layer_norm(x, x.shape[-1:], eps=NORM_EPS).to(x.dtype)
-
-
-def check_heads(width: int, heads: int, mlp_ratio: float) -> None:
-    """Refuse a width that does not split into heads of even size (rotary pairs).
-
-    Raises:
-        ValueError: naming the fields.
-    """
-    if heads < 1 or width < 1 or width % (2 * heads):
-        raise ValueError(f"width must be a multiple of 2 * heads, got {width} and heads {heads}")
-    if not 1 <= width * mlp_ratio < float("inf"):
-        raise ValueError(f"mlp_ratio must be > 0 and finite, got {mlp_ratio}")
-
-
-def check_choice(name: str, value: str, choices: Any) -> None:
-    """Refuse a `value` of the field `name` that is not in `choices`, a Literal type.
-
-    Raises:
-        ValueError: listing the choices.
-    """
-    if value not in get_args(choices):
-        raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
 
 
 class Mlp(nn.Module):

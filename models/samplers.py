@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Generator, Tensor
 
-from models.layers import check_choice
+from models.configs.flow import SamplerName
 from models.noise import normal_like
-from models.time_samplers import GridName
-
-SamplerName = Literal["euler", "heun", "multistep"]
 
 
 class VelocityField(Protocol):
@@ -64,33 +60,6 @@ class SamplerStep(NamedTuple):
     z_hat: Tensor
     v: Tensor
     nfe: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SamplerConfig:
-    """How to integrate.
-
-    Attributes:
-        name: "euler" (order 1, one evaluation a step), "heun" (order 2, two) or "multistep"
-            (order 2, one).
-        num_steps: intervals, >= 1.
-        grid: "quantile" of the training times, or "uniform".
-        churn: stochastic re-noising in [0, 1]: each step first goes back by this share of its own
-            length, with fresh noise. 0 is deterministic.
-    """
-
-    name: SamplerName = "euler"
-    num_steps: int = 50
-    grid: GridName = "quantile"
-    churn: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_choice("name", self.name, SamplerName)
-        check_choice("grid", self.grid, GridName)
-        if self.num_steps < 1:
-            raise ValueError(f"num_steps must be >= 1, got {self.num_steps}")
-        if not 0 <= self.churn <= 1:
-            raise ValueError(f"churn must be in [0, 1], got {self.churn}")
 
 
 def euler(

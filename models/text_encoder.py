@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.configs.teacher import HF_PREFIX
 from models.precision import bfloat16_autocast
 from models.teachers.backbone import Backbone, TokenisedText
 from models.teachers.batching import chunks, is_content, longest_first, padded
-from models.teachers.config import HF_PREFIX
 from models.teachers.pretrained import load_pretrained
 
 POOLINGS = ("mean", "last_token")

@@ -10,102 +10,22 @@ Source: TextLDM, arXiv 2605.07748.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from models.attention import RotaryTable, prepare_mask
+from models.configs.vae import TextVAEConfig
 from models.hub import PretrainedMixin
-from models.layers import Block, check_choice, check_heads, compute_dtype, initialise, layer_norm
+from models.layers import Block, compute_dtype, initialise, layer_norm
 from models.noise import normal_like, uniform
 
-MuNorm = Literal["layernorm", "none", "l2"]
-Sigma = Literal["learned", "bounded", "fixed"]
-RepaSite = Literal["latent", "trunk"]
-Projector = Literal["mlp", "linear", "conv"]
 # Learned ln sigma² stays here: sigma between 0.007 and 7.4; beyond it the gradient is zero.
 LOGVAR_RANGE = (-10.0, 4.0)
 INITIAL_LOGVAR = -2.0
 STD_FLOOR = 1e-4
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TextVAEConfig:
-    """Sizes and posterior of a text VAE.
-
-    Attributes:
-        vocab_size: tokens in the vocabulary; None until the corpus is known.
-        window: most positions of a text; None until the corpus is known.
-        width: Transformer width, a multiple of 2 * heads.
-        encoder_layers: encoder blocks.
-        decoder_layers: decoder blocks.
-        heads: attention heads.
-        mlp_ratio: feed-forward width / width.
-        latent_width: channels D of a token's latent.
-        mu_norm: "layernorm" (non-affine, over D), "l2" (norm sqrt(D)) or "none".
-        sigma: "learned" (ln sigma² clamped to [-10, 4]), "bounded" (a sigmoid between `sigma_min`
-            and `sigma_max`) or "fixed" (`sigma_value`).
-        sigma_min: lower end of a bounded sigma, > 0.
-        sigma_max: upper end of a bounded sigma.
-        sigma_value: the fixed sigma, > 0.
-        repa_site: what the projector reads: "latent" (mu) or "trunk" (before the heads, which
-            leaves the bottleneck itself free).
-        projector: "mlp" (Linear, SiLU, Linear), "linear", or "conv" (kernel 3 over positions).
-        projector_width: hidden width of the "mlp" projector.
-        teacher_width: width of the teacher's states; always needed, see the module.
-        decoder_noise: highest level of decoder noise augmentation, in latent stds, >= 0.
-    """
-
-    vocab_size: int | None = None
-    window: int | None = None
-    width: int = 128
-    encoder_layers: int = 2
-    decoder_layers: int = 2
-    heads: int = 4
-    mlp_ratio: float = 4.0
-    latent_width: int = 16
-    mu_norm: MuNorm = "layernorm"
-    sigma: Sigma = "learned"
-    sigma_min: float = 0.05
-    sigma_max: float = 1.0
-    sigma_value: float = 0.3
-    repa_site: RepaSite = "latent"
-    projector: Projector = "mlp"
-    projector_width: int = 512
-    teacher_width: int | None = None
-    decoder_noise: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("vocab_size", "window", "teacher_width"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
-        for name in ("encoder_layers", "decoder_layers", "projector_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        check_heads(self.width, self.heads, self.mlp_ratio)
-        check_choice("mu_norm", self.mu_norm, MuNorm)
-        check_choice("sigma", self.sigma, Sigma)
-        check_choice("repa_site", self.repa_site, RepaSite)
-        check_choice("projector", self.projector, Projector)
-        smallest = 2 if self.mu_norm == "layernorm" else 1
-        if self.latent_width < smallest:
-            raise ValueError(
-                f"latent_width must be >= {smallest} with mu_norm {self.mu_norm!r}, "
-                f"got {self.latent_width}"
-            )
-        if not 0 < self.sigma_min < self.sigma_max < math.inf:
-            raise ValueError(
-                "sigma_min and sigma_max must satisfy 0 < sigma_min < sigma_max, "
-                f"got {self.sigma_min} and {self.sigma_max}"
-            )
-        if not 0 < self.sigma_value < math.inf:
-            raise ValueError(f"sigma_value must be > 0, got {self.sigma_value}")
-        if not 0 <= self.decoder_noise < math.inf:
-            raise ValueError(f"decoder_noise must be >= 0, got {self.decoder_noise}")
 
 
 class Posterior(NamedTuple):

@@ -14,60 +14,12 @@ other way, so all three are written here for 1 - t.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 
-from models.layers import check_choice
-
-TimeDistribution = Literal["logit_normal", "uniform", "mode"]
-GridName = Literal["quantile", "uniform"]
-DEFAULTS = {"logit_normal": (1.0, 1.2), "uniform": (0.0, 1.0), "mode": (0.0, 1.29)}
-# Beyond 2 / (pi - 2) the mode map folds over; at -1 its slope at the ends reaches 0.
-MODE_SCALES = (-1.0, 2.0 / (math.pi - 2.0))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TimeSamplerConfig:
-    """A distribution of t.
-
-    Attributes:
-        name: the distribution, see the module.
-        loc: logit-normal location towards noise; None is 1. Others have none.
-        scale: logit-normal std, None is 1.2; or mode scale in [-1, 1.75], None is 1.29.
-        shift: > 0, 1 is none.
-    """
-
-    name: TimeDistribution = "logit_normal"
-    loc: float | None = None
-    scale: float | None = None
-    shift: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_choice("name", self.name, TimeDistribution)
-        if self.loc is not None and self.name != "logit_normal":
-            raise ValueError(f"loc belongs to logit_normal, leave it out with {self.name}")
-        if self.scale is not None and self.name == "uniform":
-            raise ValueError("scale does not apply to uniform, leave it out")
-        loc, scale = self.resolved()
-        if not math.isfinite(loc):
-            raise ValueError(f"loc must be finite, got {loc}")
-        if self.name == "logit_normal" and not 0 < scale < math.inf:
-            raise ValueError(f"scale must be > 0 and finite for logit_normal, got {scale}")
-        if self.name == "mode" and not MODE_SCALES[0] <= scale <= MODE_SCALES[1]:
-            raise ValueError(f"scale must be in [-1, 1.75] for mode, got {scale}")
-        if not 0 < self.shift < math.inf:
-            raise ValueError(f"shift must be > 0 and finite, got {self.shift}")
-
-    def resolved(self) -> tuple[float, float]:
-        """Return `loc` and `scale` with the defaults of the distribution filled in."""
-        loc, scale = DEFAULTS[self.name]
-        return (
-            loc if self.loc is None else self.loc,
-            scale if self.scale is None else self.scale,
-        )
+from models.configs.checks import check_choice
+from models.configs.flow import GridName, TimeSamplerConfig
 
 
 class TimeSampler:

@@ -8,7 +8,6 @@ All three are means over positions. Source: TextLDM, arXiv 2605.07748; REPA, arX
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -16,47 +15,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from models.chunked_cross_entropy import chunked_cross_entropy
+from models.configs.vae import VAELossConfig
 from models.gradient_shares import watch_gradient_shares
 from models.text_vae import Posterior, TextVAE
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VAELossConfig:
-    """Weights and schedules of the VAE's loss.
-
-    Attributes:
-        beta: weight of the KL, >= 0.
-        kl_warmup_fraction: share of the steps over which beta grows linearly from 0, in [0, 1].
-        repa_weight: weight of the alignment, >= 0; 0 never touches teacher states.
-        repa_warmup_steps: steps over which it grows linearly from 0.
-        repa_stop_step: step from which it is 0; None keeps it to the end.
-        eot_weight: weight of an end-of-text padding position in the cross entropy, > 0 (a real
-            token has 1); the decoder must learn them, for they end a text.
-        chunk: positions whose logits are held at a time.
-    """
-
-    beta: float = 1e-3
-    kl_warmup_fraction: float = 0.1
-    repa_weight: float = 0.0
-    repa_warmup_steps: int = 0
-    repa_stop_step: int | None = None
-    eot_weight: float = 0.1
-    chunk: int = 256
-
-    def __post_init__(self) -> None:
-        for name in ("beta", "repa_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
-        if not 0 <= self.kl_warmup_fraction <= 1:
-            raise ValueError(f"kl_warmup_fraction must be in [0, 1], got {self.kl_warmup_fraction}")
-        if self.repa_warmup_steps < 0:
-            raise ValueError(f"repa_warmup_steps must be >= 0, got {self.repa_warmup_steps}")
-        if self.repa_stop_step is not None and self.repa_stop_step < 0:
-            raise ValueError(f"repa_stop_step must be >= 0, got {self.repa_stop_step}")
-        if not 0 < self.eot_weight < math.inf:
-            raise ValueError(f"eot_weight must be > 0 and finite, got {self.eot_weight}")
-        if self.chunk < 1:
-            raise ValueError(f"chunk must be >= 1, got {self.chunk}")
 
 
 class VAELosses(NamedTuple):

@@ -20,7 +20,8 @@ from workbench.errors import InputError
 from workbench.evaluate import evaluation_fingerprint
 from workbench.pairing import compare_pairing
 from workbench.sample_run import scale_name
-from workbench.scoring import HIGHER_IS_BETTER, featurizer_name, mauve_config
+from workbench.score_directions import HIGHER_IS_BETTER
+from workbench.scoring import featurizer_name, mauve_config
 from workbench.store.json_files import read_json
 
 if TYPE_CHECKING:

@@ -8,14 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data.corpus_config import CorpusConfig
-from models.dit import TextDiTConfig
-from models.flow import FlowConfig
-from models.guidance import GuidanceConfig
-from models.language_model import CausalLMConfig
-from models.samplers import SamplerConfig
-from models.teachers.config import TeacherConfig
-from models.text_vae import TextVAEConfig
-from models.vae_loss import VAELossConfig
+from models.configs.flow import FlowConfig, GuidanceConfig, SamplerConfig, TextDiTConfig
+from models.configs.language_model import CausalLMConfig
+from models.configs.teacher import TeacherConfig
+from models.configs.vae import TextVAEConfig, VAELossConfig
 from workbench import settings
 from workbench.training_config import TrainingConfig
 

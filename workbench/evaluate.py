@@ -9,7 +9,8 @@ import torch
 
 from workbench.prompts import held_out_prompts
 from workbench.sample_run import read_samples, samples_frame, sampling_fingerprint, scale_name
-from workbench.scoring import HIGHER_IS_BETTER, Judge, Scores, featurizer_name, mauve_config
+from workbench.score_directions import HIGHER_IS_BETTER
+from workbench.scoring import Judge, Scores, featurizer_name, mauve_config
 from workbench.stages import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
 from workbench.store.json_files import read_json, write_json

@@ -15,7 +15,7 @@ from workbench.playback import Fork, Track, trace_track
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
-    from models.samplers import SamplerConfig, SamplerName
+    from models.configs.flow import SamplerConfig, SamplerName
     from workbench.generate import Generator
     from workbench.prompts import Prompts
     from workbench.references import References

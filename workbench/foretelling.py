@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.scoring import HIGHER_IS_BETTER
+from workbench.score_directions import HIGHER_IS_BETTER
 
 if TYPE_CHECKING:
     from analyses.scorecard_row import ScorecardRow

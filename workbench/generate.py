@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.guidance import ContextVelocity, GuidanceConfig, Guided
-from models.samplers import SAMPLERS, SamplerConfig, SamplerStep
+from models.configs.flow import GuidanceConfig, SamplerConfig
+from models.guidance import ContextVelocity, Guided
+from models.samplers import SAMPLERS, SamplerStep
 from models.time_samplers import TimeSampler, time_grid
 from workbench.devices import autocast
 from workbench.memory import halving_batches
@@ -24,8 +25,8 @@ from workbench.training import step_generator
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
+    from models.configs.flow import FlowConfig
     from models.dit import TextDiT
-    from models.flow import FlowConfig
     from models.text_vae import TextVAE
     from workbench.devices import Placement
     from workbench.runs import Run

@@ -16,7 +16,8 @@ from workbench.latents import open_latents
 from workbench.probe_inputs import ProbeInputs
 from workbench.probes import PROBES
 from workbench.prompts import held_out_prompts
-from workbench.scoring import HIGHER_IS_BETTER, Judge
+from workbench.score_directions import HIGHER_IS_BETTER
+from workbench.scoring import Judge
 from workbench.store.json_files import read_json
 from workbench.train_flow import FlowFloors, flow_floors
 from workbench.train_vae import load_vae, normalise_latents

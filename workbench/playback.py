@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.guidance import ContextVelocity, GuidanceConfig, Guided
-from models.samplers import SAMPLERS, SamplerConfig, renoise
+from models.configs.flow import GuidanceConfig, SamplerConfig
+from models.guidance import ContextVelocity, Guided
+from models.samplers import SAMPLERS, renoise
 from models.time_samplers import TimeSampler, time_grid
 from workbench.devices import autocast
 from workbench.generate import Generator, read_latents, starting_noise

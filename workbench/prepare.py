@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from models.teachers.config import HF_PREFIX
+from models.configs.teacher import HF_PREFIX
 from workbench.config import needs_teacher
 from workbench.corpus_room import CountedTexts, expected_characters, stored_bytes
 from workbench.errors import InputError, NumericalError
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     from data.corpora import CorpusConfig
     from data.corpus_store import Corpus, Split
-    from models.teachers import Teacher, TeacherConfig, TokenStates
+    from models.configs.teacher import TeacherConfig
+    from models.teachers import Teacher, TokenStates
     from workbench.config import RunConfig
     from workbench.runs import Study
 

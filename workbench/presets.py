@@ -8,14 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from data.corpus_config import CorpusConfig
-from models.dit import TextDiTConfig
-from models.flow import FlowConfig
-from models.language_model import CausalLMConfig
-from models.samplers import SamplerConfig
-from models.teachers.config import TeacherConfig
-from models.text_vae import TextVAEConfig
-from models.time_samplers import TimeSamplerConfig
-from models.vae_loss import VAELossConfig
+from models.configs.flow import FlowConfig, SamplerConfig, TextDiTConfig, TimeSamplerConfig
+from models.configs.language_model import CausalLMConfig
+from models.configs.teacher import TeacherConfig
+from models.configs.vae import TextVAEConfig, VAELossConfig
 from workbench import settings
 from workbench.config import (
     STANDARD_ARMS,

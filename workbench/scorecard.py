@@ -17,7 +17,7 @@ import numpy as np
 from workbench.errors import InputError
 from workbench.probes import probe_of
 from workbench.runs import Run, Study, open_study
-from workbench.scoring import HIGHER_IS_BETTER
+from workbench.score_directions import HIGHER_IS_BETTER
 from workbench.store.json_files import read_json, write_json
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,21 +22,6 @@ if TYPE_CHECKING:
     from workbench.runs import Study
 
 JUDGE_BATCH = 128
-# Direction of every generation score; those left out have no good end by themselves.
-HIGHER_IS_BETTER: Mapping[str, bool] = {
-    "rouge1": True,
-    "rouge2": True,
-    "rougeL": True,
-    "embedding_f1": True,
-    "valid_2gram": True,
-    "valid_3gram": True,
-    "valid_4gram": True,
-    "nats_per_token": False,
-    "repetition": False,
-    "fidelity": True,
-    "contradiction": False,
-    "ended": True,
-}
 
 
 @dataclass(frozen=True)

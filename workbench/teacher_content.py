@@ -13,7 +13,7 @@ from workbench.store.manifest import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
-    from models.teachers.config import TeacherConfig
+    from models.configs.teacher import TeacherConfig
     from workbench.config import RunConfig
     from workbench.runs import Study
 

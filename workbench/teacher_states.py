@@ -12,7 +12,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from data.corpus_store import Split
-    from models.teachers import TeacherConfig
+    from models.configs.teacher import TeacherConfig
 
 
 class TeacherStates:

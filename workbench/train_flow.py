@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from data.batches import BatchConfig, BatchPlan
+from models.configs.flow import FlowConfig
 from models.dit import TextDiT
-from models.flow import FlowConfig, draw_latents, flow_loss
+from models.flow import draw_latents, flow_loss
 from models.time_samplers import TimeSampler
 from workbench.errors import InputError
 from workbench.latents import Latents, encode_latents, latents_fingerprint, open_latents

@@ -25,8 +25,7 @@ from workbench.training_log import record_steps
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
-    from models.text_vae import TextVAEConfig
-    from models.vae_loss import VAELossConfig
+    from models.configs.vae import TextVAEConfig, VAELossConfig
     from workbench.config import RunConfig
     from workbench.devices import Placement
     from workbench.runs import Run, Study

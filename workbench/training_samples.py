@@ -39,7 +39,7 @@ class SampleWriter:
 
     def __call__(self, dit: nn.Module, step: int) -> None:
         """Sample with the weights of a checkpoint; all samples are logged, the first one shown."""
-        from models.guidance import GuidanceConfig
+        from models.configs.flow import GuidanceConfig
         from workbench.generate import Generator, continue_prompts
 
         if len(self._prompts) == 0:

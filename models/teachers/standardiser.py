@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.layers import check_choice
-from models.teachers.config import Standardisation
+from models.configs.checks import check_choice
+from models.configs.teacher import Standardisation
 
 # A dimension whose std is below this share of the largest one is constant up to rounding.
 RELATIVE_FLOOR = 1e-6

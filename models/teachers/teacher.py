@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.configs.teacher import resolve_layer
 from models.precision import bfloat16_autocast
 from models.teachers.alignment import batch_overlaps, mean_over_ranges
 from models.teachers.backbone import Backbone, TokenisedText
 from models.teachers.batching import chunks, content_mask, is_content, longest_first, padded
-from models.teachers.config import resolve_layer
 
 MAX_BAD_SHARE = 1e-3
 # Texts are sorted by length within pools of this many batches: bounded memory, little padding.

@@ -7,8 +7,10 @@ import torch
 
 from benchmarks.guided_sampling import lively
 from benchmarks.peers import PeerDiT, PeerVAE, with_weights_of
-from models.dit import TextDiT, TextDiTConfig
-from models.text_vae import TextVAE, TextVAEConfig
+from models.configs.flow import TextDiTConfig
+from models.configs.vae import TextVAEConfig
+from models.dit import TextDiT
+from models.text_vae import TextVAE
 
 BATCH, WINDOW, LATENT_WIDTH = 3, 12, 6
 

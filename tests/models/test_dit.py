@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from models.dit import TextDiT, TextDiTConfig, modulate
+from models.configs.flow import TextDiTConfig
+from models.dit import TextDiT, modulate
 
 SMALL = {"latent_width": 4, "window": 10, "width": 16, "layers": 2, "heads": 2}
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from test_dit import build
 
-from models.flow import FlowConfig, draw_latents, flow_loss, path, to_estimate, to_velocity
-from models.time_samplers import TimeSamplerConfig
+from models.configs.flow import FlowConfig, TimeSamplerConfig
+from models.flow import draw_latents, flow_loss, path, to_estimate, to_velocity
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import pytest
 import torch
 from test_dit import build
 
-from models.guidance import ContextVelocity, GuidanceConfig, Guided
+from models.configs.flow import GuidanceConfig
+from models.guidance import ContextVelocity, Guided
 from models.samplers import SAMPLERS
 
 

@@ -5,10 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from models.configs.language_model import CausalLMConfig
+from models.configs.teacher import TeacherConfig
 from models.key_value_cache import KeyValueCache
-from models.language_model import CausalLM, CausalLMConfig, prepend_eot
+from models.language_model import CausalLM, prepend_eot
 from models.nucleus_sampling import sample_nucleus
-from models.teachers import OwnBackbone, TeacherConfig, load_teacher
+from models.teachers import OwnBackbone, load_teacher
 
 VOCABULARY, WINDOW = 23, 12
 LENGTHS = torch.tensor([12, 5, 0, 9])

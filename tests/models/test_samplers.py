@@ -9,8 +9,9 @@ import math
 import pytest
 import torch
 
-from models.samplers import SAMPLERS, CountedVelocity, SamplerConfig, renoise
-from models.time_samplers import TimeSampler, TimeSamplerConfig, time_grid
+from models.configs.flow import SamplerConfig, TimeSamplerConfig
+from models.samplers import SAMPLERS, CountedVelocity, renoise
+from models.time_samplers import TimeSampler, time_grid
 
 STD = 0.4
 UNIFORM = TimeSampler(TimeSamplerConfig(name="uniform"))

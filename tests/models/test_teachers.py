@@ -8,7 +8,8 @@ import pytest
 import torch
 from tiny_pretrained import LAYERS, SAVERS, TEXTS, WIDTH, save_tiny_bert
 
-from models.teachers import StateTally, TeacherConfig, load_teacher, resolve_layer
+from models.configs.teacher import TeacherConfig, resolve_layer
+from models.teachers import StateTally, load_teacher
 from models.teachers import teacher as teacher_module
 from models.teachers.pretrained import MINILM_PACKAGE
 

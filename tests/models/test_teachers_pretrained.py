@@ -8,7 +8,8 @@ import pytest
 import torch
 from tiny_pretrained import save_tiny_bert, save_tiny_gpt2
 
-from models.teachers import TeacherConfig, load_teacher, pretrained
+from models.configs.teacher import TeacherConfig
+from models.teachers import load_teacher, pretrained
 from models.teachers.pretrained import find_model
 
 

@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.teachers import (
-    RunningMoments,
-    Standardiser,
-    TeacherConfig,
-    anisotropy,
-    derangement,
-)
+from models.configs.teacher import TeacherConfig
+from models.teachers import RunningMoments, Standardiser, anisotropy, derangement
 
 
 def cloud(n: int = 500, width: int = 8) -> np.ndarray:

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from models.text_vae import LOGVAR_RANGE, TextVAE, TextVAEConfig
+from models.configs.vae import TextVAEConfig
+from models.text_vae import LOGVAR_RANGE, TextVAE
 
 SMALL = {
     "vocab_size": 31,

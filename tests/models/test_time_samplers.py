@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from models.time_samplers import TimeSampler, TimeSamplerConfig, time_grid
+from models.configs.flow import TimeSamplerConfig
+from models.time_samplers import TimeSampler, time_grid
 
 CONFIGS = [
     TimeSamplerConfig(),

@@ -5,14 +5,8 @@ import torch
 import torch.nn.functional as F
 from test_text_vae import build
 
-from models.vae_loss import (
-    VAELossConfig,
-    beta_at,
-    kl_divergence,
-    masked_cosine,
-    repa_weight_at,
-    vae_loss,
-)
+from models.configs.vae import VAELossConfig
+from models.vae_loss import beta_at, kl_divergence, masked_cosine, repa_weight_at, vae_loss
 
 
 @pytest.fixture

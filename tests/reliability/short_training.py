@@ -15,7 +15,7 @@ import torch
 
 from data.corpora import CorpusConfig
 from data.corpus_store import Corpus, open_corpus
-from models.text_vae import TextVAEConfig
+from models.configs.vae import TextVAEConfig
 from workbench.config import RunConfig, StudyConfig
 from workbench.devices import find_placement
 from workbench.prepare import prepare_corpus

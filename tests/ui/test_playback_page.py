@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analyses.linear_basis import fit_linear_basis
-from models.samplers import SamplerConfig
+from models.configs.flow import SamplerConfig
 from workbench.following import commit_steps
 from workbench.playback import Fork, Track, trace_track
 from workbench.ui.player.build import Lane, player_page
@@ -20,7 +20,7 @@ from workbench.ui.player.build import Lane, player_page
 def traced(smoke_runs: Path):
     """A function (arm, fork, ...) -> track of one prompt, and its generator's parts."""
     from data.corpus_store import open_corpus
-    from models.guidance import GuidanceConfig
+    from models.configs.flow import GuidanceConfig
     from workbench.devices import find_placement
     from workbench.generate import load_generator
     from workbench.prompts import typed_prompts
@@ -68,7 +68,7 @@ def test_arms_start_from_the_same_noise(traced):
 
 
 def test_track_ends_where_generation_does(traced):
-    from models.guidance import GuidanceConfig
+    from models.configs.flow import GuidanceConfig
     from workbench.generate import continue_prompts
     from workbench.ui.engine import context
 

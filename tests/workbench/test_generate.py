@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from data.corpus_store import Corpus
-from models.guidance import ContextVelocity, GuidanceConfig
-from models.samplers import SAMPLERS, SamplerConfig
+from models.configs.flow import GuidanceConfig, SamplerConfig
+from models.guidance import ContextVelocity
+from models.samplers import SAMPLERS
 from models.time_samplers import TimeSampler, time_grid
 from workbench.devices import autocast
 from workbench.errors import InputError, ResourceError, StopRequested

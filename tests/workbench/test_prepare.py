@@ -12,7 +12,7 @@ import pytest
 
 from data.corpus_config import CorpusConfig
 from data.documents import Document
-from models.teachers.config import TeacherConfig
+from models.configs.teacher import TeacherConfig
 from workbench.config import StudyConfig
 from workbench.errors import InputError
 from workbench.prepare import prepare_corpus, source_hash, teacher_fingerprint, teacher_key

@@ -23,7 +23,8 @@ from workbench.trajectories import read_trajectory
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.samplers import SamplerConfig, SamplerStep
+    from models.configs.flow import SamplerConfig
+    from models.samplers import SamplerStep
     from workbench.probe_inputs import ProbeInputs
 
 SAMPLED_PROMPTS = 256

@@ -77,7 +77,8 @@ def several_layers(inputs: ProbeInputs, config: RunConfig) -> TeacherTable:
 
     Layers are counted from 0 = embeddings.
     """
-    from models.teachers import RunningMoments, Standardiser, resolve_layer
+    from models.configs.teacher import resolve_layer
+    from models.teachers import RunningMoments, Standardiser
 
     teacher = _load(inputs, config)
     last = teacher.num_layers

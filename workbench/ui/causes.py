@@ -199,7 +199,7 @@ def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None
     name = score.removeprefix("generation.")
     scores = {arm: scores_of(run) for arm, run in selection.runs.items()}
     column = name if name in scores[better] else "nats_per_token"
-    from workbench.scoring import HIGHER_IS_BETTER
+    from workbench.score_directions import HIGHER_IS_BETTER
 
     sign = 1.0 if HIGHER_IS_BETTER.get(column, True) else -1.0
     gap = sign * (scores[other][column].to_numpy(float) - scores[better][column].to_numpy(float))

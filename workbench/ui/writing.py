@@ -19,7 +19,7 @@ from workbench.ui.engine import (
 )
 
 if TYPE_CHECKING:
-    from models.samplers import SamplerName
+    from models.configs.flow import SamplerName
     from workbench.generate import Continuations
 
 MOST_PROMPTS = 16

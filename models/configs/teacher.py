@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from models.layers import check_choice
+from models.configs.checks import check_choice
 
 Standardisation = Literal["dimension", "sequence", "none"]
 TEACHER_NAMES = ("minilm", "random", "own")

@@ -1,0 +1,1 @@
+"""Settings of everything in `models`, one frozen dataclass a component; they import no torch."""

@@ -1,0 +1,183 @@
+"""Settings of the diffusion transformer, its flow, its times, and of sampling from it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from models.configs.checks import check_choice, check_heads
+
+DropMode = Literal["mask", "zeros"]
+Prediction = Literal["z", "v"]
+LatentTarget = Literal["sample", "mean"]
+TimeDistribution = Literal["logit_normal", "uniform", "mode"]
+GridName = Literal["quantile", "uniform"]
+SamplerName = Literal["euler", "heun", "multistep"]
+TIME_DEFAULTS = {"logit_normal": (1.0, 1.2), "uniform": (0.0, 1.0), "mode": (0.0, 1.29)}
+# Beyond 2 / (pi - 2) the mode map folds over; at -1 its slope at the ends reaches 0.
+MODE_SCALES = (-1.0, 2.0 / (math.pi - 2.0))
+LARGEST_SCALE = 1e4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextDiTConfig:
+    """Sizes and conditioning of a TextDiT.
+
+    Attributes:
+        latent_width: channels D of a latent; None until the VAE is known.
+        window: most positions; None until the corpus is known.
+        width: Transformer width, a multiple of 2 * heads.
+        layers: blocks.
+        heads: attention heads.
+        mlp_ratio: feed-forward width / width.
+        time_conditioning: give t to the network; else a learned constant stands in for it.
+        self_conditioning: the input has a second half for an earlier estimate of z.
+        drop_mode: a dropped context is masked out of attention ("mask") or replaced by zeros that
+            are still attended to ("zeros", the paper's way).
+    """
+
+    latent_width: int | None = None
+    window: int | None = None
+    width: int = 192
+    layers: int = 4
+    heads: int = 6
+    mlp_ratio: float = 4.0
+    time_conditioning: bool = True
+    self_conditioning: bool = True
+    drop_mode: DropMode = "mask"
+
+    def __post_init__(self) -> None:
+        for name in ("latent_width", "window"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be >= 1, got {value}")
+        if self.layers < 1:
+            raise ValueError(f"layers must be >= 1, got {self.layers}")
+        check_heads(self.width, self.heads, self.mlp_ratio)
+        check_choice("drop_mode", self.drop_mode, DropMode)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimeSamplerConfig:
+    """A distribution of t.
+
+    Attributes:
+        name: the distribution, see `models.time_samplers`.
+        loc: logit-normal location towards noise; None is 1. Others have none.
+        scale: logit-normal std, None is 1.2; or mode scale in [-1, 1.75], None is 1.29.
+        shift: > 0, 1 is none.
+    """
+
+    name: TimeDistribution = "logit_normal"
+    loc: float | None = None
+    scale: float | None = None
+    shift: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_choice("name", self.name, TimeDistribution)
+        if self.loc is not None and self.name != "logit_normal":
+            raise ValueError(f"loc belongs to logit_normal, leave it out with {self.name}")
+        if self.scale is not None and self.name == "uniform":
+            raise ValueError("scale does not apply to uniform, leave it out")
+        loc, scale = self.resolved()
+        if not math.isfinite(loc):
+            raise ValueError(f"loc must be finite, got {loc}")
+        if self.name == "logit_normal" and not 0 < scale < math.inf:
+            raise ValueError(f"scale must be > 0 and finite for logit_normal, got {scale}")
+        if self.name == "mode" and not MODE_SCALES[0] <= scale <= MODE_SCALES[1]:
+            raise ValueError(f"scale must be in [-1, 1.75] for mode, got {scale}")
+        if not 0 < self.shift < math.inf:
+            raise ValueError(f"shift must be > 0 and finite, got {self.shift}")
+
+    def resolved(self) -> tuple[float, float]:
+        """Return `loc` and `scale` with the defaults of the distribution filled in."""
+        loc, scale = TIME_DEFAULTS[self.name]
+        return (
+            loc if self.loc is None else self.loc,
+            scale if self.scale is None else self.scale,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlowConfig:
+    """What the flow predicts and how it is trained.
+
+    Attributes:
+        prediction: the network returns the clean latent ("z") or the velocity ("v").
+        time: distribution of t.
+        self_conditioning_prob: share of batches in which a first pass without gradient hands its
+            estimate of z to the second, in [0, 1].
+        cond_drop_prob: share of texts that lose their context, in [0, 1].
+        latent_target: the flow learns posterior samples or posterior means.
+        t_clamp: least 1 - t that a predicted z is divided by in the loss, in (0, 1].
+    """
+
+    prediction: Prediction = "z"
+    time: TimeSamplerConfig = field(default_factory=TimeSamplerConfig)
+    self_conditioning_prob: float = 0.5
+    cond_drop_prob: float = 0.1
+    latent_target: LatentTarget = "sample"
+    t_clamp: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_choice("prediction", self.prediction, Prediction)
+        check_choice("latent_target", self.latent_target, LatentTarget)
+        for name in ("self_conditioning_prob", "cond_drop_prob"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if not 0 < self.t_clamp <= 1:
+            raise ValueError(f"t_clamp must be in (0, 1], got {self.t_clamp}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SamplerConfig:
+    """How to integrate.
+
+    Attributes:
+        name: "euler" (order 1, one evaluation a step), "heun" (order 2, two) or "multistep"
+            (order 2, one).
+        num_steps: intervals, >= 1.
+        grid: "quantile" of the training times, or "uniform".
+        churn: stochastic re-noising in [0, 1]: each step first goes back by this share of its own
+            length, with fresh noise. 0 is deterministic.
+    """
+
+    name: SamplerName = "euler"
+    num_steps: int = 50
+    grid: GridName = "quantile"
+    churn: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_choice("name", self.name, SamplerName)
+        check_choice("grid", self.grid, GridName)
+        if self.num_steps < 1:
+            raise ValueError(f"num_steps must be >= 1, got {self.num_steps}")
+        if not 0 <= self.churn <= 1:
+            raise ValueError(f"churn must be in [0, 1], got {self.churn}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuidanceConfig:
+    """Strength of the context.
+
+    Attributes:
+        guidance_scale: in [0, 10000]; 1 is off and costs one forward, 0 ignores the context.
+        t_low: guidance acts for t in [t_low, t_high]; outside the scale is 1.
+        t_high: see `t_low`.
+    """
+
+    guidance_scale: float = 1.0
+    t_low: float = 0.0
+    t_high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.guidance_scale <= LARGEST_SCALE:
+            raise ValueError(
+                f"guidance_scale must be in [0, {LARGEST_SCALE:.0f}], got {self.guidance_scale}"
+            )
+        if not 0 <= self.t_low <= self.t_high <= 1:
+            raise ValueError(
+                "t_low and t_high must satisfy 0 <= t_low <= t_high <= 1, "
+                f"got {self.t_low} and {self.t_high}"
+            )

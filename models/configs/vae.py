@@ -1,0 +1,129 @@
+"""Settings of the text VAE and of its loss."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from models.configs.checks import check_choice, check_heads
+
+MuNorm = Literal["layernorm", "none", "l2"]
+Sigma = Literal["learned", "bounded", "fixed"]
+RepaSite = Literal["latent", "trunk"]
+Projector = Literal["mlp", "linear", "conv"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextVAEConfig:
+    """Sizes and posterior of a text VAE.
+
+    Attributes:
+        vocab_size: tokens in the vocabulary; None until the corpus is known.
+        window: most positions of a text; None until the corpus is known.
+        width: Transformer width, a multiple of 2 * heads.
+        encoder_layers: encoder blocks.
+        decoder_layers: decoder blocks.
+        heads: attention heads.
+        mlp_ratio: feed-forward width / width.
+        latent_width: channels D of a token's latent.
+        mu_norm: "layernorm" (non-affine, over D), "l2" (norm sqrt(D)) or "none".
+        sigma: "learned" (ln sigma² clamped to [-10, 4]), "bounded" (a sigmoid between `sigma_min`
+            and `sigma_max`) or "fixed" (`sigma_value`).
+        sigma_min: lower end of a bounded sigma, > 0.
+        sigma_max: upper end of a bounded sigma.
+        sigma_value: the fixed sigma, > 0.
+        repa_site: what the projector reads: "latent" (mu) or "trunk" (before the heads, which
+            leaves the bottleneck itself free).
+        projector: "mlp" (Linear, SiLU, Linear), "linear", or "conv" (kernel 3 over positions).
+        projector_width: hidden width of the "mlp" projector.
+        teacher_width: width of the teacher's states; always needed, see `models.text_vae`.
+        decoder_noise: highest level of decoder noise augmentation, in latent stds, >= 0.
+    """
+
+    vocab_size: int | None = None
+    window: int | None = None
+    width: int = 128
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    heads: int = 4
+    mlp_ratio: float = 4.0
+    latent_width: int = 16
+    mu_norm: MuNorm = "layernorm"
+    sigma: Sigma = "learned"
+    sigma_min: float = 0.05
+    sigma_max: float = 1.0
+    sigma_value: float = 0.3
+    repa_site: RepaSite = "latent"
+    projector: Projector = "mlp"
+    projector_width: int = 512
+    teacher_width: int | None = None
+    decoder_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "window", "teacher_width"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be >= 1, got {value}")
+        for name in ("encoder_layers", "decoder_layers", "projector_width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        check_heads(self.width, self.heads, self.mlp_ratio)
+        check_choice("mu_norm", self.mu_norm, MuNorm)
+        check_choice("sigma", self.sigma, Sigma)
+        check_choice("repa_site", self.repa_site, RepaSite)
+        check_choice("projector", self.projector, Projector)
+        smallest = 2 if self.mu_norm == "layernorm" else 1
+        if self.latent_width < smallest:
+            raise ValueError(
+                f"latent_width must be >= {smallest} with mu_norm {self.mu_norm!r}, "
+                f"got {self.latent_width}"
+            )
+        if not 0 < self.sigma_min < self.sigma_max < math.inf:
+            raise ValueError(
+                "sigma_min and sigma_max must satisfy 0 < sigma_min < sigma_max, "
+                f"got {self.sigma_min} and {self.sigma_max}"
+            )
+        if not 0 < self.sigma_value < math.inf:
+            raise ValueError(f"sigma_value must be > 0, got {self.sigma_value}")
+        if not 0 <= self.decoder_noise < math.inf:
+            raise ValueError(f"decoder_noise must be >= 0, got {self.decoder_noise}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VAELossConfig:
+    """Weights and schedules of the VAE's loss.
+
+    Attributes:
+        beta: weight of the KL, >= 0.
+        kl_warmup_fraction: share of the steps over which beta grows linearly from 0, in [0, 1].
+        repa_weight: weight of the alignment, >= 0; 0 never touches teacher states.
+        repa_warmup_steps: steps over which it grows linearly from 0.
+        repa_stop_step: step from which it is 0; None keeps it to the end.
+        eot_weight: weight of an end-of-text padding position in the cross entropy, > 0 (a real
+            token has 1); the decoder must learn them, for they end a text.
+        chunk: positions whose logits are held at a time.
+    """
+
+    beta: float = 1e-3
+    kl_warmup_fraction: float = 0.1
+    repa_weight: float = 0.0
+    repa_warmup_steps: int = 0
+    repa_stop_step: int | None = None
+    eot_weight: float = 0.1
+    chunk: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("beta", "repa_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
+        if not 0 <= self.kl_warmup_fraction <= 1:
+            raise ValueError(f"kl_warmup_fraction must be in [0, 1], got {self.kl_warmup_fraction}")
+        if self.repa_warmup_steps < 0:
+            raise ValueError(f"repa_warmup_steps must be >= 0, got {self.repa_warmup_steps}")
+        if self.repa_stop_step is not None and self.repa_stop_step < 0:
+            raise ValueError(f"repa_stop_step must be >= 0, got {self.repa_stop_step}")
+        if not 0 < self.eot_weight < math.inf:
+            raise ValueError(f"eot_weight must be > 0 and finite, got {self.eot_weight}")
+        if self.chunk < 1:
+            raise ValueError(f"chunk must be >= 1, got {self.chunk}")
