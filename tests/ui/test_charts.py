@@ -9,7 +9,7 @@ import pytest
 from workbench.ui.charts import maps
 from workbench.ui.charts.curves import curves_figure, dots_figure
 from workbench.ui.charts.heat import twin_heat_figure
-from workbench.ui.charts.maps import Colouring, highlight_figure, maps_figure
+from workbench.ui.charts.maps import Colouring, highlight_figure, maps_figure, rows_of
 from workbench.ui.exhibits import drawn_points
 
 RNG = np.random.default_rng(0)
@@ -28,19 +28,36 @@ def titles(coords: dict[str, np.ndarray]) -> dict[str, str]:
 def test_every_row_is_drawn_once_a_panel_whatever_its_class():
     coords, codes = spaces(40), RNG.integers(-1, 14, 40)
     colouring = Colouring(name="label", codes=codes, classes=[f"c{i}" for i in range(14)])
-    figure = maps_figure(coords, titles(coords), ["t"] * 40, colouring, theme="light")
-    for axis in ("x", "x2", "x3"):
-        own = [trace for trace in figure.data if trace.xaxis == axis]
-        rows = [row for trace in own for row in trace.customdata.tolist()]
-        assert all(trace.customdata.ndim == 1 for trace in own)
-        assert sorted(rows) == list(range(40))
-    assert len({trace.name for trace in figure.data}) <= maps.MOST_CLASSES + 1
+    drawn = maps_figure(coords, titles(coords), ["t"] * 40, colouring, theme="light")
+    for axis, points in zip(("x", "x2", "x3"), coords.values(), strict=True):
+        shown = []
+        for trace, rows in zip(drawn.figure.data, drawn.rows, strict=True):
+            if trace.xaxis == axis:
+                np.testing.assert_array_equal(trace.x, points[rows, 0])
+                shown += rows.tolist()
+        assert sorted(shown) == list(range(40))
+    assert len({trace.name for trace in drawn.figure.data}) <= maps.MOST_CLASSES + 1
+
+
+def test_a_selection_becomes_rows_whichever_panel_it_was_made_in(monkeypatch):
+    monkeypatch.setattr(maps, "MOST_POINTS", 25)  # a density lies under the points
+    coords, codes = spaces(30), np.arange(30) % 2
+    colouring = Colouring(name="label", codes=codes, classes=["even", "odd"])
+    drawn = maps_figure(coords, titles(coords), ["t"] * 30, colouring, theme="light")
+    kinds = [trace.type for trace in drawn.figure.data]
+    assert kinds == ["contour", "scattergl", "scattergl"] * 3
+    names = [trace.name for trace in drawn.figure.data]
+    second = {name: maps.drawn_rows(30)[maps.drawn_rows(30) % 2 == side][1]
+              for side, name in enumerate(("even", "odd"))}  # fmt: skip
+    for curve in (1, 4, 8):
+        chosen = rows_of([{"curve_number": curve, "point_index": 1}] * 2, drawn)
+        assert chosen == [second[names[curve]]]
 
 
 def test_panels_share_their_legend():
     coords = spaces(30)
     colouring = Colouring(name="label", codes=np.arange(30) % 3, classes=["a", "b", "c"])
-    figure = maps_figure(coords, titles(coords), ["t"] * 30, colouring, theme="dark")
+    figure = maps_figure(coords, titles(coords), ["t"] * 30, colouring, theme="dark").figure
     assert sum(bool(trace.showlegend) for trace in figure.data) == 3
 
 
@@ -51,7 +68,7 @@ def test_huge_map_is_sampled_and_stays_under_the_message_limit(monkeypatch):
     figure = maps_figure(
         coords, titles(coords), ["some text"] * 5000, Colouring(name="v", values=values),
         theme="light",
-    )  # fmt: skip
+    ).figure  # fmt: skip
     points = [trace for trace in figure.data if trace.type == "scattergl"]
     assert all(len(trace.x) == 1000 for trace in points)
     assert sum(trace.type == "contour" for trace in figure.data) == 3
@@ -61,7 +78,7 @@ def test_huge_map_is_sampled_and_stays_under_the_message_limit(monkeypatch):
     largest = maps_figure(
         coords, titles(coords), ["a text of some length " * 4] * maps.MOST_POINTS,
         Colouring(name="v", values=values), theme="light",
-    )  # fmt: skip
+    ).figure  # fmt: skip
     assert len(largest.to_json()) < 2e6
 
 
@@ -70,7 +87,7 @@ def test_shades_stand_on_one_scale_for_all_spaces():
     values = {"none": np.linspace(0, 1, 10), "repa": np.linspace(1, 3, 10), "teacher": np.zeros(10)}
     figure = maps_figure(
         coords, titles(coords), ["t"] * 10, Colouring(name="v", values=values), theme="light"
-    )
+    ).figure
     first, second, third = (trace.marker for trace in figure.data)
     assert first.color.tolist()[::9] == [0, 85]
     assert second.color.tolist()[::9] == [85, 255]

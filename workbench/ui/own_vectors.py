@@ -172,7 +172,7 @@ def _show_map(own: OwnVectors) -> None:
             [text[:160] for text in own.texts],
             Colouring(name="row of the file", values=dict.fromkeys(coords, order)),
             theme=theme(),
-        ),
+        ).figure,
         "own-map",
         table=lambda: coordinates(coords, own.texts),
         caption="Principal components, coloured by the row of the file."

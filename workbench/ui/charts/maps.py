@@ -1,14 +1,15 @@
 """Maps of several spaces beside each other, the same items in each, ready to lasso.
 
-A point's row travels in `customdata`, so a selection is a list of rows whichever space it was made
-in. Beyond `MOST_POINTS` a seeded sample is drawn over the density of all.
+The rows behind each trace stay here, and `rows_of` turns what the browser says was chosen, a trace
+and a place in it, into rows whichever space it was made in. Beyond `MOST_POINTS` a seeded sample is
+drawn over the density of all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 MOST_POINTS = 50_000
-MOST_HOVERED = 5_000  # beyond, texts would be most of the message; rows are shown instead
+MOST_HOVERED = 5_000  # beyond, texts would be most of the message; classes are shown instead
 MOST_CLASSES = 10
 HEIGHT = 470
 # Okabe and Ito's eight and two greys, distinct for colour-blind eyes on both papers.
@@ -45,6 +46,13 @@ class Colouring:
     values: Mapping[str, np.ndarray] | None = None
 
 
+class DrawnMaps(NamedTuple):
+    """A figure and, trace by trace, the rows (M,) of its points; none for a density."""
+
+    figure: go.Figure
+    rows: list[np.ndarray]
+
+
 def maps_figure(
     coords: Mapping[str, np.ndarray],
     titles: Mapping[str, str],
@@ -52,7 +60,7 @@ def maps_figure(
     colouring: Colouring,
     *,
     theme: Theme,
-) -> go.Figure:
+) -> DrawnMaps:
     """Every space as a panel of one figure.
 
     Args:
@@ -71,18 +79,18 @@ def maps_figure(
         horizontal_spacing=0.03,
     )
     n = len(hover)
-    rows = drawn_rows(n)
-    told = "%{text}" if n <= MOST_HOVERED else "row %{customdata}"
+    rows, behind = drawn_rows(n), []
+    told = "%{text}" if n <= MOST_HOVERED else ""
     for column, (space, points) in enumerate(coords.items(), start=1):
         if n > MOST_HOVERED:
             points = compact(points)
         if n > MOST_POINTS:
             _add_density(figure, points, column, theme)
+            behind.append(rows[:0])
         for name, members, marker in _groups(colouring, space, rows, theme, column):
             figure.add_scattergl(
                 x=points[members, 0],
                 y=points[members, 1],
-                customdata=members.astype(np.uint16 if n <= 65_536 else np.int32),
                 text=[plain(hover[row]) for row in members] if n <= MOST_HOVERED else None,
                 mode="markers",
                 name=plain(name),
@@ -93,7 +101,14 @@ def maps_figure(
                 row=1,
                 col=column,
             )
-    return _finished(figure, colouring, theme)
+            behind.append(members)
+    return DrawnMaps(_finished(figure, colouring, theme), behind)
+
+
+def rows_of(points: Iterable[Mapping[str, Any]], drawn: DrawnMaps) -> list[int]:
+    """Rows of the points that Streamlit reports as selected, each once, in order."""
+    found = {int(drawn.rows[p["curve_number"]][p["point_index"]]) for p in points}
+    return sorted(found)
 
 
 def highlight_figure(

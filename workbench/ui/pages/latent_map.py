@@ -7,7 +7,7 @@ import streamlit as st
 from analyses.latent_map import LatentMapConfig
 from workbench.findings import selected_rows
 from workbench.findings.shown import displacement_numbers, trust_numbers
-from workbench.ui.charts.maps import MOST_POINTS, Colouring, highlight_figure, maps_figure
+from workbench.ui.charts.maps import MOST_POINTS, Colouring, highlight_figure, maps_figure, rows_of
 from workbench.ui.empty import require_runs, selection_or_stop
 from workbench.ui.exhibits import show_figure, show_table
 from workbench.ui.keeping import keep_this, replayed_rows
@@ -64,8 +64,9 @@ titles = {
     else f"{space}, trust {maps.mean_trust[space]:.2f}"
     for space in maps.coords
 }
+drawn = maps_figure(maps.coords, titles, items.hover, colouring, theme=theme())
 state = show_figure(
-    maps_figure(maps.coords, titles, items.hover, colouring, theme=theme()),
+    drawn.figure,
     f"map-{level}",
     caption="Draw a lasso in any panel: the same items light up in all of them below. Axes have no "
     "unit; only who is near whom may be read."
@@ -80,8 +81,7 @@ state = show_figure(
 )  # fmt: skip
 
 # A selection is gone when its figure changes, so its rows are kept as soon as they arrive.
-lassoed = [int(point["customdata"]) for point in (state.selection.points if state else [])
-           if "customdata" in point]  # fmt: skip
+lassoed = rows_of(state.selection.points, drawn) if state else []
 memory = st.session_state.setdefault("_lasso", {})
 replayed = replayed_rows(selection, level, len(items.names))
 if lassoed or replayed:
