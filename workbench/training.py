@@ -250,8 +250,8 @@ def load_finished(
 
 
 def resumed_step(directory: Path, *, restart: bool = False) -> int:
-    """Step of the newest sound checkpoint, 0 without one."""
-    checkpoint = load_latest(directory, restart=restart, model_only=True)
+    """Step that `fit` will go on from: of the newest checkpoint sound in every file, else 0."""
+    checkpoint = load_latest(directory, restart=restart)
     return checkpoint.step if checkpoint is not None else 0
 
 

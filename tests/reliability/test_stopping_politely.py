@@ -10,11 +10,21 @@ from typing import Any
 
 import pytest
 import torch
-from short_training import NUM_STEPS, context, corpus, future, new_run, train, with_training
+from short_training import (
+    NUM_STEPS,
+    StopAfter,
+    context,
+    corpus,
+    future,
+    new_run,
+    train,
+    with_training,
+)
 
 from workbench.errors import NumericalError, StopRequested
 from workbench.stopping import StopSignal
-from workbench.store.checkpoints import load_checkpoint, load_latest
+from workbench.store.checkpoints import list_checkpoints, load_checkpoint, load_latest
+from workbench.store.metrics_log import read_metrics
 from workbench.train_vae import VAETask, build_vae, teacher_width, vae_config
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -106,3 +116,16 @@ def test_too_many_bad_steps_end_with_the_last_good_checkpoint(
     assert found is not None
     assert found.step == 4
     assert future(found) == future(expected)
+
+
+@pytest.mark.parametrize("name", ["README.md", "model.safetensors", "optimizer.safetensors"])
+def test_steps_that_are_done_again_are_logged_once(tmp_path: Path, name: str) -> None:
+    run = new_run(tmp_path, log_every=1)
+    with pytest.raises(StopRequested):
+        train(run, stop=StopAfter(6))
+    file = list_checkpoints(run.vae_dir)[-1] / name
+    content = file.read_bytes()
+    file.write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
+    train(run)
+    steps = [row["step"] for row in read_metrics(run.directory / "metrics.jsonl")]
+    assert steps == list(range(1, NUM_STEPS + 1))

@@ -1,7 +1,9 @@
 """Any sequence of training, stops, deaths, damage and changed settings keeps one trajectory.
 
 Every sound checkpoint must be, bit for bit, the one that an uninterrupted training has at that
-step. Loading must hand back the newest sound one, and refuse where only damaged ones are left.
+step. Loading must hand back the newest sound one, and refuse where only damaged ones are left. The
+log has every step once. A training whose last checkpoint has lost all but its weights is finished:
+nothing that it is for needs the rest.
 
 A kill at a time of the clock leaves what it happens to leave, so nothing that Hypothesis draws may
 depend on the folder: rules have no precondition but do nothing where they do not apply, and a drawn
@@ -24,11 +26,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from short_training import NUM_STEPS, StopAfter, future, new_run, train, with_training
+from short_training import NUM_STEPS, StopAfter, bits, future, new_run, train, with_training
 
 from tests.workbench.crash_points import die_at
 from workbench.errors import DamagedArtefactError, StopRequested
 from workbench.store.checkpoints import list_checkpoints, load_checkpoint, load_latest
+from workbench.store.metrics_log import read_metrics
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 DAMAGE = ("flip", "truncate", "delete", "extra")
@@ -59,6 +62,10 @@ class TrainingMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever happened, training on reaches the weights of the uninterrupted one."""
         try:
+            if self._is_finished() and NUM_STEPS not in self._sound():
+                weights = load_checkpoint(self.paths[-1], model_only=True).model
+                assert bits(weights) == reference()[NUM_STEPS]["model"]
+                shutil.rmtree(self.paths[-1])
             self._train(self.run)
             latest = load_latest(self.run.vae_dir)
             assert latest is not None
@@ -77,9 +84,16 @@ class TrainingMachine(RuleBasedStateMachine):
                 found.append(load_checkpoint(path).step)
         return found
 
+    def _is_finished(self) -> bool:
+        """Whether the weights of the last step are there, whatever else is damaged."""
+        last = [path for path in self.paths if path.name == f"step-{NUM_STEPS}"]
+        with contextlib.suppress(DamagedArtefactError):
+            return bool(last and load_checkpoint(last[0], model_only=True))
+        return False
+
     def _train(self, run: Any, **options: Any) -> None:
         """Go on; where every checkpoint is damaged this is refused, and only then restarted."""
-        if self.paths and not self._sound():
+        if self.paths and not self._sound() and not self._is_finished():
             with pytest.raises(DamagedArtefactError, match="--restart"):
                 train(run)
             options["restart"] = True
@@ -90,7 +104,7 @@ class TrainingMachine(RuleBasedStateMachine):
         before = max(self._sound(), default=0)
         with contextlib.suppress(StopRequested):
             self._train(with_training(self.run, log_every=log_every), stop=StopAfter(steps))
-        assert max(self._sound()) == min(NUM_STEPS, before + steps)
+        assert self._is_finished() or max(self._sound()) == min(NUM_STEPS, before + steps)
 
     @rule(operation=st.integers(1, 120))
     def die_at_an_operation(self, operation: int) -> None:
@@ -151,6 +165,11 @@ class TrainingMachine(RuleBasedStateMachine):
         elif self.paths:
             with pytest.raises(DamagedArtefactError):
                 load_latest(self.run.vae_dir)
+
+    @invariant()
+    def the_log_has_every_step_once(self) -> None:
+        steps = [row["step"] for row in read_metrics(self.run.directory / "metrics.jsonl")]
+        assert steps == sorted(set(steps))
 
 
 def damage(file: Path, kind: str, place: int, bit: int) -> None:
