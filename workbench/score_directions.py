@@ -1,9 +1,13 @@
-"""Which end of each generation score is the good one; light to import, for pages and tables."""
+"""The name of the reconstruction score, and which end of each generation score is the good one.
+
+Light to import, for pages and tables.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+ACCURACY = "reconstruction.token_accuracy"
 # Scores left out have no good end by themselves.
 HIGHER_IS_BETTER: Mapping[str, bool] = {
     "rouge1": True,

@@ -17,7 +17,7 @@ import numpy as np
 from workbench.errors import InputError
 from workbench.probes import probe_of
 from workbench.runs import Run, Study, open_study
-from workbench.score_directions import HIGHER_IS_BETTER
+from workbench.score_directions import ACCURACY, HIGHER_IS_BETTER
 from workbench.store.json_files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from analyses.scorecard import ScorecardConfig
     from analyses.scorecard_row import ScorecardRow
 
-ACCURACY = "reconstruction.token_accuracy"
 PARAMETERS = "parameters.vae"
 # Every other score of a study goes with one of these.
 SCORES = ("mauve[", "valid_4gram", "nats_per_token", "fidelity", "embedding_f1")

@@ -104,6 +104,19 @@ def test_highlight_draws_the_chosen_rows_in_every_panel():
     np.testing.assert_allclose(chosen[1].x, coords["repa"][[3, 5], 0])
 
 
+def test_chosen_rows_of_a_large_map_stand_where_the_map_has_them():
+    n = maps.MOST_HOVERED + 1
+    coords, codes = spaces(n), np.zeros(n, int)
+    one = Colouring(name="label", codes=codes, classes=["all"])
+    drawn = maps_figure(coords, titles(coords), ["t"] * n, one, theme="light")
+    figure = highlight_figure(coords, titles(coords), ["t"] * n, [7], theme="light")
+    behind, chosen = figure.data[0], figure.data[1]
+    assert len(behind.x) == maps.MOST_BEHIND
+    place = drawn.rows[0].tolist().index(7)
+    assert chosen.x[0] == drawn.figure.data[0].x[place]
+    assert chosen.y[0] == drawn.figure.data[0].y[place]
+
+
 def test_heat_map_leaves_out_what_one_arm_lacks():
     first = {"mood": {"0.1": 0.2, "0.9": 0.5}}
     second = {"mood": {"0.1": 0.1}, "plot": {"0.1": 0.3}}

@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.ui.test_findings_pages import keep, kept
+from workbench.findings import check_finding
+
 STEPS = (0, 3, 8)
 MEASURES = {
     "vae": ("linear_separability.pos", "reconstruction.token_accuracy"),
@@ -111,3 +114,32 @@ def test_logs_say_what_is_not_defined(open_page, smoke_runs):
     assert "`repa_cosine` in none" in caption
     assert "`grad_share_repa` in none" in caption
     assert "in repa" not in caption
+
+
+@pytest.mark.parametrize(
+    ("page", "view", "kinds"),
+    [
+        (
+            "geometry",
+            {"what": "Over training", "course": "flow: generation.valid_4gram"},
+            {"course"},
+        ),
+        ("separability", {"label": "pos"}, {"probe", "course", "onset"}),
+    ],
+)
+def test_course_is_part_of_what_is_kept(page, view, kinds, open_page, probed_runs):
+    app = keep(open_page(page, probed_runs, **view))
+    assert [error.value for error in app.error] == []
+    path, finding = kept(probed_runs)
+    assert {number.source["kind"] for number in finding.numbers} == kinds
+    own = [n for n in finding.numbers if n.source["kind"] == "course"]
+    assert len(own) == len(STEPS) * 2
+    assert view.items() <= finding.view.query.items()
+    assert check_finding(path).holds
+    table = probed_runs / "smoke" / "arms" / "repa" / "seed-0" / "over_training" / "table.parquet"
+    frame = pd.read_parquet(table)
+    frame.loc[(frame["measure"] == own[0].source["measure"]) & (frame["step"] == 8), "score"] += 0.1
+    frame.to_parquet(table)
+    drifted = [d.number for d in check_finding(path).drifts if d.verdict != "same"]
+    assert any(name.startswith("repa, seed 0") and name.endswith("step 8") for name in drifted)
+    assert not any(name.endswith("step 3") for name in drifted)

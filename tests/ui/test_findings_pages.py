@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -154,3 +155,19 @@ def test_playback_writes_the_prompt_into_the_address_and_reopens_it(open_page, s
     other = open_page("playback", smoke_runs, **{**query, "prompt": "1"})
     assert other.get("iframe")[0].proto.srcdoc != first
     assert again.session_state["a"] == "repa"
+
+
+def test_rank_correlation_over_studies_is_kept_and_missed_when_one_is_gone(open_page, copied_runs):
+    for name in ("second", "third"):
+        shutil.copytree(copied_runs / "smoke", copied_runs / name)
+    keep(open_page("why", copied_runs, study="smoke", score="generation.rouge1"))
+    path, finding = kept(copied_runs)
+    (number,) = [n for n in finding.numbers if n.source["kind"] == "rank_correlation"]
+    assert number.source["studies"] == ["second", "smoke", "third"]
+    assert -1 <= number.low <= number.value <= number.high <= 1
+    assert check_finding(path).holds
+    for name in ("second", "third"):
+        shutil.rmtree(copied_runs / name)
+    (drift,) = [d for d in check_finding(path).drifts if d.verdict != "same"]
+    assert drift.number == number.name
+    assert drift.verdict == "not defined any more"

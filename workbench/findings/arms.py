@@ -76,6 +76,24 @@ def foretelling(ground: Ground, source: Mapping[str, Any]) -> Measured:
     raise NotDefinedError(f"the scorecard has no {source['predictor']!r} any more")
 
 
+def rank_correlation(ground: Ground, source: Mapping[str, Any]) -> Measured:
+    """Spearman correlation of reconstruction with a score over the runs of the studies named."""
+    from workbench.foretelling import compared_runs, reconstruction_correlation
+    from workbench.runs import open_study
+    from workbench.store.json_files import read_json
+    from workbench.store.paths import resolve_run
+
+    runs: list[tuple[str, float, float]] = []
+    for name in source["studies"]:
+        study = open_study(resolve_run(name))
+        comparison = read_json(study.directory / "comparison.json")
+        runs += compared_runs(name, comparison, len(study.config.seeds), source["score"])
+    found = reconstruction_correlation(runs)
+    if found.value is None:
+        raise NotDefinedError(f"no rank correlation any more: {found.reason}")
+    return Measured(value=found.value, low=found.low, high=found.high, n=found.num_runs)
+
+
 def _is_score(metric: str) -> bool:
     return metric.startswith(("generation.", "generation["))
 

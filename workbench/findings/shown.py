@@ -9,8 +9,10 @@ from workbench.findings.finding import Number
 from workbench.findings.places import playback_readings
 
 if TYPE_CHECKING:
+    from analyses.figures.over_training import CoursePoints
     from analyses.scorecard_row import ScorecardRow
     from workbench.following import Following, PlaybackView
+    from workbench.foretelling import RankCorrelation
     from workbench.spaces import Company
 
 
@@ -99,7 +101,7 @@ def displacement_numbers(
         Number(
             name=f"displacement of row {row}",
             source={"kind": "displacement", **where, "row": int(row)},
-            value=float(value) if value == value else None,
+            value=_defined(value),
             chance=0.5,
         )
         for row, value in moved.items()
@@ -170,4 +172,51 @@ def foretelling_numbers(rows: Sequence[ScorecardRow], studies: Sequence[str]) ->
         )
         for row in rows
         if row.spearman.value is not None
+    ]  # fmt: skip
+
+
+def correlation_numbers(found: RankCorrelation, score: str, studies: Sequence[str]) -> list[Number]:
+    """Rank correlation of reconstruction with a score over the runs of these studies."""
+    if found.value is None:
+        return []
+    return [
+        Number(
+            name=f"Spearman of reconstruction with {score}",
+            source={"kind": "rank_correlation", "score": score, "studies": sorted(studies)},
+            value=found.value, low=found.low, high=found.high, n=found.num_runs,
+        )
+    ]  # fmt: skip
+
+
+def course_numbers(drawn: Sequence[CoursePoints], stage: str, measure: str) -> list[Number]:
+    """A measure at every step of every training that is drawn."""
+    return [
+        Number(
+            name=f"{own.arm}, seed {own.seed}: {measure} at {stage} step {step}",
+            source={
+                "kind": "course", "arm": own.arm, "seed": own.seed,
+                "stage": stage, "step": int(step), "measure": measure,
+            },
+            value=_defined(own.score[i]), low=_defined(own.low[i]), high=_defined(own.high[i]),
+            chance=_defined(own.chance[i]),
+        )
+        for own in drawn
+        for i, step in enumerate(own.steps)
+    ]  # fmt: skip
+
+
+def _defined(value: float) -> float | None:
+    return float(value) if value == value else None
+
+
+def onset_numbers(rows: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> list[Number]:
+    """How much earlier each label became readable in the first of two arms."""
+    return [
+        Number(
+            name=f"{arms[0]} / {arms[-1]}: step at which {row['label']} is half readable",
+            source={"kind": "onset", "a": arms[0], "b": arms[-1], "label": row["label"]},
+            value=row["ratio"], low=row["low"], high=row["high"], n=row["texts"],
+        )
+        for row in rows
+        if row["ratio"] is not None
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.findings import arms, places
+from workbench.findings import arms, courses, places
 
 if TYPE_CHECKING:
     from workbench.findings.ground import Ground, Measured
@@ -45,6 +45,14 @@ SOURCES: Mapping[str, Source] = {
     "foretelling": Source(
         fields={"score": str, "predictor": str, "studies": list}, measure=arms.foretelling
     ),
+    "rank_correlation": Source(
+        fields={"score": str, "studies": list}, measure=arms.rank_correlation
+    ),
+    "course": Source(
+        fields={"arm": str, "seed": int, "stage": str, "step": int, "measure": str},
+        measure=courses.course,
+    ),
+    "onset": Source(fields={"a": str, "b": str, "label": str}, measure=courses.onset),
     "trust": Source(
         fields={**_SPACES, "method": str, "space": str},
         measure=places.trust,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.output import interval_text, number_text
+from workbench.score_directions import ACCURACY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 KEY_SCORES = ("valid_4gram", "nats_per_token", "fidelity", "embedding_f1", "rouge1")
 CONTROLS = ("human", "autoregressive")
 LEVEL = 0.05
-ACCURACY = "reconstruction.token_accuracy"
 FIDELITY = "generation.fidelity"
 UNCLEAR = "not distinguishable"
 

@@ -10,8 +10,9 @@ import numpy as np
 from analyses.figures.loss_floors import LossCurve
 from analyses.figures.reconstruction_generation import RunPoint
 from analyses.statistics import Interval
-from workbench.foretelling import MIN_ARMS
+from workbench.foretelling import RankCorrelation, reconstruction_correlation
 from workbench.output import interval_text, number_text
+from workbench.score_directions import ACCURACY
 from workbench.ui.engine import comparison_of, samples_of, scores_of
 from workbench.ui.scan import found_studies, study_of
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from workbench.runs import Run, Study
     from workbench.ui.sidebar import Selection
 
-ACCURACY = "reconstruction.token_accuracy"
 # Result name, or its beginning -> what it says to someone who never read the paper.
 CAUSES: Mapping[str, str] = {
     "reconstruction.token_accuracy": "The gate: share of tokens read back. Equal here is where the "
@@ -81,36 +81,26 @@ def _interval(value: Mapping[str, Any] | None, place: int, num_seeds: int) -> In
     )  # fmt: skip
 
 
-def correlation_sentence(points: Mapping[str, Sequence[RunPoint]]) -> str:
-    """Rank correlation over runs with its interval, arms resampled whole; or why there is none.
+def correlation(points: Mapping[str, Sequence[RunPoint]]) -> RankCorrelation:
+    """Rank correlation of reconstruction with the score over the runs that are shown."""
+    return reconstruction_correlation(
+        [
+            (f"{study}/{p.arm}", p.reconstruction.mean, p.generation.mean)
+            for study, own in points.items()
+            for p in own
+            if p.reconstruction.mean is not None and p.generation.mean is not None
+        ]
+    )
 
-    The same arm of two studies is two arms: the studies differ in their settings.
-    """
-    from analyses.rank_correlation import spearman
-    from analyses.statistics import resample_counts
 
-    known = [
-        (f"{study}/{p.arm}", p.reconstruction.mean, p.generation.mean)
-        for study, own in points.items()
-        for p in own
-        if p.reconstruction.mean is not None and p.generation.mean is not None
-    ]
-    arms = sorted({arm for arm, _, _ in known})
-    if len(arms) < MIN_ARMS:
-        return (
-            f"{len(known)} runs of {len(arms)} arms: too few for a rank correlation "
-            f"({MIN_ARMS} arms)."
-        )
-    x, y = (np.array([row[column] for row in known], np.float64) for column in (1, 2))
-    place = np.array([arms.index(arm) for arm, _, _ in known])
-    draws = np.concatenate(list(resample_counts(len(arms), 2000, np.random.default_rng(0))))
-    rho = float(spearman(x, y, np.ones((1, len(x))))[0])
-    spread = spearman(x, y, draws[:, place])
-    spread = spread[np.isfinite(spread)]
-    if not np.isfinite(rho) or len(spread) < 100:
-        return "The rank correlation is not defined: one side is constant."
-    low, high = np.quantile(spread, [0.025, 0.975])
-    return f"Rank correlation {rho:.2f} [{low:.2f}, {high:.2f}] over {len(arms)} arms."
+def correlation_sentence(found: RankCorrelation) -> str:
+    """The rank correlation with its interval, or why there is none."""
+    if found.value is None:
+        return f"{found.num_runs} runs of {found.num_arms} arms: {found.reason}."
+    return (
+        f"Rank correlation {found.value:.2f} [{found.low:.2f}, {found.high:.2f}] over "
+        f"{found.num_arms} arms."
+    )
 
 
 def arm_deltas(results: Mapping[str, Mapping[str, Any]], arms: Sequence[str]) -> pd.DataFrame:

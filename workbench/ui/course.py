@@ -11,6 +11,8 @@ import streamlit as st
 
 from analyses.figures.over_training import CoursePoints, over_training_figure
 from analyses.figures.reconstruction_generation import RunPoint, Trail
+from workbench.findings import Number
+from workbench.findings.shown import course_numbers
 from workbench.output import number_text
 from workbench.runs import Run, open_study
 from workbench.ui.engine import course_of
@@ -72,13 +74,10 @@ def show_course(
     caption: str,
 ) -> None:
     """Draw one measure over the steps of one stage, a curve a run."""
-    points = [
-        course_points(run, table, stage, measure) for own in found.values() for run, table in own
-    ]
     words = STAGE_WORDS[stage]
     show_figure(
         over_training_figure(
-            [own for own in points if len(own.steps)],
+            drawn_courses(found, stage, measure),
             y=measure,
             arms=selection.all_arms,
             theme=theme(),
@@ -87,6 +86,16 @@ def show_course(
         f"over-training-{stage}-{measure}",
         caption=f"{caption} Step 0 is the untrained {words}; bands are 95 % intervals over texts.",
     )
+
+
+def drawn_courses(
+    found: Mapping[str, Sequence[tuple[Run, pd.DataFrame]]], stage: str, measure: str
+) -> list[CoursePoints]:
+    """One measure of every run that has it."""
+    points = [
+        course_points(run, table, stage, measure) for own in found.values() for run, table in own
+    ]
+    return [own for own in points if len(own.steps)]
 
 
 def course_points(run: Run, table: pd.DataFrame, stage: str, measure: str) -> CoursePoints:
@@ -103,13 +112,7 @@ def show_onsets(selection: Selection) -> None:
     """A table of labels: when each becomes readable in both arms, and whether one is earlier."""
     import pandas as pd
 
-    study = selection.study
-    tables = [
-        stamp(study.run(arm, seed).over_training_dir / "table.parquet")
-        for arm in selection.arms
-        for seed in study.config.seeds
-    ]
-    rows = _onsets(str(study.directory), selection.first, selection.second, repr(tables))
+    rows = onsets(selection)
     frame = pd.DataFrame([_onset_row(row, selection.arms) for row in rows])
     if not len(frame):
         st.info("No label could be probed at every step in both arms.")
@@ -124,6 +127,17 @@ def show_onsets(selection: Selection) -> None:
         "untrained space is reached, at one level for both arms, with its interval. "
         f"{_seeds_sentence(seeds)}",
     )
+
+
+def onsets(selection: Selection) -> list[dict[str, Any]]:
+    """Rows of `compare_readings` for the two arms."""
+    study = selection.study
+    tables = [
+        stamp(study.run(arm, seed).over_training_dir / "table.parquet")
+        for arm in selection.arms
+        for seed in study.config.seeds
+    ]
+    return _onsets(str(study.directory), selection.first, selection.second, repr(tables))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -162,11 +176,8 @@ def _seeds_sentence(seeds: int) -> str:
 def show_any_measure(selection: Selection) -> None:
     """Choose any measure over training and draw it."""
     found = courses(selection)
-    names = {
-        f"{STAGE_WORDS[stage]}: {measure}": (stage, measure) for stage, measure in measures(found)
-    }
-    chosen = st.selectbox("Measure", list(names), key="course", bind="query-params")
-    stage, measure = names[chosen or next(iter(names))]
+    st.selectbox("Measure", list(_named(found)), key="course", bind="query-params")
+    stage, measure = _chosen(found)
     show_course(
         selection,
         found,
@@ -177,6 +188,26 @@ def show_any_measure(selection: Selection) -> None:
     absent = [arm for arm in selection.arms if arm not in found]
     if absent:
         st.caption(f"Not probed over training yet: {', '.join(absent)}.")
+
+
+def any_measure_numbers(selection: Selection) -> list[Number]:
+    """The chosen measure at every step of every training, for a finding."""
+    found = courses(selection)
+    stage, measure = _chosen(found)
+    return course_numbers(drawn_courses(found, stage, measure), stage, measure)
+
+
+def _named(
+    found: Mapping[str, Sequence[tuple[Run, pd.DataFrame]]],
+) -> dict[str, tuple[str, str]]:
+    return {
+        f"{STAGE_WORDS[stage]}: {measure}": (stage, measure) for stage, measure in measures(found)
+    }
+
+
+def _chosen(found: Mapping[str, Sequence[tuple[Run, pd.DataFrame]]]) -> tuple[str, str]:
+    names = _named(found)
+    return names.get(st.session_state.get("course", ""), next(iter(names.values())))
 
 
 def trails(points: Mapping[str, Sequence[RunPoint]], score: str) -> list[Trail]:

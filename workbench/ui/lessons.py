@@ -16,7 +16,8 @@ import streamlit as st
 
 from workbench.foretelling import known_directions, metric_direction
 from workbench.output import interval_text, number_text
-from workbench.ui.arm_table import ACCURACY, UNCLEAR, is_clear
+from workbench.score_directions import ACCURACY
+from workbench.ui.arm_table import UNCLEAR, is_clear
 from workbench.ui.escaped import inline
 
 if TYPE_CHECKING:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from workbench.findings import Number
+from workbench.findings.shown import probe_numbers
 from workbench.ui.charts.curves import Curve, curves_figure, dots_figure
-from workbench.ui.course import courses, measures, show_any_measure
+from workbench.ui.course import any_measure_numbers, courses, measures, show_any_measure
 from workbench.ui.exhibits import show_figure
 from workbench.ui.look import theme
 from workbench.ui.probe_tables import Results, family
@@ -65,12 +67,20 @@ class Section:
         show: draws it.
         always: whether it has something to show where no result is stored.
         when: decides in place of stored results, where what is shown is kept elsewhere.
+        numbers: of a finding, where what is shown is kept elsewhere.
     """
 
     prefixes: tuple[str, ...]
     show: Callable[[View], None]
     always: bool = False
     when: Callable[[View], bool] | None = None
+    numbers: Callable[[View], list[Number]] | None = None
+
+    def kept(self, view: View) -> list[Number]:
+        """What a finding of it keeps."""
+        if self.numbers is not None:
+            return self.numbers(view)
+        return probe_numbers(view.results, view.selection.seed, self.prefixes)
 
     def is_stored(self, view: View) -> bool:
         """Whether it can be shown."""
@@ -282,6 +292,7 @@ SECTIONS: Mapping[str, Section] = {
         ("over_training.",),
         lambda view: show_any_measure(view.selection),
         when=lambda view: bool(measures(courses(view.selection))),
+        numbers=lambda view: any_measure_numbers(view.selection),
     ),
     "Paths": Section(("trajectory.",), _trajectory),
 }

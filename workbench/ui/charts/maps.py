@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 50_000
 MOST_HOVERED = 5_000  # beyond, texts would be most of the message; classes are shown instead
+MOST_BEHIND = 5_000  # grey points behind chosen ones: they show where the cloud is, no more
 MOST_CLASSES = 10
 HEIGHT = 470
 # Okabe and Ito's eight and two greys, distinct for colour-blind eyes on both papers.
@@ -119,10 +120,10 @@ def highlight_figure(
     *,
     theme: Theme,
 ) -> go.Figure:
-    """The same panels with the chosen rows over all others in grey."""
+    """The same panels with the chosen rows over a sample of all others in grey."""
     from plotly.subplots import make_subplots
 
-    surface, rows = SURFACES[theme], drawn_rows(len(hover))
+    surface, rows = SURFACES[theme], drawn_rows(len(hover), MOST_BEHIND)
     picked = np.array(sorted(chosen), np.int64)
     figure = make_subplots(
         rows=1,
@@ -132,6 +133,8 @@ def highlight_figure(
     )
     for column, points in enumerate(coords.values(), start=1):
         where = {"row": 1, "col": column}
+        if len(hover) > MOST_HOVERED:
+            points = compact(points)
         figure.add_scattergl(
             x=points[rows, 0], y=points[rows, 1], mode="markers",
             marker={"size": 3, "color": surface.grid}, hoverinfo="skip", showlegend=False, **where,
@@ -153,11 +156,12 @@ def compact(points: np.ndarray) -> np.ndarray:
     return ((points - low) / reach * 60_000 - 30_000).round().astype(np.int16)
 
 
-def drawn_rows(n: int) -> np.ndarray:
-    """Rows that are drawn as points: all, or a seeded sample of `MOST_POINTS`."""
-    if n <= MOST_POINTS:
+def drawn_rows(n: int, most: int | None = None) -> np.ndarray:
+    """Rows that are drawn as points: all, or a seeded sample of `most`, else of `MOST_POINTS`."""
+    most = MOST_POINTS if most is None else most
+    if n <= most:
         return np.arange(n)
-    return np.sort(np.random.default_rng(0).permutation(n)[:MOST_POINTS])
+    return np.sort(np.random.default_rng(0).permutation(n)[:most])
 
 
 def _groups(

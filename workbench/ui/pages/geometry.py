@@ -39,10 +39,10 @@ absent = [name for name in SECTIONS if name not in stored]
 if absent:
     st.caption(f"Not measured for these arms yet: {', '.join(absent)}.")
 
-prefixes = SECTIONS[chosen].prefixes if chosen in SECTIONS else ("",)
+section = SECTIONS.get(chosen)
 keep_this(
     selection,
     "geometry",
-    lambda: probe_numbers(view.results, selection.seed, prefixes),
+    lambda: section.kept(view) if section else probe_numbers(view.results, selection.seed, ("",)),
     shown={"what": chosen},
 )

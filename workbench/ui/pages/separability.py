@@ -2,10 +2,19 @@
 
 import streamlit as st
 
-from workbench.findings.shown import probe_numbers
+from workbench.findings import Number
+from workbench.findings.shown import course_numbers, onset_numbers, probe_numbers
 from workbench.ui.charts.curves import dots_figure
 from workbench.ui.charts.heat import twin_heat_figure
-from workbench.ui.course import READABLE, course_note, courses, show_course, show_onsets
+from workbench.ui.course import (
+    READABLE,
+    course_note,
+    courses,
+    drawn_courses,
+    onsets,
+    show_course,
+    show_onsets,
+)
 from workbench.ui.empty import selection_or_stop
 from workbench.ui.engine import corpus_of, probe_results
 from workbench.ui.exhibits import show_figure, show_table
@@ -94,9 +103,19 @@ for prefix, title, x, caption in (
     )
 
 SHOWN = ("linear_separability.", "denoising.", "flow_layers.")
-keep_this(
-    selection,
-    "separability",
-    lambda: probe_numbers(results, selection.seed, SHOWN),
-    shown={"label": label},
-)
+
+
+def shown_numbers() -> list[Number]:
+    """Stored results, and the label over training where that is probed."""
+    numbers = probe_numbers(results, selection.seed, SHOWN)
+    probed = courses(selection)
+    if len(probed) < len(selection.arms):
+        return numbers
+    measure = f"{READABLE}{label}"
+    numbers += course_numbers(drawn_courses(probed, "vae", measure), "vae", measure)
+    if len(selection.arms) > 1:
+        numbers += onset_numbers(onsets(selection), selection.arms)
+    return numbers
+
+
+keep_this(selection, "separability", shown_numbers, shown={"label": label})

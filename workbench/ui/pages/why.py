@@ -5,12 +5,18 @@ from typing import Any
 import streamlit as st
 
 from workbench.findings import Number, selected_rows
-from workbench.findings.shown import arm_numbers, probe_numbers, text_numbers
+from workbench.findings.shown import (
+    arm_numbers,
+    correlation_numbers,
+    probe_numbers,
+    text_numbers,
+)
+from workbench.score_directions import ACCURACY
 from workbench.ui.arm_table import metric_names
 from workbench.ui.causes import (
-    ACCURACY,
     CAUSES,
     arm_deltas,
+    correlation,
     correlation_sentence,
     first_reading,
     run_points,
@@ -58,6 +64,7 @@ from analyses.figures.reconstruction_generation import (  # noqa: E402  (after t
     reconstruction_generation_figure,
 )
 
+correlated = correlation(points)
 steps = trails(points, score)
 shown = st.toggle(
     "Show checkpoints of the flow's training", key="checkpoints", bind="query-params",
@@ -75,7 +82,7 @@ show_figure(
     "reconstruction-generation",
     caption="Each point is a run of any study here. If reconstruction foretold generation, points "
     "would rise from left to right; points above each other read back alike and write unlike. "
-    + correlation_sentence(points)
+    + correlation_sentence(correlated)
     + (CHECKPOINTS if shown else ""),
 )
 
@@ -144,8 +151,9 @@ with guarded("The pairs"):
 
 
 def shown_numbers() -> list[Number]:
-    """Scores of the arms, their causes, and the pair that is read."""
+    """Scores of the arms, the correlation over runs, causes, and the pair that is read."""
     numbers = arm_numbers(comparison, selection.arms, [ACCURACY, score])
+    numbers += correlation_numbers(correlated, score, list(points))
     numbers += probe_numbers(results, selection.seed, tuple(CAUSES))
     if pair is not None:
         values = {arm: pair[f"{arm} score"] for arm in selection.arms}
