@@ -177,3 +177,18 @@ def test_who_settles_first_is_read_off_the_two_texts(early, late, truth):
     assert isinstance(settling_lesson({"a": followed["a"]}, "a prompt"), str)
     short = {name: SimpleNamespace(settled=np.array([0.5, np.nan])) for name in "ab"}
     assert "too few" in settling_lesson(short, "a prompt")
+
+
+def test_switch_goes_along_to_the_next_page_and_back(open_page, smoke_runs):
+    app = open_page("study", smoke_runs)
+
+    def switched_on(page: str) -> bool:
+        app.switch_page(f"workbench/ui/pages/{page}.py").run()
+        assert bool(app.radio) == app.toggle(key="predict").value
+        return app.toggle(key="predict").value
+
+    app.toggle(key="predict").set_value(True).run()
+    assert switched_on("why")
+    app.toggle(key="predict").set_value(False).run()
+    assert not switched_on("study")
+    assert not switched_on("why")

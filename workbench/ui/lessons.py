@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NEITHER = "They cannot be told apart"
 FEWEST_PLACES = 3
+CLASSROOM = "_predict"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +58,17 @@ def predict_first(page: str, make: Callable[[], Lesson | str]) -> bool:
         page: its address, part of the widgets' keys.
         make: the lesson, or why this study has none.
     """
-    if not st.toggle(
+    # Each page has a switch of its own; a class that goes through several sets it once.
+    before, on = st.session_state.get(CLASSROOM, (page, False))
+    if before != page and "predict" not in st.query_params:
+        st.session_state["predict"] = on
+    on = st.toggle(
         "Predict first", key="predict", bind="query-params",
-        help="For teaching: hides the answer until you have chosen. Part of the address.",
-    ):  # fmt: skip
+        help="For teaching: hides the answer until you have chosen, here and on the other pages "
+        "that ask. Part of the address.",
+    )  # fmt: skip
+    st.session_state[CLASSROOM] = (page, on)
+    if not on:
         return True
     lesson = make()
     if isinstance(lesson, str):
