@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from workbench.model_content import ENCODER, encoder_content, is_exchanged
 from workbench.prompts import held_out_prompts
 from workbench.sample_run import read_samples, samples_frame, sampling_fingerprint, scale_name
 from workbench.score_directions import HIGHER_IS_BETTER
@@ -46,13 +47,15 @@ def evaluate_run(run: Run, corpus: Corpus, context: StageContext) -> dict[str, A
         What `evaluation.json` holds.
     """
     print_ = evaluation_fingerprint(run, corpus)
-    if run.evaluation_file.is_file() and is_complete(run.scores_dir, print_):
+    content = encoder_content(run.study.config.base.evaluation)
+    sound = run.evaluation_file.is_file() and is_complete(run.scores_dir, print_)
+    if sound and not is_exchanged(run.scores_dir, content, ENCODER):
         return read_json(run.evaluation_file)
     judge = Judge(run.study, corpus, context.place)
     scales = [scale_name(scale) for scale in run.config.sampling.guidance_scales]
     document: dict[str, Any] = {"fingerprint": print_, "guidance": {}}
     with (
-        publish(run.scores_dir, meta={"fingerprint": print_}) as folder,
+        publish(run.scores_dir, meta={"fingerprint": print_, ENCODER: content}) as folder,
         context.stop.interrupting("evaluation"),
     ):
         for number, name in enumerate(scales):
@@ -123,7 +126,9 @@ def prepare_baselines(study: Study, corpus: Corpus, context: StageContext) -> di
     config = study.config.base
     print_ = baselines_fingerprint(study)
     file = study.baselines_dir / "baselines.json"
-    if is_complete(study.baselines_dir, print_):
+    content = encoder_content(config.evaluation)
+    sound = is_complete(study.baselines_dir, print_)
+    if sound and not is_exchanged(study.baselines_dir, content, ENCODER):
         return read_json(file)
     from analyses.generation_controls import control_texts
 
@@ -132,7 +137,7 @@ def prepare_baselines(study: Study, corpus: Corpus, context: StageContext) -> di
     total = len(CONTROLS) + 1
     document: dict[str, Any] = {}
     with (
-        publish(study.baselines_dir, meta={"fingerprint": print_}) as folder,
+        publish(study.baselines_dir, meta={"fingerprint": print_, ENCODER: content}) as folder,
         context.stop.interrupting("baselines"),
     ):
         for number, name in enumerate(CONTROLS):

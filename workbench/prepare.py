@@ -17,12 +17,7 @@ from models.configs.teacher import HF_PREFIX
 from workbench.config import needs_teacher
 from workbench.corpus_room import CountedTexts, expected_characters, stored_bytes
 from workbench.errors import InputError, NumericalError
-from workbench.stages import StageContext, stage_fingerprint
-from workbench.store.atomic import publish
-from workbench.store.checkpoints import list_checkpoints
-from workbench.store.faults import check_room
-from workbench.store.manifest import is_complete
-from workbench.teacher_content import (
+from workbench.model_content import (
     PIECES,
     TEACHER,
     is_exchanged,
@@ -30,6 +25,11 @@ from workbench.teacher_content import (
     stored_content,
     teacher_content,
 )
+from workbench.stages import StageContext, stage_fingerprint
+from workbench.store.atomic import publish
+from workbench.store.checkpoints import list_checkpoints
+from workbench.store.faults import check_room
+from workbench.store.manifest import is_complete
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workbench.model_content import ENCODER, encoder_content, is_exchanged
 from workbench.stages import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
 from workbench.store.manifest import is_complete
@@ -78,14 +79,17 @@ def prepare_references(study: Study, corpus: Corpus, context: StageContext) -> N
 
     config = study.config.base
     print_ = references_fingerprint(study, corpus)
-    if is_complete(study.references_dir, print_):
+    content = encoder_content(config.evaluation)
+    if is_complete(study.references_dir, print_) and not is_exchanged(
+        study.references_dir, content, ENCODER
+    ):
         return
     context.reporter.update("references", 0, 1, {})
     indices, cuts = pick_prompts(corpus, config.sampling.num_prompts, config.seed)
     prompts, continuations, tokens = split_texts(corpus, indices, cuts)
     encoder = load_text_encoder(config.evaluation.encoder)
     with (
-        publish(study.references_dir, meta={"fingerprint": print_}) as folder,
+        publish(study.references_dir, meta={"fingerprint": print_, ENCODER: content}) as folder,
         context.stop.interrupting("references"),
     ):
         np.save(folder / "embeddings.npy", encoder.embed(continuations))

@@ -14,10 +14,10 @@ from models.vae_loss import vae_loss
 from workbench import settings
 from workbench.config import needs_teacher
 from workbench.errors import InputError
+from workbench.model_content import stored_content
 from workbench.pairing import digest_noise, digest_weights
 from workbench.stages import StageContext, stage_fingerprint, update_json
 from workbench.store.json_files import read_json
-from workbench.teacher_content import stored_content
 from workbench.teacher_states import TeacherStates
 from workbench.texts import TextBatch, fixed_cuts, load_texts
 from workbench.training import fit, load_finished, resumed_step, step_generator

@@ -18,12 +18,12 @@ from models.teachers.content import ARCHITECTURE, content_hash
 from models.teachers.pretrained import local_directory
 from workbench import settings
 from workbench.errors import InputError, exit_code
+from workbench.model_content import stored_content
 from workbench.prepare import prepare_corpus, prepare_teacher
 from workbench.runs import Run, Study
 from workbench.store.atomic import publish
 from workbench.store.checkpoints import list_checkpoints
 from workbench.store.manifest import read_manifest
-from workbench.teacher_content import stored_content
 from workbench.train_vae import vae_fingerprint
 
 

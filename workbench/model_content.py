@@ -1,7 +1,7 @@
-"""Which files a teacher's states, or a corpus's word pieces, were made from.
+"""Which files a teacher's states, a corpus's word pieces, or a text's scores were made with.
 
-A teacher is chosen by name; the content of its files is stored beside what is made with it. Studies
-from before that was stored know their teacher by name alone.
+A model is chosen by name; the content of its files is stored beside what is made with it. Studies
+from before that was stored know their teacher, or the embedder of their scores, by name alone.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from workbench.store.manifest import MANIFEST, read_manifest
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
     from models.configs.teacher import TeacherConfig
-    from workbench.config import RunConfig
+    from workbench.config import EvaluationConfig, RunConfig
     from workbench.runs import Study
 
-TEACHER, PIECES = "teacher_content", "pieces_content"  # in the manifests' meta
+# In the manifests' meta.
+TEACHER, PIECES, ENCODER = "teacher_content", "pieces_content", "encoder_content"
 
 
 def teacher_content(study: Study, config: TeacherConfig, corpus: Corpus) -> str | None:
@@ -44,6 +45,15 @@ def pieces_content(config: RunConfig) -> str | None:
         return None
     directory = local_directory(config.teacher.name)
     return None if directory is None else content_hash(directory, PIECES)
+
+
+def encoder_content(config: EvaluationConfig) -> str | None:
+    """Hash of what embeds texts for their scores; None where its files are not at hand."""
+    from models.teachers.content import content_hash
+    from models.teachers.pretrained import local_directory
+
+    directory = local_directory(config.encoder)
+    return None if directory is None else content_hash(directory)
 
 
 def is_exchanged(directory: Path, present: str | None, kind: str = TEACHER) -> bool:

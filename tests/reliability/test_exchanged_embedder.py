@@ -1,0 +1,82 @@
+"""What embeds texts for their scores is known by its content: all that it made is made again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from short_training import context, corpus, new_run
+from tiny_pretrained import save_tiny_bert
+
+from data.corpus_store import Corpus
+from workbench import evaluate
+from workbench.model_content import ENCODER, stored_content
+from workbench.references import prepare_references
+from workbench.runs import Run, Study
+from workbench.stages import StageContext
+from workbench.store.manifest import read_manifest
+
+
+def embedded_study(run: Run, embedder: Path) -> Study:
+    """The run's study, scored by an embedder in a folder."""
+    config = run.study.config
+    scored = dataclasses.replace(config.base.evaluation, encoder=f"hf:{embedder}")
+    base = dataclasses.replace(config.base, evaluation=scored)
+    return Study(run.study.directory, dataclasses.replace(config, base=base))
+
+
+def test_references_are_embedded_again(tmp_path: Path) -> None:
+    study = embedded_study(new_run(tmp_path / "study"), tmp_path / "tiny")
+    save_tiny_bert(tmp_path / "tiny")
+    vectors = study.references_dir / "embeddings.npy"
+    prepare_references(study, corpus(), context())
+    before, made = np.load(vectors), vectors.stat().st_ino
+    prepare_references(study, corpus(), context())
+    assert vectors.stat().st_ino == made, "nothing to do"
+    _exchange(tmp_path / "tiny")
+    prepare_references(study, corpus(), context())
+    assert not np.allclose(np.load(vectors), before)
+    made = vectors.stat().st_ino
+    (tmp_path / "tiny").rename(tmp_path / "gone")
+    prepare_references(study, corpus(), context())
+    assert vectors.stat().st_ino == made, "they stay usable where the embedder is not"
+
+
+def test_scores_and_baselines_are_made_again(
+    copy_smoke: Callable[..., Study],
+    corpus: Corpus,
+    context: StageContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = copy_smoke()
+    run = study.run("repa", study.config.seeds[0])
+    made = {
+        run.scores_dir: lambda: evaluate.evaluate_run(run, corpus, context),
+        study.baselines_dir: lambda: evaluate.prepare_baselines(study, corpus, context),
+    }
+    for folder, make in made.items():
+        known = evaluate.encoder_content(study.config.base.evaluation)
+        assert stored_content(folder, ENCODER) == known is not None
+        stored, fingerprint = folder.stat().st_ino, read_manifest(folder).meta["fingerprint"]
+        make()
+        assert folder.stat().st_ino == stored, "nothing to do"
+        with monkeypatch.context() as patched:
+            patched.setattr(evaluate, "encoder_content", lambda config: "of other files")
+            make()
+        assert folder.stat().st_ino != stored
+        assert stored_content(folder, ENCODER) == "of other files"
+        assert read_manifest(folder).meta["fingerprint"] == fingerprint
+
+
+def _exchange(directory: Path) -> None:
+    """Other weights of the same shapes under the same name."""
+    from safetensors.torch import load_file, save_file
+
+    file = directory / "model.safetensors"
+    weights = {
+        name: tensor.flip(0) if tensor.ndim else tensor for name, tensor in load_file(file).items()
+    }
+    save_file(weights, file, metadata={"format": "pt"})
