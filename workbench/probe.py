@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.latents import latents_fingerprint
+from workbench.model_content import ENCODER, encoder_content
 from workbench.probes import PROBES, probe_names
 from workbench.stages import StageContext, stage_fingerprint
 from workbench.store.atomic import write_file
@@ -50,7 +51,10 @@ def probe_run(
         file = run.probes_dir / f"{name}.json"
         print_ = probe_fingerprint(run, corpus, name)
         stored = read_json(file) if file.is_file() else {}
-        if stored.get("fingerprint") != print_:
+        known, embedder = stored.get(ENCODER), _embedder(run, name)
+        # A model that is not at hand, or results of an earlier release, tell nothing.
+        exchanged = known is not None and embedder is not None and known != embedder
+        if stored.get("fingerprint") != print_ or exchanged:
             if inputs is None:
                 from workbench.probe_inputs import ProbeInputs
 
@@ -61,12 +65,19 @@ def probe_run(
                 write_items(run.probes_dir / f"{result.name}.parquet", result)
             stored = {
                 "fingerprint": print_,
+                ENCODER: embedder,
                 "results": {result.name: result.to_json() for result in found},
             }
             write_json(file, stored)
         results.update(stored["results"])
     context.reporter.update("probes", len(names), len(names), {})
     return results
+
+
+def _embedder(run: Run, name: str) -> str | None:
+    """Content of what embeds texts for this probe; None for one that embeds none."""
+    config = run.study.config.base.evaluation
+    return encoder_content(config) if "judge" in PROBES[name].needs else None
 
 
 def checked_names(only: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from short_training import context, corpus, new_run
 from tiny_pretrained import save_tiny_bert
 
 from data.corpus_store import Corpus
-from workbench import evaluate
+from workbench import evaluate, probe
 from workbench.model_content import ENCODER, stored_content
 from workbench.references import prepare_references
 from workbench.runs import Run, Study
@@ -69,6 +69,27 @@ def test_scores_and_baselines_are_made_again(
         assert folder.stat().st_ino != stored
         assert stored_content(folder, ENCODER) == "of other files"
         assert read_manifest(folder).meta["fingerprint"] == fingerprint
+
+
+def test_probes_that_embed_texts_are_made_again(
+    copy_smoke: Callable[..., Study],
+    corpus: Corpus,
+    context: StageContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = copy_smoke()
+    run = study.run("none", study.config.seeds[0])
+    names = ("manifold_continuity", "scale")
+    probe.probe_run(run, corpus, context, names)
+    files = [run.probes_dir / f"{name}.json" for name in names]
+    made = [file.stat().st_ino for file in files]
+    probe.probe_run(run, corpus, context, names)
+    assert [file.stat().st_ino for file in files] == made, "nothing to do"
+    monkeypatch.setattr(probe, "encoder_content", lambda config: "of other files")
+    probe.probe_run(run, corpus, context, names)
+    now = [file.stat().st_ino for file in files]
+    assert now[0] != made[0]
+    assert now[1] == made[1], "it embeds no text"
 
 
 def _exchange(directory: Path) -> None:
