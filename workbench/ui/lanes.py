@@ -29,7 +29,7 @@ def follow(run: Run, view: PlaybackView, fork: Fork | None = None) -> Following:
     return _follow(str(run.study.directory), run.arm, run.seed, weights_stamp(run), view, fork)
 
 
-@st.cache_resource(max_entries=48, show_spinner="Denoising, step by step …")
+@st.cache_resource(max_entries=48, show_spinner="Denoising, step by step …", show_time=True)
 def _follow(
     directory: str, arm: str, seed: int, weights: str, view: PlaybackView, fork: Fork | None
 ) -> Following:

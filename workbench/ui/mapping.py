@@ -57,7 +57,7 @@ def items_of(selection: Selection, level: str) -> Items:
     return _items(key_of(selection, level), level, selection)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the spaces …")
+@st.cache_resource(max_entries=8, show_spinner="Reading the spaces …", show_time=True)
 def _items(key: str, level: str, _selection: Selection) -> Items:
     spaces = {arm: space_of(run) for arm, run in _selection.runs.items()}
     study = _selection.study
@@ -77,7 +77,7 @@ def maps_of(key: str, config: LatentMapConfig, _spaces: Mapping[str, np.ndarray]
         told = "Drawing the maps …" if config.method == "pca" else "UMAP: half a minute …"
         # One at a time over all sessions: a map needs gigabytes for a moment, and whoever waited
         # for another's finds it stored.
-        with st.spinner(told), _DRAWING:
+        with st.spinner(told, show_time=True), _DRAWING:
             if not file.is_file():
                 _draw(file, config, _spaces)
     return _read(str(file), stamp(file))
@@ -138,7 +138,7 @@ def displaced(key: str, first: str, second: str, _spaces: Mapping[str, np.ndarra
     return _displaced(key, first, second, _spaces)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Comparing neighbourhoods …")
+@st.cache_resource(max_entries=16, show_spinner="Comparing neighbourhoods …", show_time=True)
 def _displaced(key: str, first: str, second: str, _spaces: Mapping[str, np.ndarray]) -> np.ndarray:
     from analyses.displacement import displacement
 

@@ -46,7 +46,9 @@ def finished_keys() -> tuple[Key, ...]:
     )
 
 
-@st.cache_resource(max_entries=4, show_spinner="Holding every probe against every score …")
+@st.cache_resource(
+    max_entries=4, show_spinner="Holding every probe against every score …", show_time=True
+)
 def scorecard_of(keys: tuple[Key, ...]) -> Card:
     """The scorecard of the studies in these folders.
 

@@ -75,7 +75,7 @@ def gradient(run: Run, first: str, second: str) -> Gradient:
     return _gradient(str(run.study.directory), run.arm, run.seed, weights_stamp(run), first, second)
 
 
-@st.cache_data(max_entries=64, show_spinner="Walking from one to the other …")
+@st.cache_data(max_entries=64, show_spinner="Walking from one to the other …", show_time=True)
 def _gradient(
     directory: str, arm: str, seed: int, weights: str, first: str, second: str
 ) -> Gradient:

@@ -51,7 +51,7 @@ def write(run: Run, view: WritingView) -> Continuations:
     return _write(str(run.study.directory), run.arm, run.seed, weights_stamp(run), view)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Writing …")
+@st.cache_resource(max_entries=32, show_spinner="Writing …", show_time=True)
 def _write(directory: str, arm: str, seed: int, weights: str, view: WritingView) -> Continuations:
     from workbench.generate import continue_prompts
     from workbench.prompts import held_out_prompts, typed_prompts
