@@ -116,14 +116,20 @@ def scores_figure(
 
 
 def wide_range(entries: Sequence[Mapping[str, Any]]) -> list[float] | None:
-    """An axis `LEAST_SPAN` wide where all ends lie closer together, so that equal looks equal."""
+    """An axis `LEAST_SPAN` wide where all ends lie closer together, so that equal looks equal.
+
+    Shares end at 1, and so does their axis, but for room for the mark.
+    """
     ends = [
         entry[k] for entry in entries for k in ("mean", "low", "high") if entry.get(k) is not None
     ]
     if not ends or max(ends) - min(ends) >= LEAST_SPAN:
         return None
     middle = (max(ends) + min(ends)) / 2
-    return [middle - LEAST_SPAN / 2, middle + LEAST_SPAN / 2]
+    top = middle + LEAST_SPAN / 2
+    if max(ends) <= 1.0:
+        top = min(top, 1.0 + LEAST_SPAN / 10)
+    return [top - LEAST_SPAN, top]
 
 
 def _metrics(scores: Scores, metrics: Sequence[str] | None) -> list[str]:

@@ -267,7 +267,9 @@ def test_narrow_differences_are_not_blown_up():
         return {"accuracy": {"mean": mean, "low": mean - 0.001, "high": mean + 0.001}}
 
     figure = scores_figure({"none": arm(0.998), "repa": arm(0.999)}, titles={"accuracy": "read"})
-    assert figure.layout.xaxis.range == pytest.approx([0.9885, 1.0085])
+    assert figure.layout.xaxis.range == pytest.approx([0.982, 1.002]), "a share ends at 1"
+    nats = scores_figure({"none": arm(3.001), "repa": arm(3.002)})
+    assert nats.layout.xaxis.range == pytest.approx([2.9915, 3.0115])
     assert figure.layout.annotations[0].text == "read"
     assert scores_figure({"none": arm(0.5), "repa": arm(0.9)}).layout.xaxis.range is None
     points = [
@@ -276,4 +278,4 @@ def test_narrow_differences_are_not_blown_up():
     ]
     options = {"reconstruction_name": "r", "generation_name": "g"}
     drawn = reconstruction_generation_figure(points, **options)
-    assert drawn.layout.xaxis.range == pytest.approx([0.9885, 1.0085])
+    assert drawn.layout.xaxis.range == pytest.approx([0.982, 1.002])

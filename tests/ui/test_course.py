@@ -102,9 +102,10 @@ def test_checkpoints_are_shown_on_request_and_not_counted(open_page, probed_runs
 
 
 def test_the_toggle_waits_for_a_course_of_that_score(open_page, copied_runs, probed_runs):
-    app = open_page("why", probed_runs, score="generation.rouge1")
+    app = open_page("why", probed_runs, score="generation.rouge1", checkpoints="true")
     (toggle,) = [t for t in app.toggle if "checkpoints" in t.label]
     assert toggle.disabled
+    assert not any("Small open marks" in caption.value for caption in app.caption)
 
 
 def test_logs_say_what_is_not_defined(open_page, smoke_runs):

@@ -153,11 +153,10 @@ def _onset_row(row: Mapping[str, Any], arms: Sequence[str]) -> dict[str, Any]:
         clear = ["never" if step is None else str(step) for step in row[f"{arm} clear"]]
         cells[f"{arm}: clear"] = ", ".join(clear)
         cells[f"{arm}: half"] = _steps(*(row[f"{arm} {key}"] for key in _HALF))
-    ratio = number_text(row["ratio"])
-    if row["ratio"] is not None:
-        ratio += f" [{number_text(row['low'])}, {number_text(row['high'])}]"
-    first, second = arms[0], arms[-1]
-    return {**cells, f"{first} / {second}": ratio, "order": row["order"]}
+    known = row["ratio"] is not None
+    interval = f"[{number_text(row['low'])}, {number_text(row['high'])}]" if known else "-"
+    ratio = {f"{arms[0]} / {arms[-1]}": number_text(row["ratio"]), "interval": interval}
+    return {**cells, **ratio, "order": row["order"]}
 
 
 _HALF = ("half", "half_low", "half_high")

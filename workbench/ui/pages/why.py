@@ -66,7 +66,7 @@ from analyses.figures.reconstruction_generation import (  # noqa: E402  (after t
 
 correlated = correlation(points)
 steps = trails(points, score)
-shown = st.toggle(
+asked = st.toggle(
     "Show checkpoints of the flow's training", key="checkpoints", bind="query-params",
     disabled=not steps, help="By `python -m workbench probe RUN --checkpoints`, for valid "
     "n-grams, nats per token and fidelity.",
@@ -77,13 +77,13 @@ show_figure(
         reconstruction_name="reconstruction: share of tokens read back",
         generation_name=plain_words(score),
         theme=theme(),
-        trails=steps if shown else (),
+        trails=steps if asked else (),
     ),
     "reconstruction-generation",
     caption="Each point is a run of any study here. If reconstruction foretold generation, points "
     "would rise from left to right; points above each other read back alike and write unlike. "
     + correlation_sentence(correlated)
-    + (CHECKPOINTS if shown else ""),
+    + (CHECKPOINTS if asked and steps else ""),
 )
 
 st.subheader("The causes, arm against arm")
