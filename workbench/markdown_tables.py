@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.output import baseline_text, interval_text, number_text
 from workbench.store.atomic import write_file
 from workbench.store.json_files import read_json
+from workbench.wording import baseline_text, interval_text, number_text
 
 if TYPE_CHECKING:
     from analyses.scorecard_row import ScorecardRow

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.wording import baseline_text, interval_text, number_text, onset_sentence
+
 if TYPE_CHECKING:
     from workbench.doctor import MachineReport
     from workbench.findings import FindingCheck
@@ -283,19 +285,6 @@ def _print_finding(check: FindingCheck) -> None:
         print(f"drifted: {check.path}: the finding does not hold as kept", file=sys.stderr)
 
 
-def onset_sentence(row: Mapping[str, Any]) -> str:
-    """One label set: at which step half of what training adds is there, in either arm."""
-    first, second = (key.removesuffix(" clear") for key in row if key.endswith(" clear"))
-    halves = [
-        f"{arm} step {row[f'{arm} half']:.0f} "
-        f"[{row[f'{arm} half_low']:.0f}, {row[f'{arm} half_high']:.0f}]"
-        if row[f"{arm} half"] is not None
-        else f"{arm} not defined ({row[f'{arm} reason']})"
-        for arm in (first, second)
-    ]
-    return f"{row['label']}: {', '.join(halves)}; {first} against {second}: {row['order']}"
-
-
 def _closing_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for prefix, label in CLOSING_ROWS:
@@ -307,30 +296,6 @@ def _closing_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
             elif metric.startswith(prefix + "."):
                 rows.append((metric, f"{label}: {metric[len(prefix) + 1 :]}"))
     return rows
-
-
-def baseline_text(baselines: Mapping[str, Any], metric: str) -> str:
-    """What people's own continuations score, for people; empty where there is no such number."""
-    source = "human_halves" if "mauve[" in metric else "human"
-    value = baselines.get(source, {}).get(metric, {}).get("mean")
-    return "" if value is None else number_text(value)
-
-
-def interval_text(value: Mapping[str, Any]) -> str:
-    """A mean with its interval, for people."""
-    if value.get("mean") is None:
-        return "not defined"
-    if value.get("low") is None:
-        return number_text(value["mean"])
-    mean, low, high = (number_text(value[key]) for key in ("mean", "low", "high"))
-    return f"{mean} [{low}, {high}]"
-
-
-def number_text(value: float | None) -> str:
-    """Four decimals within one, three beyond; a dash for what does not exist."""
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if abs(value) < 1.00005 else f"{value:.3f}"
 
 
 def _print_table(

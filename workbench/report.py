@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.output import interval_text, number_text
 from workbench.sample_run import scale_name
 from workbench.store.json_files import read_json
 from workbench.store.metrics_log import read_metrics
+from workbench.wording import interval_text, number_text
 
 if TYPE_CHECKING:
     from workbench.runs import Study

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.output import interval_text, number_text
 from workbench.score_directions import ACCURACY
+from workbench.wording import interval_text, number_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,10 +11,10 @@ from analyses.figures.loss_floors import LossCurve
 from analyses.figures.reconstruction_generation import RunPoint
 from analyses.statistics import Interval
 from workbench.foretelling import RankCorrelation, reconstruction_correlation
-from workbench.output import interval_text, number_text
 from workbench.score_directions import ACCURACY
 from workbench.ui.engine import comparison_of, samples_of, scores_of
 from workbench.ui.scan import found_studies, study_of
+from workbench.wording import interval_text, number_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,12 +13,12 @@ from analyses.figures.over_training import CoursePoints, over_training_figure
 from analyses.figures.reconstruction_generation import RunPoint, Trail
 from workbench.findings import Number
 from workbench.findings.shown import course_numbers
-from workbench.output import number_text
 from workbench.runs import Run, open_study
 from workbench.ui.engine import course_of
 from workbench.ui.exhibits import show_figure, show_table
 from workbench.ui.look import theme
 from workbench.ui.scan import found_studies, stamp, study_of
+from workbench.wording import number_text
 
 if TYPE_CHECKING:
     import pandas as pd

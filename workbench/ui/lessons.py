@@ -15,10 +15,10 @@ import numpy as np
 import streamlit as st
 
 from workbench.foretelling import known_directions, metric_direction
-from workbench.output import interval_text, number_text
 from workbench.score_directions import ACCURACY
 from workbench.ui.arm_table import UNCLEAR, is_clear
 from workbench.ui.escaped import inline
+from workbench.wording import interval_text, number_text
 
 if TYPE_CHECKING:
     import pandas as pd

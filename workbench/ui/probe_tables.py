@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from workbench.output import interval_text, number_text
+from workbench.wording import interval_text, number_text
 
 if TYPE_CHECKING:
     import pandas as pd
