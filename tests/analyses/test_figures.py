@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import pytest
 
 from analyses.figures.arm_scores import scores_figure, scores_table
+from analyses.figures.end_points import end_points_figure
 from analyses.figures.foretelling import foretelling_figure
 from analyses.figures.loss_floors import LossCurve, loss_figure
 from analyses.figures.over_training import CoursePoints, over_training_figure
@@ -60,6 +61,8 @@ def course(arm="repa", score=(0.2, np.nan, 0.9), chance=(0.1, 0.1, 0.1)):
 
 
 def make(name, theme):
+    if name == "ends":
+        return end_points_figure({"none": np.array([1.0, 3.0])}, arms=ARMS, theme=theme)
     if name == "course":
         return over_training_figure([course("none"), course()], y="accuracy", theme=theme)
     if name == "loss":
@@ -80,7 +83,7 @@ def make(name, theme):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["loss", "table", "dots", "runs", "samples", "course"])
+@pytest.mark.parametrize("name", ["loss", "table", "dots", "runs", "samples", "course", "ends"])
 def test_every_figure_is_themed_and_strict_json(name, theme):
     figure = make(name, theme)
     assert isinstance(figure, go.Figure)
@@ -219,6 +222,17 @@ def test_checkpoints_lie_under_their_run_and_are_no_runs():
     assert list(figure.data[0].x) == [0.99, 0.99]
     assert list(figure.data[0].text) == ["seed 1, flow step 0", "seed 1, flow step 52"]
     assert not figure.data[0].showlegend
+
+
+def test_end_points_are_counted_from_the_far_end():
+    far = {"none": np.array([4.0, 1.0, np.nan, 2.0, 0.0]), "repa": np.array([])}
+    figure = end_points_figure(far, arms=["none", "repa"])
+    assert list(figure.data[0].x) == [1.0, 2.0, 4.0]
+    assert list(figure.data[0].y) == pytest.approx([1.0, 2 / 3, 1 / 3])
+    assert figure.data[0].name == "none, 3 words"
+    assert figure.layout.xaxis.type == "log"
+    with pytest.raises(ValueError, match="at least one finite number"):
+        end_points_figure({"none": np.array([np.nan])}, arms=["none"])
 
 
 def test_markup_in_texts_and_names_is_shown_as_text():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.foretelling import metric_direction
 from workbench.score_directions import ACCURACY
 from workbench.wording import interval_text, number_text
 
@@ -96,7 +97,11 @@ def findings(comparison: Mapping[str, Any], first: str, second: str) -> list[str
         for row in comparison["contrasts"]
         if {row["a"], row["b"]} == {first, second}
     }
-    scores = [row for name, row in rows.items() if name.startswith("generation.")]
+    scores = [
+        row
+        for name, row in rows.items()
+        if name.startswith("generation.") and metric_direction(name, {}) is not None
+    ]
     if not scores:
         return []
     arms = comparison["arms"]
@@ -108,8 +113,8 @@ def findings(comparison: Mapping[str, Any], first: str, second: str) -> list[str
     unclear = sum(not is_clear(row) for row in scores)
     lines = [
         f"Reading back: {first} {read[0]}, {second} {read[1]} of tokens ({told}).",
-        f"Writing: of {len(scores)} scores, {second} is better than {first} on {len(better)} and "
-        f"worse on {len(worse)}; {unclear} cannot be told apart.",
+        f"Writing: of {len(scores)} scores with a better end, {second} is better than {first} on "
+        f"{len(better)} and worse on {len(worse)}; {unclear} cannot be told apart.",
     ]
     if FIDELITY in better + worse:
         kept = [arms[arm][FIDELITY]["mean"] for arm in (first, second)]

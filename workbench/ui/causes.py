@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from analyses.figures.reconstruction_generation import RunPoint
 from analyses.statistics import Interval
 from workbench.foretelling import RankCorrelation, reconstruction_correlation
 from workbench.score_directions import ACCURACY
-from workbench.ui.engine import comparison_of, samples_of, scores_of
+from workbench.ui.engine import comparison_of, read_table, samples_of, scores_of
 from workbench.ui.scan import found_studies, study_of
 from workbench.wording import interval_text, number_text
 
@@ -22,25 +23,79 @@ if TYPE_CHECKING:
     from workbench.runs import Run, Study
     from workbench.ui.sidebar import Selection
 
-# Result name, or its beginning -> what it says to someone who never read the paper.
-CAUSES: Mapping[str, str] = {
-    "reconstruction.token_accuracy": "The gate: share of tokens read back. Equal here is where the "
-    "story starts.",
-    "decoder_basin.r50": "How far, in latent standard deviations, a latent may be off before "
-    "another word is read: the generator is always a little off.",
-    "decoder_basin.margin": "How sure the decoder is of its first choice, in nats.",
-    "manifold_continuity": "Whether the middle between two texts is still text (lower Fréchet "
-    "distance and nats a token, larger share of valid 4-grams).",
-    "scale.log_snr": "How large meanings are against the posterior's own noise, in nats.",
-    "floor.velocity": "Loss that no learning is needed for (velocity variance a dimension): an "
-    "easier space has less left over.",
-    "velocity_information": "How much of the velocity stays open once the label or context is "
-    "known (velocity variance a dimension): lower, an easier path.",
-    "intrinsic_dimension": "How many directions a point's neighbourhood has.",
-    "isotropy": "Whether directions are used evenly (cosine, or a log potential; lower, more so).",
-    "learnability": "How much of the target a simple map of the context foretells (R²).",
-    "knn_coherence.token.other_id": "Share of neighbours, other words only, that mean alike.",
+
+FAR = 2.0  # twice the usual distance between real latents
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What two spaces may differ in, for someone who never read the paper.
+
+    Attributes:
+        label: its name in plain words.
+        meaning: what it is, its unit, and its better end.
+    """
+
+    label: str
+    meaning: str
+
+
+# Result name, or its beginning -> what it is; the order is fixed, whatever a study finds.
+CAUSES: Mapping[str, Cause] = {
+    ACCURACY: Cause(
+        "tokens read back", "The gate: share of tokens read back. Equal here is where the story "
+        "starts."
+    ),
+    "knn_coherence.token.other_id": Cause(
+        "neighbours that mean alike", "Share of a word's nearest latents, those of other words "
+        "only, that have its label. Where it is high, a near miss still lands on a word of the "
+        "right kind. Chance is the same for shuffled labels."
+    ),
+    "learnability": Cause(
+        "foretold by the prompt", "How much of the next latents a linear map of the prompt's "
+        "foretells (R², 1 = all). More is easier to learn."
+    ),
+    "velocity_information": Cause(
+        "left open once known", "Variance a dimension that the flow's velocity still has once the "
+        "label, or the context, is known. Less is an easier path."
+    ),
+    "decoder_basin.r50": Cause(
+        "error that the decoder bears", "How far, in standard deviations of the latents, a latent "
+        "may be off before half of the words are read as others. More forgives more."
+    ),
+    "decoder_basin.margin": Cause(
+        "decoder's certainty", "How far its first choice is ahead of the second, in nats "
+        "(natural-log units: 1 nat is 2.7 to 1). More is surer."
+    ),
+    "manifold_continuity": Cause(
+        "between two texts", "Whether the middle between two texts is still text: Fréchet distance "
+        "and nats a token (less is better), share of valid 4-grams (more is)."
+    ),
+    "scale.log_snr": Cause(
+        "size against noise", "How large the latents are against the encoder's own noise, in nats. "
+        "Neither end is better by itself."
+    ),
+    "floor.velocity": Cause(
+        "loss that nothing removes", "Variance a dimension of the velocity that no network can "
+        "foretell. Neither end is better: it depends on how wide the space is."
+    ),
+    "intrinsic_dimension": Cause(
+        "directions around a point", "How many directions a point's neighbourhood has. Neither end "
+        "is better by itself."
+    ),
+    "isotropy": Cause(
+        "evenness of directions", "Whether all directions are used alike (a cosine, or a log "
+        "potential): lower is more even."
+    ),
 }  # fmt: skip
+
+
+def cause_of(name: str) -> tuple[str, Cause]:
+    """A result's name in plain words, and what it is."""
+    prefix = next(p for p in CAUSES if name.startswith(p))
+    rest = name.removeprefix(prefix).strip(".").replace("_", " ")
+    cause = CAUSES[prefix]
+    return (f"{cause.label}: {rest}" if rest else cause.label), cause
 
 
 def run_points(score: str) -> dict[str, list[RunPoint]]:
@@ -118,31 +173,51 @@ def arm_deltas(results: Mapping[str, Mapping[str, Any]], arms: Sequence[str]) ->
         values = [results[arm][name] for arm in arms]
         if any(value.get("score") is None for value in values):
             continue
+        label, cause = cause_of(name)
         rows.append(
             {
-                "measure": name,
+                "measure": label,
                 **{
                     arm: interval_text({**v, "mean": v["score"]})
                     for arm, v in zip(arms, values, strict=True)
                 },
                 "intervals": _parted(values),
+                "favours": _favoured(arms, values),
                 "chance": number_text(values[0].get("chance")),
-                "what it means": next(CAUSES[p] for p in CAUSES if name.startswith(p)),
+                "what it means": cause.meaning,
+                "name": name,
             }
         )
-    # What parts the arms stands first, right under the gate that does not (or does).
-    rows.sort(key=lambda row: (row["measure"] != ACCURACY, row["intervals"] != "apart"))
     return pd.DataFrame(rows)
 
 
+def _favoured(arms: Sequence[str], values: Sequence[Mapping[str, Any]]) -> str:
+    """The arm at the better end, where there is one and the intervals part."""
+    if _parted(values) != "apart":
+        return "neither"
+    higher = values[0].get("higher_is_better")
+    if higher is None:
+        return "no better end"
+    return arms[0] if (values[0]["score"] > values[-1]["score"]) == higher else arms[-1]
+
+
+def causes_sentence(table: pd.DataFrame, arms: Sequence[str]) -> str:
+    """How many rows favour which arm, so that nobody reads a proof into a list."""
+    rows = table[table["name"] != ACCURACY]
+    counts = [f"{int((rows['favours'] == arm).sum())} favour {arm}" for arm in arms]
+    rest = int((~rows["favours"].isin(arms)).sum())
+    return f"Of {len(rows)} rows {', '.join(counts)}, and {rest} favour neither."
+
+
 def first_reading(table: pd.DataFrame, *, whole: bool) -> pd.DataFrame:
-    """The table of causes as it is read: each meaning once, where its rows begin.
+    """The table of causes as it is read: each meaning once, where its rows begin, then ditto marks.
 
     Unless `whole`, only the gate and the rows in which the arms part.
     """
-    kept = table[whole | (table["measure"] == ACCURACY) | (table["intervals"] == "apart")]
+    kept = table[whole | (table["name"] == ACCURACY) | (table["intervals"] == "apart")]
     repeated = kept["what it means"] == kept["what it means"].shift()
-    return kept.assign(**{"what it means": kept["what it means"].mask(repeated, "")})
+    shown = kept.assign(**{"what it means": kept["what it means"].mask(repeated, "″")})
+    return shown.drop(columns=["intervals", "name"])
 
 
 def _parted(values: Sequence[Mapping[str, Any]]) -> str:
@@ -151,6 +226,22 @@ def _parted(values: Sequence[Mapping[str, Any]]) -> str:
         return "unknown"
     apart = first["high"] < last["low"] or last["high"] < first["low"]
     return "apart" if apart else "overlap"
+
+
+def end_distances(runs: Mapping[str, Run]) -> dict[str, np.ndarray]:
+    """Arm -> how far each written word's end point lies from real latents; others are absent."""
+    files = {arm: run.probes_dir / "trajectory.off_manifold.parquet" for arm, run in runs.items()}
+    return {
+        arm: read_table(file)["end"].to_numpy(np.float64)
+        for arm, file in files.items()
+        if file.is_file()
+    }
+
+
+def far_sentence(distances: Mapping[str, np.ndarray]) -> str:
+    """The share of words that end far from every real latent, arm by arm."""
+    shares = [f"{np.mean(v > FAR):.0%} in {arm} (n {len(v)})" for arm, v in distances.items()]
+    return f"Further than {FAR:g} end {', '.join(shares)}."
 
 
 def loss_curves(runs: Mapping[str, tuple[Run, Sequence[Mapping[str, Any]]]]) -> list[LossCurve]:
@@ -205,5 +296,5 @@ def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None
     )
     frame = frame[np.isfinite(gap) & (gap > 0)]
     frame = frame.sort_values("score gap", ascending=False).head(40).reset_index(drop=True)
-    frame.attrs["score"] = column
+    frame.attrs["score"], frame.attrs["better"] = column, better
     return frame

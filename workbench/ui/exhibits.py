@@ -138,8 +138,17 @@ def show_table(
     return state
 
 
-def show_reading_table(frame: pd.DataFrame, name: str, *, caption: str) -> None:
-    """Show a table whose cells hold sentences, wrapped; every cell is escaped."""
+def show_reading_table(
+    frame: pd.DataFrame, name: str, *, caption: str, files: pd.DataFrame | None = None
+) -> None:
+    """Show a table whose cells hold sentences, wrapped; every cell is escaped.
+
+    Args:
+        frame: what is read.
+        name: of files and widget keys; one a page.
+        caption: what to look at.
+        files: what its files hold, where that is more than is read.
+    """
     head = "".join(f'<th style="{CELL}">{html_text(column)}</th>' for column in frame)
     body = "".join(
         "<tr>" + "".join(_cell(str(cell)) for cell in row) + "</tr>"
@@ -149,7 +158,8 @@ def show_reading_table(frame: pd.DataFrame, name: str, *, caption: str) -> None:
         f'<table style="width:100%;border-collapse:collapse;font-size:.86rem;line-height:1.35">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
-    _table_footer(frame, re.sub(r"[^\w-]+", "-", name).strip("-"), caption)
+    kept = frame if files is None else files
+    _table_footer(kept, re.sub(r"[^\w-]+", "-", name).strip("-"), caption)
 
 
 def _cell(text: str) -> str:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from workbench.runs import Run, Study
 from workbench.ui.escaped import inline
+from workbench.ui.glossary import show_glossary
 from workbench.ui.keeping import show_opened
 from workbench.ui.look import ARM_MEANING, colours
 from workbench.ui.scan import FoundStudy, found_studies, study_of
@@ -63,6 +64,7 @@ def draw_sidebar() -> None:
             show_opened(chosen)
         else:
             st.caption("No study opens yet.")
+        show_glossary()
         _list_damaged([study for study in studies if study.problem])
 
 

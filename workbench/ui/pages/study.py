@@ -21,6 +21,8 @@ from workbench.ui.lessons import predict_first, writing_lesson
 from workbench.ui.look import colours, theme
 from workbench.ui.plain_words import plain_words
 
+PAIRED = {"init": "initial weights", "noise": "starting noise"}
+
 st.title("Study")
 selection = selection_or_stop()
 st.caption(
@@ -38,13 +40,20 @@ if not predict_first(
 palette = colours(selection.all_arms)
 sentences = findings(comparison, selection.first, selection.second)
 st.html(blocks([block(line, colour=palette[selection.second]) for line in sentences]))
-shared = [name.replace("_", " ") for name, same in comparison["paired"].items() if same]
-broken = [name.replace("_", " ") for name, same in comparison["paired"].items() if not same]
+shared = [
+    PAIRED.get(name, name.replace("_", " ")) for name, same in comparison["paired"].items() if same
+]
+broken = [
+    PAIRED.get(name, name.replace("_", " "))
+    for name, same in comparison["paired"].items()
+    if not same
+]
 if broken:
     st.warning(f"The arms are no twins: they differ in {', '.join(broken)}.")
 elif len(comparison["arms"]) > 1:
     st.caption(
-        f":green[:material/check_circle:] Proved by hashes: twins share {', '.join(shared)}."
+        f":green[:material/check_circle:] Twins share {', '.join(shared)}: hashes of each were "
+        "stored by both trainings and are equal."
     )
 
 metrics = headline_metrics(comparison)
@@ -64,6 +73,7 @@ show_figure(
 )
 
 st.subheader("Every number")
+st.caption("One family of measures at a time; both tables below follow the choice.")
 families = family_names(comparison)
 family = (
     st.segmented_control("Family", families, default=families[0], key="family", bind="query-params")
@@ -72,20 +82,29 @@ family = (
 show_table(
     score_frame(comparison, metric_names(comparison, family)),
     f"scores-{family}",
-    caption="Mean [95 % interval]. *chance* is what a space without the property would score; a "
-    "human text and the autoregressive baseline stand beside generation.",
+    height="content",
+    caption="Mean [95 % interval] of *n* items (prompts, texts or words). *chance* is what a space "
+    "without the property would score. Beside generation stand human texts and a language model "
+    "that writes word by word (*autoregressive*), both scored alike.",
 )
 
 if comparison["contrasts"]:
     st.subheader("What is significant, and what is not")
     only = st.toggle("Hide what cannot be told apart", key="clear", bind="query-params")
-    show_table(
-        contrast_frame(comparison, family, only_clear=only),
-        f"contrasts-{family}",
-        faded=lambda row: row["verdict"] == UNCLEAR,
-        caption="Differences paired over prompts and seeds. One stands when its interval excludes "
-        "zero and its p after Holm's correction is at most .05; grey rows are inside the noise.",
-    )
+    shown = contrast_frame(comparison, family, only_clear=only)
+    if len(shown):
+        show_table(
+            shown,
+            f"contrasts-{family}",
+            faded=lambda row: row["verdict"] == UNCLEAR,
+            height="content",
+            caption=f"Family *{family}*, paired over prompts and seeds. A difference stands when "
+            "its interval excludes zero and its p, after Holm's correction for looking at many, "
+            "is at most .05; grey rows are inside the noise. *higher* and *lower* stand where "
+            "neither end is the better one.",
+        )
+    else:
+        st.info(f"In the family {family} no difference between arms stands out of the noise.")
 
 seen = [*metrics, *metric_names(comparison, family)]
 keep_this(

@@ -16,8 +16,11 @@ from workbench.ui.arm_table import metric_names
 from workbench.ui.causes import (
     CAUSES,
     arm_deltas,
+    causes_sentence,
     correlation,
     correlation_sentence,
+    end_distances,
+    far_sentence,
     first_reading,
     run_points,
     worse_written_pairs,
@@ -32,7 +35,9 @@ from workbench.ui.keeping import keep_this, replayed_rows
 from workbench.ui.lessons import generator_lesson, predict_first
 from workbench.ui.look import colours, surface, theme
 from workbench.ui.plain_words import plain_words
+from workbench.ui.probe_tables import missing_note
 
+BY_EYE = ("fidelity", "valid_4gram")
 CHECKPOINTS = (
     " Small open marks are the same run's flow at its milestones, from step 0 on, scored on the "
     "first 64 prompts: reconstruction stays where the autoencoder left it, generation moves. They "
@@ -44,16 +49,20 @@ st.title("Why reconstruction misleads")
 selection = selection_or_stop()
 comparison = comparison_or_stop(selection)
 st.markdown(
-    "An autoencoder is judged by how well it reads back what it wrote. A diffusion model that "
-    "lives in its latent space meets **other points**: the ends of its own paths. Two spaces can "
-    "read back equally well and be very different places to travel in."
+    "An autoencoder is judged by how well its decoder reads latents that **its own encoder** made. "
+    "A diffusion model hands the decoder **other points**: the ends of its own paths, each a "
+    "little off. Reconstruction never looks at those. Two spaces can read back equally well and "
+    "differ in what a near miss means: whether the latents nearby are words of the same kind, or "
+    "any words."
 )
 names = metric_names(comparison)
 scores = [n for n in names if n.startswith("generation.")]
-preferred = next((n for n in scores if ".mauve[" in n), scores[0])
+# A fixed order, whatever a study finds: what a reader can check by eye stands first.
+preferred = next(n for n in (*(f"generation.{name}" for name in BY_EYE), *scores) if n in scores)
 score = st.selectbox(
-    "Generation score", scores, index=scores.index(preferred), key="score", bind="query-params"
-)
+    "Generation score", scores, index=scores.index(preferred), key="score", bind="query-params",
+    help="The figure's axis says it in plain words; the arrow points at its better end.",
+)  # fmt: skip
 if not predict_first(
     "why",
     lambda: generator_lesson(comparison, selection.first, selection.second, score, selection.seed),
@@ -66,7 +75,7 @@ from analyses.figures.reconstruction_generation import (  # noqa: E402  (after t
 
 correlated = correlation(points)
 steps = trails(points, score)
-asked = st.toggle(
+with_steps = st.toggle(
     "Show checkpoints of the flow's training", key="checkpoints", bind="query-params",
     disabled=not steps, help="By `python -m workbench probe RUN --checkpoints`, for valid "
     "n-grams, nats per token and fidelity.",
@@ -77,19 +86,75 @@ show_figure(
         reconstruction_name="reconstruction: share of tokens read back",
         generation_name=plain_words(score),
         theme=theme(),
-        trails=steps if asked else (),
+        trails=steps if with_steps else (),
     ),
     "reconstruction-generation",
     caption="Each point is a run of any study here. If reconstruction foretold generation, points "
     "would rise from left to right; points above each other read back alike and write unlike. "
     + correlation_sentence(correlated)
-    + (CHECKPOINTS if asked and steps else ""),
+    + (CHECKPOINTS if with_steps and steps else ""),
 )
 
-st.subheader("The causes, arm against arm")
+st.subheader("Read one pair")
+pair, row, measure = None, 0, ""
+with guarded("The pairs"):
+    pairs = worse_written_pairs(selection, score)
+    if pairs is None or not len(pairs):
+        st.info("Neither arm wrote worse than it read on these prompts by this score.")
+    else:
+        prompts = references_of(selection.study).prompts
+        if replayed := replayed_rows(selection, "prompts", len(prompts)):
+            st.session_state["_pair"] = prompts[replayed[0]]
+        asked = pairs.index[pairs["prompt"] == st.session_state.get("_pair")]
+        first = int(asked[0]) if len(asked) else 0
+        picked = show_table(
+            pairs[["prompt", "score gap"]].rename(
+                columns={"score gap": f"gap in {pairs.attrs['score']}"}
+            ),
+            "pairs", on_select="rerun",
+            selection_mode="single-row",
+            selection_default={"selection": {"rows": [first], "columns": [], "cells": []}},
+            caption=f"Prompts by how much worse **{pairs.attrs['better']}** did, which reads back "
+            "at least as well. Pick one and read both: same prompt, same starting noise.",
+        )  # fmt: skip
+        rows = picked.selection.rows if picked else []
+        pair = pairs.iloc[rows[0] if rows else first]
+        row, measure = prompts.index(pair["prompt"]), pairs.attrs["score"]
+        palette = colours(selection.all_arms)
+        parts = [block(pair["prompt"], label="prompt", muted=True)]
+        parts += [
+            block(
+                pair[arm], label=f"{arm} ({measure} {pair[arm + ' score']:.3g})",
+                colour=palette[arm],
+            )
+            for arm in selection.arms
+        ]  # fmt: skip
+        parts.append(block(pair["reference"], label="human", colour=surface().muted))
+        st.html(blocks(parts))
+
+st.subheader("What the decoder is handed")
+with guarded("The end points"):
+    handed = end_distances(selection.runs)
+    if len(handed) == len(selection.arms):
+        from analyses.figures.end_points import end_points_figure
+
+        show_figure(
+            end_points_figure(handed, arms=selection.all_arms, theme=theme()),
+            "end-points",
+            caption="The encoder's own latents lie about 1 apart: those are all that "
+            "reconstruction sees. A curve that stays high to the right of 1 is a generator that "
+            f"hands over points where no text ever was. {far_sentence(handed)} Where the curves "
+            "run together the arms miss by as much, and differ in what a miss costs.",
+        )
+    else:
+        missing_note(selection, "trajectory")
+
+st.subheader("Candidate causes, arm against arm")
 st.caption(
     "What the two spaces differ in although both read back well. Every row is measured on the "
-    "autoencoder alone, before any generator is trained."
+    "autoencoder alone, before any generator is trained. Rows that favour the arm which writes "
+    "worse are no cause of its writing; which of the others is, two runs cannot settle: the page "
+    "Scorecard holds every row against many arms."
 )
 results: dict[str, Any] = {}
 with guarded("The causes"):
@@ -100,8 +165,9 @@ with guarded("The causes"):
         show_reading_table(
             first_reading(table, whole=whole),
             "causes",
-            caption="Look for rows where the intervals part while token accuracy does not. "
-            f"In {(table['intervals'] != 'apart').sum()} of {len(table)} rows they do not part.",
+            caption="*Favours*: the arm at the better end, where the intervals part. "
+            + causes_sentence(table, selection.arms),
+            files=table,
         )
     else:
         st.info(f"None of {', '.join(CAUSES)} is measured in both arms yet.")
@@ -119,42 +185,12 @@ with guarded("The flow's loss"):
             "by its covariance. The right panel is; lower means that more was learnt.",
         )
 
-st.subheader("Where the better reconstructor writes worse")
-pair, row, measure = None, 0, ""
-with guarded("The pairs"):
-    pairs = worse_written_pairs(selection, score)
-    if pairs is None or not len(pairs):
-        st.info("Neither arm wrote worse than it read on these prompts by this score.")
-    else:
-        prompts = references_of(selection.study).prompts
-        if replayed := replayed_rows(selection, "prompts", len(prompts)):
-            st.session_state["_pair"] = prompts[replayed[0]]
-        asked = pairs.index[pairs["prompt"] == st.session_state.get("_pair")]
-        first = int(asked[0]) if len(asked) else 0
-        picked = show_table(
-            pairs[["prompt", "score gap"]], "pairs", on_select="rerun",
-            selection_mode="single-row",
-            selection_default={"selection": {"rows": [first], "columns": [], "cells": []}},
-            caption="Prompts by how much worse the better reconstructor did. Pick one, read both.",
-        )  # fmt: skip
-        rows = picked.selection.rows if picked else []
-        pair = pairs.iloc[rows[0] if rows else first]
-        row, measure = prompts.index(pair["prompt"]), pairs.attrs["score"]
-        palette = colours(selection.all_arms)
-        parts = [block(pair["prompt"], label="prompt", muted=True)]
-        parts += [
-            block(pair[arm], label=f"{arm} ({pair[arm + ' score']:.3g})", colour=palette[arm])
-            for arm in selection.arms
-        ]
-        parts.append(block(pair["reference"], label="human", colour=surface().muted))
-        st.html(blocks(parts))
-
 
 def shown_numbers() -> list[Number]:
     """Scores of the arms, the correlation over runs, causes, and the pair that is read."""
     numbers = arm_numbers(comparison, selection.arms, [ACCURACY, score])
     numbers += correlation_numbers(correlated, score, list(points))
-    numbers += probe_numbers(results, selection.seed, tuple(CAUSES))
+    numbers += probe_numbers(results, selection.seed, (*CAUSES, "trajectory.off_manifold"))
     if pair is not None:
         values = {arm: pair[f"{arm} score"] for arm in selection.arms}
         numbers += text_numbers(values, selection.seed, measure, row)
