@@ -1,6 +1,7 @@
 """Coherence and separability: blobs near 1, shuffles at chance, and what is not defined."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from analyses.features import centred
 from analyses.knn_coherence import KnnCoherenceConfig, _random_eligible, knn_coherence
 from analyses.linear_separability import LinearSeparabilityConfig, linear_separability
+from analyses.neighbors import NeighborConfig, nearest_neighbors
 from analyses.statistics import BootstrapConfig
 
 QUICK = BootstrapConfig(num_resamples=200)
@@ -182,9 +184,14 @@ def test_k_beyond_n_is_clipped_and_shown():
 
 def test_identical_rows_do_not_break_coherence():
     labels = np.arange(60) % 2
-    result = coherence(np.ones((60, 3)), labels)
-    assert 0.0 <= result.score <= 1.0
-    assert result.n == 60
+    for metric in ("cosine", "euclidean"):
+        found = nearest_neighbors(np.ones((60, 3)), NeighborConfig(metric=metric))
+        assert (found.distances == 0.0).all()
+        assert (found.indices >= 0).all()
+        assert (found.indices != np.arange(60)[:, None]).all()
+        result = coherence(np.ones((60, 3)), labels, config=replace(KNN, metric=metric))
+        assert 0.0 <= result.score <= 1.0
+        assert result.n == 60
 
 
 def test_coherence_settings_are_checked():

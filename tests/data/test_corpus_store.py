@@ -13,7 +13,7 @@ from data import corpus_writer, split_writer
 from data.corpora import CorpusConfig, load_documents
 from data.corpus_store import Corpus, hash_files, open_corpus, write_corpus
 from data.documents import Document
-from data.splits import SPLITS
+from data.splits import SPLITS, TRAIN, content_key, split_of
 from data.tokenization import build_tokenizer
 from tests.data.conftest import labelled_documents
 
@@ -166,7 +166,9 @@ def test_label_names_make_no_paths(tmp_path: Path) -> None:
 
 
 def test_one_document_trains_and_the_rest_is_empty(tmp_path: Path) -> None:
-    corpus = store(tmp_path / "c", [Document(text="A single fox.")] * 3)
+    text = "A single fox 0."
+    assert split_of(content_key(text), 0.2, 0.2) != TRAIN, "its hash would hold it out"
+    corpus = store(tmp_path / "c", [Document(text=text)] * 3)
     assert [len(corpus.split(name)) for name in SPLITS] == [3, 0, 0]
     empty = corpus.split("test")
     assert empty.texts([]) == []
@@ -219,6 +221,13 @@ def test_held_out_windows_that_repeat_trained_ones_are_left_out(
         Document(text=f"{d.text} Then {n} foxes came along and played. {refrain}", labels=d.labels)
         for n, d in enumerate(labelled_documents(100))
     ]
+    chorus = "But not one of the owls ever came back, and nobody knows why that is."
+    for n in range(90):
+        animal = ("fox", "dog", "owl")[n % 3]
+        text = f"The {animal} left the town by the sea in the year {n}. "
+        text += chorus if n % 2 else chorus.upper()
+        if split_of(content_key(text), 0.3, 0.2) != TRAIN:
+            documents.append(Document(text=text, labels={"animal": animal}))
     config = CorpusConfig(
         name="file", path="a", vocabulary="bpe", vocabulary_size=258, window=90,
         valid_fraction=0.3, test_fraction=0.2,
@@ -231,6 +240,7 @@ def test_held_out_windows_that_repeat_trained_ones_are_left_out(
     held_out = [text.lower() for text in texts["valid"] + texts["test"]]
     assert not trained & set(held_out)
     assert len(set(held_out)) == len(held_out)
+    assert held_out.count(chorus.lower()) == 1
     for name in ("valid", "test"):
         split = corpus.split(name)
         token_ids, _ = split.padded(range(len(split)))

@@ -112,6 +112,9 @@ def test_mixed_label_types_are_counted(tmp_path: Path) -> None:
     rows = [{"text": "a", "k": True}, {"text": "b", "k": None}, {"text": "c", "k": False}]
     labels = [d.labels for d in read(write_rows(path, rows), label_columns=("k",))]
     assert labels == [{"k": "true"}, {}, {"k": "false"}]
+    rows = [{"text": "a", "k": True}, {"text": "b", "k": 1}, {"text": "c", "k": 0.5}]
+    with pytest.raises(ValueError, match=r"'k' mixes types \(2 numbers, 1 truth values\)"):
+        read(write_rows(path, rows), label_columns=("k",))
     rows = [{"text": "a", "k": ["x"]}]
     with pytest.raises(ValueError, match=r"a.jsonl:1: column 'k' holds a list"):
         read(write_rows(path, rows), label_columns=("k",))
@@ -257,9 +260,13 @@ def test_parquet_that_unfolds_is_read_row_by_row(
     assert path.stat().st_size < 100_000
     before = pa.total_allocated_bytes()
     count = 0
+    tracemalloc.start()
     for record in tables.read_parquet(path, ["text"]):
         count += len(record.values["text"]) == len(big)
         assert pa.total_allocated_bytes() - before < 10 << 20
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 << 20
     assert count == 300
     monkeypatch.setattr(tables, "MAX_GROUP_BYTES", 100)
     with pytest.raises(ValueError, match="write it with smaller row groups"):

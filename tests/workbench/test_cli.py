@@ -277,8 +277,11 @@ def test_a_teacher_that_is_not_there_is_named(
 
 def test_a_directory_that_cannot_be_written_is_named(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    answer = command("study", "--preset", "smoke", "--quiet", "--out", str(tmp_path / "file"))
-    refused(answer, str(tmp_path / "file"))
+    out = ["--out", str(tmp_path / "file")]
+    refused(command("study", "--preset", "smoke", "--quiet", *out), str(tmp_path / "file"))
+    # Before anything else is asked for: here a device that no machine has.
+    device = ["--set", "base.device=cuda:99"]
+    refused(command("study", "--preset", "smoke", *device, *out), str(tmp_path / "file"))
 
 
 def test_runs_not_trained_yet_are_named(command: Command, prepared: Study) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -187,6 +187,10 @@ JSON = st.recursive(
 
 @hypothesis_settings(max_examples=200, deadline=None)
 @given(mapping=st.dictionaries(st.sampled_from([*Run.__dataclass_fields__, "x"]), JSON, max_size=4))
+@example(mapping={"arms": {"a": {"b": float("nan")}}})
+@example(mapping={"model": {"loss": {"beta": -1}}})
+@example(mapping={"model": {"loss": {"beta": 10**400}}})
+@example(mapping={"model": {"site": "a\nb"}})
 def test_any_nonsense_is_built_or_refused_in_one_line(mapping: dict[str, Any]) -> None:
     run, refusal = built_or_refused(lambda: settings.build(Run, mapping))
     if refusal is not None:
@@ -196,8 +200,27 @@ def test_any_nonsense_is_built_or_refused_in_one_line(mapping: dict[str, Any]) -
     assert len(settings.fingerprint(run)) == 12
 
 
+PIECES = (
+    "a: ",
+    "\n",
+    "- ",
+    "!!int x",
+    "!!float ",
+    "!!set ",
+    '"\\U00110000"',
+    "&a ",
+    "*a",
+    "[",
+    "}",
+)
+
+
 @hypothesis_settings(max_examples=200, deadline=None)
-@given(text=st.text(max_size=40) | st.text(alphabet="{}[]:,-&*!|>'\" \n\tab1.#?%@", max_size=40))
+@given(
+    text=st.text(max_size=40)
+    | st.text(alphabet="{}[]:,-&*!|>'\" \n\tab1.#?%@", max_size=40)
+    | st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
+)
 def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
     _, refusal = built_or_refused(lambda: settings.parse_yaml(text, "fuzz.yaml"))
     if refusal is not None:
@@ -237,8 +260,12 @@ def test_yaml_means_what_it_looks_like(tmp_path: Path) -> None:
         ("a: &x [*x]", "aliases are not supported"),
         ("1: a\n", ":1: keys must be text (quote it)"),
         ("? [a, b]\n: c\n", ":1: keys must be text"),
-        ("a: !!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
-        ("a: !!int x\n", "not readable as YAML"),
+        ("a: !!python/object/apply:os.system [ls]\n", ":1: the tag 'tag:yaml.org,2002:python/"),
+        ("a: 1\nb: !!bool maybe\n", ":2: the tag 'tag:yaml.org,2002:bool' is not supported"),
+        ("!!set [1]\n", ":1: the tag 'tag:yaml.org,2002:set' is not supported"),
+        ("!own a: 1\n", ":1: the tag '!own' is not supported"),
+        ('a: "\\U00110000"\n', "not readable as YAML"),
+        ('a: "\\UFFFFFFFF"\n', "not readable as YAML"),
         ("a: [1\n", "expected ',' or ']'"),
         ("a: 1\n---\nb: 2\n", "expected a single document"),
         ("- 1\n", "must hold `key: value` lines, got a list"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -159,8 +162,16 @@ def test_missing_extra_and_foreign_files_are_refused(two_saved: Path) -> None:
 
 
 def test_a_manifest_made_again_by_hand_is_still_foreign(two_saved: Path) -> None:
-    (two_saved / "step-5" / "manifest.json").write_text('{"files": {}, "meta": {}, "schema": 1}\n')
+    newest = two_saved / "step-5"
+    manifest = json.loads((newest / "manifest.json").read_text())
+    (newest / "manifest.json").write_text('{"files": {}, "meta": {}, "schema": 1}\n')
     assert store.load_latest(two_saved).step == 2
+    state = (newest / "state.json").read_bytes() + b" "  # as good to read, and its record fits
+    (newest / "state.json").write_bytes(state)
+    record = {"size": len(state), "sha256": hashlib.sha256(state).hexdigest()}
+    manifest["files"]["state.json"] = record
+    (newest / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    assert "does not match its own sha256" in store.load_latest(two_saved).notices[0]
 
 
 def test_all_damaged_stops_unless_restart_and_keeps_the_files(two_saved: Path) -> None:
@@ -200,14 +211,12 @@ def test_a_save_behind_a_sound_checkpoint_is_refused(two_saved: Path) -> None:
 
 
 def test_retention_keeps_the_newest_by_step_whatever_the_clock(tmp_path: Path) -> None:
-    import os
-
     training = TinyTraining()
     for _ in range(4):
         path = training.run(1).save(tmp_path, keep=2)
         os.utime(path, (1e9 - 1e6 * training.step, 1e9 - 1e6 * training.step))
     assert [path.name for path in store.list_checkpoints(tmp_path)] == ["step-3", "step-4"]
-    training.run(6).save(tmp_path, keep=2)
+    os.utime(training.run(6).save(tmp_path, keep=2), (0, 0))
     assert [path.name for path in store.list_checkpoints(tmp_path)] == ["step-4", "step-10"]
     assert store.load_latest(tmp_path).step == 10
 
@@ -236,6 +245,22 @@ def test_the_old_one_stays_when_the_new_one_reads_back_otherwise(
     monkeypatch.undo()
     assert save_tensors is checkpoints.save_tensors
     assert store.load_latest(two_saved).step == 5
+
+
+def test_the_new_one_is_read_back_from_the_disk_itself(
+    two_saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped, posix_fadvise = [], os.posix_fadvise
+
+    def watched(descriptor: int, offset: int, length: int, advice: int) -> None:
+        assert (offset, length, advice) == (0, 0, os.POSIX_FADV_DONTNEED)
+        dropped.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        assert (two_saved / "step-5").is_dir(), "removed before the new one was read back"
+        posix_fadvise(descriptor, offset, length, advice)
+
+    monkeypatch.setattr(os, "posix_fadvise", watched)
+    path = TinyTraining().run(6).save(two_saved)
+    assert sorted(dropped) == sorted(path / name for name in FILES if name != "manifest.json")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

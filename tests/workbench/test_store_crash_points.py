@@ -40,6 +40,8 @@ def test_save_of_a_checkpoint_dies_anywhere(tmp_path: Path) -> None:
         state = restored_bits(checkpoint)
         assert state in (old, new)
         assert not checkpoint.notices
+        for path in store.list_checkpoints(directory):
+            store.verify(path)  # the old one too is there whole, or not at all
         seen.append(state == new)
     assert len(seen) > 30
     assert seen == sorted(seen), "once the new state is there it never goes back"
@@ -112,6 +114,7 @@ def test_write_of_a_file_dies_anywhere(tmp_path: Path) -> None:
     assert set(states) == {"old", "new"}
     assert states == sorted(states, reverse=True), "old up to the rename, new from there on"
     assert len(states) > 4
+    assert os.listdir(tmp_path) == ["run.json"], "each writer sweeps up after the one that died"
 
 
 def test_resume_of_a_log_dies_anywhere(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_file_size_limit_ends_the_log_and_not_the_training(tmp_path: Path) -> 
         code = 1
         try:
             log = store.MetricsLog(path)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (110, 110))  # not between two lines
             written = [log.append({"step": step, "loss": 0.5}) for step in range(20)]
             log.close()
             code = 0 if any(written) and log.lost == written.count(False) > 0 else 2

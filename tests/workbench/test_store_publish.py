@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from tiny_training import TinyTraining, restored_bits
@@ -26,29 +28,36 @@ def publish(directory: Path, text: str = "old") -> Path:
     return directory
 
 
-def test_files_then_manifest_then_directory_then_rename_then_parent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tmp_path = tmp_path.resolve()
-    (tmp_path / "run").mkdir()
-    happened: list[str] = []
+@pytest.fixture
+def happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is done to the paths below `tmp_path`, in order; every temporary is called tmp."""
+    root, operations = tmp_path.resolve(), list[str]()
 
-    def watched(name: str) -> None:
-        original: Callable[..., object] = getattr(os, name)
+    def short(path: str) -> str:
+        parts = Path(path).relative_to(root).parts
+        return str(Path(*["tmp" if is_temporary(part) else part for part in parts]))
+
+    def watch(module: ModuleType, name: str) -> None:
+        original: Callable[..., object] = getattr(module, name)
 
         def operation(first: object, *rest: object, **options: object) -> object:
             path = os.readlink(f"/proc/self/fd/{first}") if isinstance(first, int) else str(first)
-            happened.append(f"{name} {_short(path)}")
+            operations.append(f"{name} {short(path)}")
             return original(first, *rest, **options)
 
-        monkeypatch.setattr(os, name, operation)
+        monkeypatch.setattr(module, name, operation)
 
-    def _short(path: str) -> str:
-        relative = Path(path).relative_to(tmp_path)
-        return str(Path(*["tmp" if is_temporary(part) else part for part in relative.parts]))
+    for name in ("fsync", "rename", "replace", "write"):
+        watch(os, name)
+    watch(atomic, "exchange")
+    watch(shutil, "rmtree")
+    return operations
 
-    for name in ("fsync", "rename", "write"):
-        watched(name)
+
+def test_files_then_manifest_then_directory_then_rename_then_parent(
+    tmp_path: Path, happened: list[str]
+) -> None:
+    (tmp_path / "run").mkdir()
     publish(tmp_path / "run" / "probes")
     assert happened == [
         "fsync run/tmp/a.json",
@@ -59,7 +68,42 @@ def test_files_then_manifest_then_directory_then_rename_then_parent(
         "fsync run/tmp",
         "rename run/tmp",
         "fsync run",
+        "rmtree run/tmp",
     ]
+
+
+@pytest.mark.parametrize("exchange_works", [True, False])
+def test_the_parent_is_synced_before_what_was_replaced_goes(
+    tmp_path: Path, happened: list[str], monkeypatch: pytest.MonkeyPatch, exchange_works: bool
+) -> None:
+    publish(tmp_path / "run" / "probes", "old")
+    if not exchange_works:
+        monkeypatch.setattr(atomic, "exchange", lambda left, right: False)
+    happened.clear()
+    publish(tmp_path / "run" / "probes", "new")
+    after = happened[happened.index("fsync run/tmp") + 1 :]
+    if exchange_works and "rename run/probes" in after:
+        pytest.skip("this file system cannot exchange two names")
+    renames = ["exchange run/tmp"] if exchange_works else ["rename run/probes", "rename run/tmp"]
+    assert after[: len(renames) + 2] == [*renames, "fsync run", "rmtree run/tmp"]
+
+
+def test_every_other_rename_is_synced_too(tmp_path: Path, happened: list[str]) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    store.write_json(run / "run.json", {"a": 1})
+    assert happened == ["write run/tmp", "fsync run/tmp", "replace run/tmp", "fsync run"]
+    publish(run / "probes")
+    happened.clear()
+    atomic.rename_directory(run / "probes", run / "aside")
+    assert happened == ["rename run/probes", "fsync run"]
+    happened.clear()
+    atomic.remove_directory(run / "aside")
+    assert happened == ["rename run/aside", "fsync run", "rmtree run/tmp"]
+    (run / ".old-probes").mkdir()
+    happened.clear()
+    atomic.sweep(run / "probes")
+    assert happened == ["rename run/tmp", "fsync run"]
 
 
 def test_new_parents_are_synced_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,6 +233,11 @@ def run_in_child(limit: int, action: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def publish_nothing_but_a_manifest(directory: Path) -> None:
+    with store.publish(directory / "bare", meta={"fingerprint": "x" * 100}):
+        pass
+
+
 @pytest.mark.parametrize("limit", [0, 100, 300, 500, 1000, 4000])
 def test_no_room_is_said_and_nothing_is_left(tmp_path: Path, limit: int) -> None:
     training = TinyTraining().run(1)
@@ -201,11 +250,13 @@ def test_no_room_is_said_and_nothing_is_left(tmp_path: Path, limit: int) -> None
     assert run_in_child(min(limit, 1000), lambda: publish(tmp_path / "probes", "new")) == 4
     document = {"a": "x" * 5000}
     assert run_in_child(limit, lambda: store.write_json(tmp_path / "run.json", document)) == 4
+    assert run_in_child(min(limit, 100), lambda: publish_nothing_but_a_manifest(tmp_path)) == 4
     assert restored_bits(store.load_latest(tmp_path / "vae")) == old
     assert store.verify(tmp_path / "probes").meta == {"fingerprint": "old"}
     assert store.read_json(tmp_path / "run.json") == {"a": 1}
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob(".*")}
     assert not left
+    assert not (tmp_path / "bare").exists()
     assert run_in_child(1 << 20, lambda: training.save(tmp_path / "vae")) == 0
 
 

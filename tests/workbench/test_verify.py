@@ -55,6 +55,10 @@ RUN = "arms/repa/seed-0"
         ("corpus/tokens.npy", flip_last),
         ("corpus/tokens.npy", Path.unlink),
         ("corpus/manifest.json", flip_last),
+        (
+            "corpus/manifest.json",
+            lambda path: path.write_text(path.read_text().replace('"f"', '"g"')),
+        ),
         (f"{RUN}/vae/step-2/optimizer.safetensors", flip_last),
         (f"{RUN}/vae/step-2/manifest.json", Path.unlink),
         (f"{RUN}/run.json", lambda path: path.write_text(path.read_text().replace("repa", "none"))),

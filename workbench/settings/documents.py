@@ -1,7 +1,7 @@
 """Settings documents: strict YAML, and `--set a.b=c` overrides.
 
 YAML is read by its 1.2 core rules, not PyYAML's 1.1: `no` and `2024-01-01` stay text, `1e-3` is a
-number, `010` is ten. Keys given twice, anchors and aliases are refused.
+number, `010` is ten. Keys given twice, aliases and tags (`!!int`) are refused.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ MAX_DEPTH = 40
 
 
 class StrictLoader(yaml.SafeLoader):
-    """PyYAML's safe loader with the scalars of YAML 1.2 and without repeated keys or aliases."""
+    """PyYAML's safe loader with the scalars of YAML 1.2; no repeated keys, aliases or tags."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Compose one node, refusing aliases (their expansion is unbounded) and deep nesting."""
+        """Compose one node, refusing aliases (their expansion is unbounded), tags, deep nesting."""
         if self.check_event(yaml.AliasEvent):
             raise self._problem("aliases are not supported, write the value out")
+        if self.peek_event().tag is not None:
+            # PyYAML's constructors fail in ways of their own on values that do not fit their tag.
+            raise self._problem(f"the tag {self.peek_event().tag!r} is not supported, leave it out")
         self.depth = getattr(self, "depth", 0) + 1
         if self.depth > MAX_DEPTH:
             raise self._problem(f"nested deeper than {MAX_DEPTH} levels")
@@ -89,7 +92,7 @@ def parse_yaml(text: str, where: str) -> Any:
         line = f":{mark.line + 1}" if mark else ""
         problem = " ".join(f"{error.context or ''} {error.problem or ''}".split())
         raise InputError(f"{where}{line}: {problem}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         problem = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{where}: not readable as YAML: {problem}") from error
 
