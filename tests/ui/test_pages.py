@@ -83,8 +83,9 @@ def test_damaged_probe_is_a_card_and_no_more(page, open_page, copied_runs):
     app = open_page(page, copied_runs)
     assert not app.exception
     assert len(app.error) == 1
-    assert "is damaged.**" in app.error[0].value
     assert str(probes / "scale.json").replace("-", "\\-").split("/")[-1][:5] in app.error[0].value
+    assert "Arm repa is damaged.**" in app.error[0].value
+    assert app.get("plotly_chart")  # of the other arm
     if page == "why":  # its last part needs no probe
         assert app.subheader[-1].value == "Where the better reconstructor writes worse"
 

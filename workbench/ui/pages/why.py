@@ -1,7 +1,5 @@
 """Why reconstruction misleads: runs as points, the causes beside them, and a pair to read."""
 
-from typing import Any
-
 import streamlit as st
 
 from workbench.findings import Number, selected_rows
@@ -24,7 +22,7 @@ from workbench.ui.causes import (
 )
 from workbench.ui.course import trails
 from workbench.ui.empty import comparison_or_stop, selection_or_stop
-from workbench.ui.engine import metrics_of, probe_results, references_of
+from workbench.ui.engine import metrics_of, references_of
 from workbench.ui.escaped import block, blocks
 from workbench.ui.exhibits import show_figure, show_reading_table, show_table
 from workbench.ui.guard import guarded
@@ -32,6 +30,7 @@ from workbench.ui.keeping import keep_this, replayed_rows
 from workbench.ui.lessons import generator_lesson, predict_first
 from workbench.ui.look import colours, surface, theme
 from workbench.ui.plain_words import plain_words
+from workbench.ui.probe_tables import results_of
 
 CHECKPOINTS = (
     " Small open marks are the same run's flow at its milestones, from step 0 on, scored on the "
@@ -91,9 +90,8 @@ st.caption(
     "What the two spaces differ in although both read back well. Every row is measured on the "
     "autoencoder alone, before any generator is trained."
 )
-results: dict[str, Any] = {}
+results = results_of(selection)
 with guarded("The causes"):
-    results = {arm: probe_results(run) for arm, run in selection.runs.items()}
     table = arm_deltas(results, selection.arms)
     if len(table):
         whole = st.toggle("Show also what does not part", key="causes", bind="query-params")
