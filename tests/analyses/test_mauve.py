@@ -103,6 +103,7 @@ def test_empty_texts_score_zero_and_are_counted():
 def test_few_texts_are_marked_and_too_few_are_undefined():
     result = mauve_score(texts(30, 0, 1), texts(30, 0, 2), CONFIG, featurizer="t")
     assert result.detail["too_few"] is True
+    assert result.low < result.score <= result.high
     nothing = mauve_score(texts(4, 0, 1), texts(4, 0, 2), CONFIG, featurizer="t")
     assert nothing.score is None
     assert nothing.reason == "8 texts cannot fill 10 buckets"

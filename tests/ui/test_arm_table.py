@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from workbench.ui.arm_table import ACCURACY, FIDELITY, findings
-from workbench.ui.plain_words import plain_words
+from workbench.ui.plain_words import PLAIN_WORDS, plain_words
 
 
 def comparison(gate: str, fidelity: str, p: float = 0.01) -> dict[str, Any]:
@@ -48,3 +49,10 @@ def test_sentences_read_the_same_from_either_side():
 def test_measures_have_plain_words_and_keep_their_name_without():
     assert plain_words("generation.mauve[minilm]").startswith("MAUVE")
     assert plain_words("generation.repetition") == "repetition"
+
+
+def test_plain_words_are_of_what_is_measured_and_point_at_its_better_end(smoke_runs):
+    rows = json.loads((smoke_runs / "smoke" / "comparison.json").read_text())["contrasts"]
+    better = {row["metric"].partition("[")[0]: row["higher_is_better"] for row in rows}
+    arrows = {name: words[-1] for name, words in PLAIN_WORDS.items()}
+    assert arrows == {name: "↑" if better[name] else "↓" for name in PLAIN_WORDS}

@@ -12,15 +12,15 @@ CACHES = ("cache_data", "cache_resource")
 
 
 def unbounded(source: str) -> list[str]:
-    """Functions cached without `max_entries`."""
+    """Functions cached without a number for `max_entries`."""
     found = []
     for node in ast.walk(ast.parse(source)):
         for decorator in getattr(node, "decorator_list", []):
             call = isinstance(decorator, ast.Call)
             target = decorator.func if call else decorator
             if getattr(target, "attr", getattr(target, "id", "")) in CACHES:
-                keywords = [word.arg for word in decorator.keywords] if call else []
-                if "max_entries" not in keywords:
+                given = {w.arg: ast.unparse(w.value) for w in decorator.keywords} if call else {}
+                if not given.get("max_entries", "").isdecimal():
                     found.append(node.name)
     return found
 
@@ -31,7 +31,10 @@ def test_every_cache_is_bounded():
     assert {str(f): names for f in files if (names := unbounded(f.read_text()))} == {}
 
 
-@pytest.mark.parametrize("decorator", ["@st.cache_data", "@st.cache_resource(ttl=1)"])
+@pytest.mark.parametrize(
+    "decorator",
+    ["@st.cache_data", "@st.cache_resource(ttl=1)", "@st.cache_data(max_entries=None)"],
+)
 def test_a_planted_one_is_found(decorator):
     assert unbounded(f"{decorator}\ndef f(): ...") == ["f"]
     assert unbounded("@st.cache_data(max_entries=2)\ndef f(): ...") == []

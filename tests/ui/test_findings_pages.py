@@ -69,6 +69,24 @@ def test_what_is_kept_holds_and_its_link_reopens_the_view(page, open_page, copie
     assert second.view == finding.view
 
 
+def test_finding_on_a_map_by_umap_holds(open_page, copied_runs):
+    app = open_page("latent_map", copied_runs, level="texts", method="umap")
+    next(button for button in app.button if button.label == "Draw it").click().run()
+    assert not app.warning  # no PCA in its place
+    keep(app)
+    path, finding = kept(copied_runs)
+    assert finding.view.query["method"] == "umap"
+    trusts = [n for n in finding.numbers if n.source["kind"] == "trust"]
+    assert len(trusts) == 3
+    assert {n.source["method"] for n in trusts} == {"umap"}
+    check = check_finding(path)  # draws the maps again
+    assert [d for d in check.drifts if d.verdict != "same"] == []
+    assert check.holds
+    again = open_page("latent_map", copied_runs, **query_of(path, finding))
+    assert not again.error
+    assert again.get("plotly_chart")  # stored, and so shown without asking
+
+
 def test_lasso_is_part_of_the_finding_and_comes_back(open_page, copied_runs, monkeypatch):
     app = open_page("latent_map", copied_runs)
     from workbench.ui.mapping import items_of, key_of

@@ -11,10 +11,21 @@ import pandas as pd
 import pytest
 
 from tests.ui.conftest import PAGES
+from workbench.ui import exhibits
 from workbench.ui.escaped import block, inline
 from workbench.ui.player.build import script_json
 
 HOSTILE = "<script>alert(1)</script> **bold** $x$ :red[r] [l](javascript:x) <img src=x onerror=y>"
+# A folder's name holds no slash.
+HOSTILE_NAME = "<img src=x onerror=y> **bold** $x$"
+# What only a certain view of a page shows.
+VIEWS = [
+    *((page, {"level": "texts"}) for page in PAGES),
+    ("latent_map", {"level": "tokens", "find": "s"}),
+    ("neighbours", {"level": "tokens"}),
+    ("geometry", {"what": "Between texts"}),
+    ("playback", {"predict": "true"}),
+]
 RAW = re.compile(r"<(script|img)\b", re.IGNORECASE)
 # In Markdown a backslash makes the sign before a tag a plain sign.
 UNESCAPED = re.compile(r"(?<!\\)<(script|img)\b", re.IGNORECASE)
@@ -22,7 +33,7 @@ UNESCAPED = re.compile(r"(?<!\\)<(script|img)\b", re.IGNORECASE)
 
 @pytest.fixture
 def hostile_runs(copied_runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The smoke study with hostile prompts, samples, corpus texts, tokens and class names."""
+    """The smoke study with a hostile name, prompts, samples, corpus texts, tokens and classes."""
     study = copied_runs / "smoke"
     for file, columns in (
         (study / "references" / "prompts.parquet", ["prompt", "continuation"]),
@@ -47,12 +58,13 @@ def hostile_runs(copied_runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(Split, "texts", lambda self, rows: [HOSTILE] * len(rows))
     monkeypatch.setattr(CompactTokenizer, "decode", lambda self, ids: HOSTILE)
     monkeypatch.setattr(CompactTokenizer, "decode_tokens", lambda self, ids: [HOSTILE] * len(ids))
+    study.rename(copied_runs / HOSTILE_NAME)
     return copied_runs
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_page_shows_hostile_text_as_text(page, open_page, hostile_runs):
-    app = open_page(page, hostile_runs, level="texts")
+@pytest.mark.parametrize(("page", "query"), VIEWS)
+def test_page_shows_hostile_text_as_text(page, query, open_page, hostile_runs):
+    app = open_page(page, hostile_runs, **query)
     assert not app.exception
     assert not app.error
     for kind in ("markdown", "caption", "info", "warning", "error", "success", "metric"):
@@ -61,7 +73,10 @@ def test_page_shows_hostile_text_as_text(page, open_page, hostile_runs):
     for element in app.get("html"):
         assert not RAW.search(element.proto.body)
     for element in app.get("plotly_chart"):
-        assert not RAW.search(element.proto.spec)
+        # Plotly writes `<` as an escape that the browser undoes.
+        drawn = json.dumps(json.loads(element.proto.spec))
+        assert not RAW.search(drawn)
+        assert "$x$" not in drawn
     for element in app.get("iframe"):
         assert_player_is_safe(element.proto.srcdoc)
 
@@ -69,6 +84,7 @@ def test_page_shows_hostile_text_as_text(page, open_page, hostile_runs):
 def assert_player_is_safe(page: str) -> None:
     """One data element, two script elements in all, and no tag inside the data."""
     assert page.count("<script") == page.count("</script>") == 2
+    assert "<img" not in page
     data = page.split('id="data">')[1].split("</script>")[0]
     assert not set("<>&") & set(data)
     assert "Content-Security-Policy" in page
@@ -100,8 +116,18 @@ def test_block_escapes_and_names_emptiness():
     assert "(empty)" in block("   ")
 
 
+def test_reading_table_escapes_heads_and_cells(monkeypatch):
+    shown: list[str] = []
+    monkeypatch.setattr(exhibits.st, "html", shown.append)
+    monkeypatch.setattr(exhibits, "_table_footer", lambda *arguments: None)
+    exhibits.show_reading_table(pd.DataFrame({HOSTILE: [HOSTILE]}), "table", caption="")
+    assert shown[0].count("&lt;script&gt;") == 2
+    assert not RAW.search(shown[0])
+
+
 def test_script_json_survives_and_cannot_close_its_element():
     value = {"a": ["</script><!--", "\u2028", "&", "é"], "b": np.float64(1.5)}
     text = script_json(value)
     assert json.loads(text) == value
+    assert text.isascii()
     assert not set("<>&") & set(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 from workbench import jobs
 from workbench.errors import InputError, StopRequested
 from workbench.store.json_files import write_json
+from workbench.store.lock import read_holder
 
 ROOT = Path(__file__).parents[2]
 # A process that lives as a job until a file `go` appears.
@@ -135,7 +137,20 @@ def test_torn_description_and_torn_progress_are_survived(home):
 
 def test_submitted_study_runs_detached_and_reports(home):
     job = jobs.submit(["study", "--preset", "no-such-preset"], "wrong", home / "wrong")
+    assert job.is_open  # nobody waited for it
     wait_for(lambda: not job.is_open, 120)
     assert job.state == "failed"
     assert "no-such-preset" in job.last_words
     assert "no-such-preset" in job.log()
+
+
+def test_submitted_job_stands_in_a_session_of_its_own(home):
+    described(home, "1-a", created=time.time() + 3600)  # never starts, and so keeps the turn
+    job = jobs.submit(["study", "--preset", "smoke"], "waits", home / "waits")
+    wait_for(lambda: job.state == "queued", 120)
+    holder = read_holder(job.directory)
+    assert holder is not None
+    # What ends the app's terminal (Ctrl-C, a closed window) does not reach it.
+    assert os.getsid(holder.pid) == holder.pid != os.getsid(0)
+    job.stop()
+    wait_for(lambda: job.state == "stopped")

@@ -71,7 +71,7 @@ def test_damaged_study_is_named_and_the_other_still_shows(page, open_page, copie
     assert not app.exception
     messages = [error.value for error in app.error]
     assert len(messages) == 1
-    assert "broken" in messages[0]
+    assert messages[0].startswith("**broken** does not open: ")
     assert "Traceback" not in messages[0]
     assert app.title[0].value == TITLES[page]
 
@@ -83,12 +83,15 @@ def test_damaged_probe_is_a_card_and_no_more(page, open_page, copied_runs):
     app = open_page(page, copied_runs)
     assert not app.exception
     assert len(app.error) == 1
-    assert "damaged" in app.error[0].value
     assert str(probes / "scale.json").replace("-", "\\-").split("/")[-1][:5] in app.error[0].value
+    assert "Arm repa is damaged.**" in app.error[0].value
+    assert app.get("plotly_chart")  # of the other arm
+    if page == "why":  # its last part needs no probe
+        assert app.subheader[-1].value == "Where the better reconstructor writes worse"
 
 
-@pytest.mark.parametrize("page", ["playback", "generate"])
-def test_damaged_weights_spoil_one_arm(page, open_page, copied_runs):
+@pytest.mark.parametrize(("page", "shown"), [("playback", "iframe"), ("generate", "dataframe")])
+def test_damaged_weights_spoil_one_arm(page, shown, open_page, copied_runs):
     step = next((copied_runs / "smoke" / "arms" / "repa" / "seed-0" / "vae").glob("step-*"))
     weights = step / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
@@ -96,6 +99,7 @@ def test_damaged_weights_spoil_one_arm(page, open_page, copied_runs):
     assert not app.exception
     assert len(app.error) == 1
     assert "repa" in app.error[0].value
+    assert app.get(shown)  # of the other arm
 
 
 def test_unfinished_study_says_what_it_waits_for(open_page, copied_runs):

@@ -396,5 +396,5 @@ def test_latents_that_are_not_finite_are_refused(inputs: ProbeInputs, name: str)
     inputs.latents = replace(inputs.latents, mu=everything)
     if name in ("denoising", "decoder_basin_flow"):
         inputs.flow.sampled.z_hat[:] = inputs.flow.sampled.end[:] = np.nan
-    with pytest.raises(ValueError, match=r"NaN|finite|must be"):
+    with pytest.raises(ValueError, match=r"row\(s\): 0"):
         PROBES[name].run(inputs)

@@ -9,6 +9,7 @@ import pytest
 
 from workbench import store
 from workbench.errors import DamagedArtefactError, InputError
+from workbench.store import json_files
 
 
 @pytest.mark.parametrize("sealed", [True, False])
@@ -53,6 +54,14 @@ def test_what_is_not_a_document_is_damaged(tmp_path: Path, text: str) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(DamagedArtefactError, match=r"run\.json"):
+        store.read_json(path)
+
+
+def test_a_huge_document_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.json"
+    store.write_json(path, {"name": "a" * 100})
+    monkeypatch.setattr(json_files, "MAX_BYTES", 100)
+    with pytest.raises(DamagedArtefactError, match=r"run\.json: larger than"):
         store.read_json(path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workbench import store
@@ -30,6 +30,7 @@ def root(tmp_path: Path) -> Path:
     (runs / ".tmp-demo-01234567" / "study.json").write_text("{}")
     (runs / "notes").mkdir()
     (runs / "file").write_text("")
+    (runs / "demo\\..\\..").mkdir()
     return runs
 
 
@@ -76,10 +77,18 @@ def test_names_that_lead_elsewhere_are_refused(root: Path, name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_path_is_no_name_even_within_the_runs_directory(root: Path) -> None:
+    with pytest.raises(InputError, match="not the name of a run"):
+        store.resolve_run(str(root / "demo"), root)
+
+
+@example(name="ab")
 @given(name=st.text(alphabet="./\\~ab\0 é", max_size=12))
 def test_no_name_leads_out(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     root = tmp_path_factory.getbasetemp() / "names"
-    (root / "a" / "b").mkdir(parents=True, exist_ok=True)
+    if not root.is_dir():
+        (root / "a" / "b").mkdir(parents=True)
+        (root / "ab").symlink_to(root.parent)
     try:
         path = store.resolve_run(name, root)
     except InputError:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from workbench.ui.engine import probe_results
+from workbench.ui.guard import guarded
 from workbench.wording import interval_text, number_text
 
 if TYPE_CHECKING:
@@ -15,6 +17,16 @@ if TYPE_CHECKING:
     from workbench.ui.sidebar import Selection
 
 Results = Mapping[str, Mapping[str, Any]]
+
+
+def results_of(selection: Selection) -> dict[str, dict[str, dict[str, Any]]]:
+    """Stored results of each selected arm; what cannot be read is a card, and empty here."""
+    results: dict[str, dict[str, dict[str, Any]]] = {}
+    for arm, run in selection.runs.items():
+        results[arm] = {}
+        with guarded(f"Arm {arm}"):
+            results[arm] = probe_results(run)
+    return results
 
 
 def family(results: Results, prefix: str) -> dict[str, Mapping[str, Any]]:

@@ -4,11 +4,10 @@ import streamlit as st
 
 from workbench.findings.shown import probe_numbers
 from workbench.ui.empty import require_runs, selection_or_stop
-from workbench.ui.engine import probe_results
 from workbench.ui.exhibits import show_table
 from workbench.ui.guard import guarded
 from workbench.ui.keeping import keep_this
-from workbench.ui.probe_tables import every_result
+from workbench.ui.probe_tables import every_result, results_of
 from workbench.ui.shapes import SECTIONS, View
 
 st.title("Geometry")
@@ -18,8 +17,8 @@ st.caption(
     "read back equally well; it would surprise if there were none."
 )
 selection = selection_or_stop()
-runs = require_runs(selection, "latents")
-view = View(selection=selection, results={arm: probe_results(run) for arm, run in runs.items()})
+require_runs(selection, "latents")
+view = View(selection=selection, results=results_of(selection))
 stored = [name for name, section in SECTIONS.items() if section.is_stored(view)]
 choices = [*stored, "Every number"]
 chosen = (

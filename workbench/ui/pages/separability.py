@@ -16,12 +16,19 @@ from workbench.ui.course import (
     show_onsets,
 )
 from workbench.ui.empty import selection_or_stop
-from workbench.ui.engine import corpus_of, probe_results
+from workbench.ui.engine import corpus_of
 from workbench.ui.exhibits import show_figure, show_table
 from workbench.ui.guard import guarded
 from workbench.ui.keeping import keep_this
 from workbench.ui.look import theme
-from workbench.ui.probe_tables import baseline_marks, class_frame, family, missing_note, swept_grid
+from workbench.ui.probe_tables import (
+    baseline_marks,
+    class_frame,
+    family,
+    missing_note,
+    results_of,
+    swept_grid,
+)
 
 st.title("Separability")
 st.caption(
@@ -30,7 +37,7 @@ st.caption(
     "what is above that mark is what the latents know from context."
 )
 selection = selection_or_stop()
-results = {arm: probe_results(run) for arm, run in selection.runs.items()}
+results = results_of(selection)
 separable = {arm: family(own, "linear_separability.") for arm, own in results.items()}
 if not any(separable.values()):
     missing_note(selection, "linear_separability")

@@ -1,7 +1,5 @@
 """Why reconstruction misleads: runs as points, the causes beside them, and a pair to read."""
 
-from typing import Any
-
 import streamlit as st
 
 from workbench.findings import Number, selected_rows
@@ -27,7 +25,7 @@ from workbench.ui.causes import (
 )
 from workbench.ui.course import trails
 from workbench.ui.empty import comparison_or_stop, selection_or_stop
-from workbench.ui.engine import metrics_of, probe_results, references_of
+from workbench.ui.engine import metrics_of, references_of
 from workbench.ui.escaped import block, blocks
 from workbench.ui.exhibits import show_figure, show_reading_table, show_table
 from workbench.ui.guard import guarded
@@ -35,7 +33,7 @@ from workbench.ui.keeping import keep_this, replayed_rows
 from workbench.ui.lessons import generator_lesson, predict_first
 from workbench.ui.look import colours, surface, theme
 from workbench.ui.plain_words import plain_words
-from workbench.ui.probe_tables import missing_note
+from workbench.ui.probe_tables import missing_note, results_of
 
 BY_EYE = ("fidelity", "valid_4gram")
 CHECKPOINTS = (
@@ -156,9 +154,8 @@ st.caption(
     "worse are no cause of its writing; which of the others is, two runs cannot settle: the page "
     "Scorecard holds every row against many arms."
 )
-results: dict[str, Any] = {}
+results = results_of(selection)
 with guarded("The causes"):
-    results = {arm: probe_results(run) for arm, run in selection.runs.items()}
     table = arm_deltas(results, selection.arms)
     if len(table):
         whole = st.toggle("Show also what does not part", key="causes", bind="query-params")
