@@ -70,8 +70,9 @@ def _csv_record(place: str, header: Sequence[str], row: Sequence[str]) -> Record
 def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     """Rows of a Parquet file, with the columns asked for and the names of all.
 
-    Strings stay dictionary-encoded until they are handed over one by one, so a small file cannot
-    unfold into a large one in memory.
+    Strings stay dictionary-encoded until they are handed over one by one, so a column of copies
+    does not unfold in memory. Distinct texts do: a row group may take three times its unpacked
+    size, which `MAX_GROUP_BYTES` bounds.
 
     Raises:
         ValueError: for a damaged file, a missing column, or a row group of over 1 GiB.
