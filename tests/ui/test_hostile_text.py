@@ -24,6 +24,7 @@ VIEWS = [
     ("latent_map", {"level": "tokens", "find": "s"}),
     ("neighbours", {"level": "tokens"}),
     ("geometry", {"what": "Between texts"}),
+    ("why", {"score": "generation.nats_per_token"}),  # it has pairs
     ("playback", {"predict": "true"}),
 ]
 RAW = re.compile(r"<(script|img)\b", re.IGNORECASE)

@@ -39,7 +39,7 @@ def test_sessions_at_once_draw_a_map_once_and_one_at_a_time(
     missed = threading.Barrier(len(keys))
 
     @contextmanager
-    def spinner(text):
+    def spinner(*arguments, **options):
         missed.wait(20)  # until every session has looked for its map and found none
         yield
 
