@@ -122,7 +122,7 @@ class Follower:
         from workbench.prompts import held_out_prompts, typed_prompts
 
         if view.row < 0:
-            return typed_prompts(self.corpus, [view.typed])
+            return typed_prompts(self.corpus, [view.typed], self.references)
         row, known = slice(view.row, view.row + 1), self.references
         joint = self.run.study.config.base.context.joint
         return held_out_prompts(

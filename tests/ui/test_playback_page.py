@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,12 @@ def traced(smoke_runs: Path):
     return track
 
 
+def player_data(app) -> dict:
+    """What the page handed to the player."""
+    page = app.get("iframe")[0].proto.srcdoc
+    return json.loads(page.split('id="data">')[1].split("</script>")[0])
+
+
 def same(first: Track, second: Track) -> bool:
     return all(
         np.array_equal(getattr(first, name), getattr(second, name))
@@ -68,16 +75,47 @@ def test_arms_start_from_the_same_noise(traced):
 
 
 def test_track_ends_where_generation_does(traced):
+    """Whatever else is asked beside the prompt, and to the last bit: states, not only words."""
     from models.configs.flow import GuidanceConfig
     from workbench.generate import continue_prompts
+    from workbench.prompts import typed_prompts
     from workbench.ui.engine import context
 
+    (text,) = traced.prompt.texts
+    beside = typed_prompts(traced.corpus, ["the cat saw a ball", text])
     written = continue_prompts(
-        traced.generators["none"], traced.corpus, traced.prompt, context(),
-        sampler=SamplerConfig(num_steps=6), guidance=GuidanceConfig(), seed=3,
+        traced.generators["none"], traced.corpus, beside, context(),
+        sampler=SamplerConfig(num_steps=6, churn=1.0), alone=True, trace=True,
+        guidance=GuidanceConfig(guidance_scale=2.0), seed=3,
     )  # fmt: skip
-    track = traced()
-    assert traced.corpus.tokenizer.decode(track.token_ids[-1, track.cut :]) == written.texts[0]
+    track = traced(scale=2.0, churn=1.0)
+    for now, step in zip(track.z_t[1:], written.trace, strict=True):
+        np.testing.assert_array_equal(now, step.z_t[1].numpy())
+    np.testing.assert_array_equal(track.token_ids[-1], written.trace[-1].token_ids[1])
+
+
+def test_prompt_typed_or_picked_writes_the_same_on_every_page(open_page, smoke_runs):
+    from workbench.generate import sample_prompts
+    from workbench.references import open_references
+    from workbench.runs import open_study
+    from workbench.ui.engine import context
+
+    study = open_study(smoke_runs / "smoke")
+    text = open_references(study.references_dir).prompts[0]
+    settings = {"steps": "6", "guidance": "2.0", "sampler": "euler", "noise": "0"}
+    (said,) = sample_prompts(
+        study.run("repa", 0), [text], context(), num_steps=6, guidance_scale=2.0, sampler="euler"
+    ).texts
+    assert said
+    for query in ({"count": "2"}, {"prompts": f"the cat saw\n{text}"}):
+        app = open_page("generate", smoke_runs, **settings, **query)
+        assert any(said in element.proto.body for element in app.get("html"))
+    for query in ({}, {"typed": text}):
+        app = open_page("playback", smoke_runs, **settings, **query)
+        lane = player_data(app)["lanes"][1]
+        words = [lane["names"][place] for place in lane["tokens"][-1]]
+        shown = [word for word, in_text in zip(words, lane["is_text"][-1], strict=True) if in_text]
+        assert "".join(shown) == said.replace(" ", "")
 
 
 @pytest.mark.parametrize("sampler", ["euler", "heun"])

@@ -38,6 +38,11 @@ with st.form("settings"):
         key="guidance", bind="query-params",
     )  # fmt: skip
     seed = five.number_input("Noise seed", 0, 9999, 0, key="noise", bind="query-params")
+    st.caption(
+        "The same prompt, seed and settings write the same text in Playback and with "
+        "`workbench sample`. The study's stored samples were drawn many at a time, with other "
+        "fresh noise on the way, and so read differently."
+    )
     st.form_submit_button("Write", type="primary", icon=":material/edit_note:")
 
 lines = tuple(line.strip() for line in typed.splitlines() if line.strip())[:MOST_PROMPTS]
