@@ -12,7 +12,8 @@ import pytest
 
 from analyses.linear_basis import fit_linear_basis
 from models.configs.flow import SamplerConfig
-from workbench.following import commit_steps
+from workbench.findings.places import playback_readings
+from workbench.following import FIDELITY, PlaybackView, commit_steps
 from workbench.playback import Fork, Track, trace_track
 from workbench.ui.player.build import Lane, player_page
 
@@ -48,6 +49,19 @@ def player_data(app) -> dict:
     """What the page handed to the player."""
     page = app.get("iframe")[0].proto.srcdoc
     return json.loads(page.split('id="data">')[1].split("</script>")[0])
+
+
+def test_generate_says_that_a_text_ended_at_once(open_page, smoke_runs, monkeypatch):
+    from workbench import generate
+
+    written = generate.continue_prompts
+
+    def nothing(*parts, **options):
+        return replace(written(*parts, **options), texts=[""])
+
+    monkeypatch.setattr(generate, "continue_prompts", nothing)
+    app = open_page("generate", smoke_runs, steps="3", count="1")
+    assert "ended at once" in app.get("html")[0].proto.body
 
 
 def same(first: Track, second: Track) -> bool:
@@ -184,6 +198,51 @@ def test_commit_step_is_the_first_that_never_changes_again():
     assert commit_steps(ids).tolist() == [0, 2, 3]
 
 
+@pytest.fixture
+def follower(smoke_runs, traced):
+    from data.corpus_store import open_corpus
+    from workbench.devices import find_placement
+    from workbench.following import Follower
+    from workbench.references import open_references
+    from workbench.runs import open_study
+    from workbench.scoring import Judge
+
+    study = open_study(smoke_runs / "smoke")
+    corpus = open_corpus(study.corpus_dir)
+    judge = Judge(study, corpus, find_placement("cpu"))
+    return Follower(
+        run=study.run("none", 0),
+        corpus=corpus,
+        generator=traced.generators["none"],
+        references=open_references(study.references_dir),
+        language_model=judge.language_model,
+        real=np.random.default_rng(0).normal(size=(50, traced().z_t.shape[-1])).astype(np.float32),
+    )
+
+
+def test_moments_without_text_are_gaps_in_every_curve(follower, traced, monkeypatch):
+    """A text of none is not a certain text: nought would read as that."""
+    view = PlaybackView(
+        row=0, typed="", sampler="euler", num_steps=6, guidance_scale=1.0, seed=3
+    )  # fmt: skip
+    plain = follower.follow(view)
+    assert FIDELITY in plain.curves
+    cut, eot = plain.track.cut, follower.corpus.tokenizer.eot_id
+    word = next(int(w) for w in plain.track.token_ids[:, cut:].flat if w != eot)
+    ids = np.full_like(plain.track.token_ids, word)
+    ids[1:3, cut] = eot
+    silent = np.isin(np.arange(7), (1, 2))
+    track = replace(plain.track, token_ids=ids)
+    monkeypatch.setattr("workbench.following.trace_track", lambda *_: track)
+    for name, curve in follower.follow(view).curves.items():
+        np.testing.assert_array_equal(np.isnan(curve), silent, err_msg=name)
+    ids[:, cut] = eot
+    empty = follower.follow(view)
+    assert FIDELITY in empty.curves
+    assert all(np.isnan(curve).all() for curve in empty.curves.values())
+    assert set(playback_readings(empty).values()) == {None}
+
+
 def lane(seed: int = 0, tokens: str = "word") -> Lane:
     rng = np.random.default_rng(seed)
     shape = (5, 6, 4)
@@ -221,6 +280,9 @@ def test_page_forks_and_exports(open_page, smoke_runs):
     app = open_page("playback", smoke_runs)
     assert len(app.get("iframe")) == 1
     assert '"title":"repa"' in app.get("iframe")[0].proto.srcdoc
+    assert player_data(app)["note"] == ""
+    assert not app.selectbox(key="prompt-of-smoke").disabled
+    assert "quantiles of the training times" in app.get("iframe")[0].proto.srcdoc
     app.toggle(key="forked").set_value(True).run()
     assert not app.exception
     assert not app.error
@@ -235,6 +297,9 @@ def test_page_forks_and_exports(open_page, smoke_runs):
 def test_page_takes_a_prompt_of_the_readers_own(open_page, smoke_runs):
     app = open_page("playback", smoke_runs, typed="finn saw the key")
     assert "finn saw the key" in app.get("iframe")[0].proto.srcdoc
+    assert "typed prompt" in player_data(app)["note"]
+    assert app.selectbox(key="prompt-of-smoke").disabled
+    assert any("Not in force" in caption.value for caption in app.caption)
     app = open_page("playback", smoke_runs, typed="anna " * 79)
     assert not app.exception
     assert "shorten" in app.error[0].value
