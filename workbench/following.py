@@ -57,7 +57,7 @@ class Following:
         commit: (T,) first moment from which each token never changes again.
         far: (S + 1, T) distance to the nearest real latent, 1 = as real ones are to each other.
         far_limit: what 95 % of real latents stay below.
-        curves: name -> (S + 1,).
+        curves: name -> (S + 1,), NaN at moments that read no text.
         text: the last moment's.
     """
 
@@ -122,7 +122,7 @@ class Follower:
         from workbench.prompts import held_out_prompts, typed_prompts
 
         if view.row < 0:
-            return typed_prompts(self.corpus, [view.typed])
+            return typed_prompts(self.corpus, [view.typed], self.references)
         row, known = slice(view.row, view.row + 1), self.references
         joint = self.run.study.config.base.context.joint
         return held_out_prompts(
@@ -156,10 +156,10 @@ class Follower:
     ) -> dict[str, np.ndarray]:
         """Curves over the moments; means are over the tokens of the text read at each."""
         ids = track.token_ids[:, track.cut :]
-        counts = np.maximum(is_text.sum(axis=1), 1)
+        counts = is_text.sum(axis=1)
 
         def mean(values: np.ndarray) -> np.ndarray:
-            return (values * is_text).sum(axis=1) / counts
+            return (values * is_text).sum(axis=1) / np.maximum(counts, 1)
 
         curves = {
             "entropy (nats)": mean(track.entropy[:, track.cut :]),
@@ -169,7 +169,9 @@ class Follower:
             NATS: self._nats(track),
         }
         kept = self._fidelity(view, texts)
-        return {**curves, FIDELITY: kept} if np.isfinite(kept).any() else curves
+        if np.isfinite(kept).any():
+            curves[FIDELITY] = kept
+        return {name: np.where(counts > 0, values, np.nan) for name, values in curves.items()}
 
     def _nats(self, track: Track) -> np.ndarray:
         """Nats a token that the judge gives each moment's text, with its prompt."""

@@ -116,6 +116,12 @@ def starting_noise(prompts: Prompts, rows: slice, shape: tuple[int, int], seed: 
     )
 
 
+def renoising(device: torch.device, seed: int, identity: int | None = None) -> torch.Generator:
+    """Source of the fresh noise of `SamplerConfig.churn`: a prompt's own, or one for a batch."""
+    own = () if identity is None else (identity,)
+    return step_generator(device, seed, "churn", *own)
+
+
 class _Autocast:
     """A velocity field evaluated under autocast.
 
@@ -144,6 +150,7 @@ def sample_steps(
     sampler: SamplerConfig,
     guidance: GuidanceConfig,
     seed: int,
+    identity: int | None = None,
 ) -> Iterator[SamplerStep]:
     """Integrate a batch from noise; yields every step of the solver.
 
@@ -154,6 +161,7 @@ def sample_steps(
         sampler: solver, steps, grid, re-noising.
         guidance: scale and interval.
         seed: of the re-noising.
+        identity: of a batch's only prompt, whose re-noising is then its own.
     """
     place = generator.place
     with autocast(place, "auto"):
@@ -164,7 +172,7 @@ def sample_steps(
         noise.to(place.device),
         time_grid(sampler.grid, sampler.num_steps, TimeSampler(generator.flow.time)),
         sampler.churn,
-        step_generator(place.device, seed, "churn"),
+        renoising(place.device, seed, identity),
     )
 
 
@@ -190,10 +198,13 @@ def continue_prompts(
     guidance: GuidanceConfig,
     seed: int,
     batch_size: int = 64,
+    alone: bool = False,
     trace: bool = False,
     stage: str = "sampling",
 ) -> Continuations:
     """Continue every prompt.
+
+    In a batch all prompts share one stream of re-noising, and bf16 rounds by the batch's shape.
 
     Args:
         generator: the trained pair.
@@ -202,8 +213,10 @@ def continue_prompts(
         context: who watches and who may stop it.
         sampler: solver, steps, grid, re-noising.
         guidance: scale and interval.
-        seed: of the starting noise.
+        seed: of the starting noise and of the re-noising.
         batch_size: prompts at once; halved when memory runs out.
+        alone: one prompt at a time with re-noising of its own, as playback does: its text then
+            depends on no other prompt.
         trace: keep every step of every prompt.
         stage: name shown with the progress.
     """
@@ -212,20 +225,22 @@ def continue_prompts(
     tokens: list[Tensor] = []
     traces: list[list[TraceStep]] = []
     nfe = 0
+    size = 1 if alone else batch_size
 
     def one(rows: slice) -> tuple[Tensor, list[TraceStep], int]:
         batch = prompts.batch(rows).to(generator.place.device)
         noise = starting_noise(prompts, rows, (corpus.window, width), seed)
         steps: list[TraceStep] = []
         last = None
-        for last in sample_steps(generator, batch, noise, sampler, guidance, seed):
+        identity = int(prompts.identities[rows.start]) if alone else None
+        for last in sample_steps(generator, batch, noise, sampler, guidance, seed, identity):
             context.stop.check(stage)
             if trace:
                 steps.append(_trace_step(generator, last))
         assert last is not None
         return read_latents(generator, last.z_t)[0].cpu(), steps, last.nfe
 
-    for rows, (token_ids, steps, evaluations) in halving_batches(len(prompts), batch_size, one):
+    for rows, (token_ids, steps, evaluations) in halving_batches(len(prompts), size, one):
         tokens.append(token_ids)
         nfe = evaluations
         traces.append(steps)
@@ -304,16 +319,21 @@ def sample_prompts(
 ) -> Continuations:
     """Continue a user's prompts with a run's generator; settings left out are the run's own.
 
+    One at a time: a prompt's text is the same whatever is asked beside it, and as in playback.
+
     Raises:
         ValueError: a prompt does not fit, or a setting is out of range.
         InputError: the run is not trained yet.
     """
     from data.corpus_store import open_corpus
+    from workbench.references import open_references
     from workbench.trajectories import store_trace
 
     corpus = open_corpus(run.study.corpus_dir)
     sampling = run.config.sampling
-    prompts = typed_prompts(corpus, texts)
+    asked_before = (run.study.references_dir / "prompts.parquet").is_file()
+    known = open_references(run.study.references_dir) if asked_before else None
+    prompts = typed_prompts(corpus, texts, known)
     changes: dict[str, Any] = {"num_steps": num_steps, "name": sampler}
     solver = replace(sampling.sampler, **{k: v for k, v in changes.items() if v is not None})
     scale = sampling.guidance_scales[0] if guidance_scale is None else guidance_scale
@@ -325,7 +345,7 @@ def sample_prompts(
         sampler=solver,
         guidance=sampling.guidance(scale),
         seed=seed,
-        batch_size=sampling.batch_size,
+        alone=True,
         trace=trace,
     )
     if trace:

@@ -20,7 +20,7 @@ from models.guidance import ContextVelocity, Guided
 from models.samplers import SAMPLERS, renoise
 from models.time_samplers import TimeSampler, time_grid
 from workbench.devices import autocast
-from workbench.generate import Generator, read_latents, starting_noise
+from workbench.generate import Generator, read_latents, renoising, starting_noise
 from workbench.prompts import Prompts, encode_context
 from workbench.training import step_generator
 
@@ -123,8 +123,8 @@ def trace_track(
     """
     if len(prompt) != 1:
         raise ValueError(f"playback follows one prompt, got {len(prompt)}")
-    run = _Run(generator, prompt, sampler, seed)
     with autocast(generator.place, "auto"):
+        run = _Run(generator, prompt, sampler, seed)
         if fork is None:
             moments = list(run.follow(run.noise(seed), run.times, guidance))
         else:
@@ -159,7 +159,7 @@ class _Run:
     def follow(self, z_t: Tensor, times: list[float], guidance: GuidanceConfig) -> Iterator[Moment]:
         """Moments along `times`; the last one is where the solver ends."""
         solver = SAMPLERS[self.sampler.name]
-        churn = step_generator(self.place.device, self.seed, "churn")
+        churn = renoising(self.place.device, self.seed, int(self.prompt.identities[0]))
         start = times[0]
         for step in solver(Guided(self.velocity, guidance), z_t, times, self.sampler.churn, churn):
             yield start, z_t, step.z_hat
@@ -206,7 +206,9 @@ class _Run:
 
 def _track(generator: Generator, moments: list[Moment], nfe: int, cut: int) -> Track:
     z_hat = torch.cat([moment[2] for moment in moments])
-    token_ids, entropy, margin = read_latents(generator, z_hat)
+    # One by one, as generation reads its last state: bf16 rounds by the batch's shape.
+    read = [read_latents(generator, one) for one in z_hat.split(1)]
+    token_ids, entropy, margin = (torch.cat(parts) for parts in zip(*read, strict=True))
     return Track(
         t=np.array([moment[0] for moment in moments]),
         z_t=torch.cat([moment[1] for moment in moments]).float().cpu().numpy(),

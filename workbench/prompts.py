@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from workbench.texts import TextBatch
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
     from models.text_vae import TextVAE
+    from workbench.references import References
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,21 @@ def held_out_prompts(
     return Prompts(token_ids, np.asarray(cuts, np.int64), np.asarray(indices, np.int64), texts)
 
 
-def typed_prompts(corpus: Corpus, texts: list[str]) -> Prompts:
-    """A user's prompts.
+def typed_prompts(corpus: Corpus, texts: list[str], known: References | None = None) -> Prompts:
+    """A user's prompts; their noise depends on what they say, not on where they stand.
+
+    Args:
+        corpus: gives the tokeniser and the window.
+        texts: prompts.
+        known: held-out prompts; one that reads the same lends its identity, and so its noise.
 
     Raises:
         InputError: a prompt has no token, or leaves no room in the window.
     """
     token_ids = np.full((len(texts), corpus.window), corpus.tokenizer.eot_id, np.int64)
     cuts = np.zeros(len(texts), np.int64)
+    identities = np.zeros(len(texts), np.int64)
+    held_out = {} if known is None else _identities(corpus, known)
     for row, encoding in enumerate(corpus.tokenizer.encode_batch(texts)):
         length = len(encoding.token_ids)
         if length == 0:
@@ -78,7 +87,19 @@ def typed_prompts(corpus: Corpus, texts: list[str]) -> Prompts:
             )
         token_ids[row, :length] = encoding.token_ids
         cuts[row] = length
-    return Prompts(token_ids, cuts, np.arange(len(texts)), texts)
+        content = encoding.token_ids.tobytes()
+        own = int.from_bytes(hashlib.sha256(content).digest()[:7], "little")
+        identities[row] = held_out.get(content, own)
+    return Prompts(token_ids, cuts, identities, texts)
+
+
+def _identities(corpus: Corpus, known: References) -> dict[bytes, int]:
+    """Identity of each held-out prompt by its tokens; of equal prompts the first one's."""
+    found: dict[bytes, int] = {}
+    encodings = corpus.tokenizer.encode_batch(known.prompts)
+    for encoding, index in zip(encodings, known.indices, strict=True):
+        found.setdefault(encoding.token_ids.tobytes(), int(index))
+    return found
 
 
 @torch.inference_mode()

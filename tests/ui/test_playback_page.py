@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from analyses.linear_basis import fit_linear_basis
 from models.configs.flow import SamplerConfig
-from workbench.following import commit_steps
+from workbench.findings.places import playback_readings
+from workbench.following import FIDELITY, PlaybackView, commit_steps
 from workbench.playback import Fork, Track, trace_track
 from workbench.ui.player.build import Lane, player_page
 
@@ -43,6 +45,25 @@ def traced(smoke_runs: Path):
     return track
 
 
+def player_data(app) -> dict:
+    """What the page handed to the player."""
+    page = app.get("iframe")[0].proto.srcdoc
+    return json.loads(page.split('id="data">')[1].split("</script>")[0])
+
+
+def test_generate_says_that_a_text_ended_at_once(open_page, smoke_runs, monkeypatch):
+    from workbench import generate
+
+    written = generate.continue_prompts
+
+    def nothing(*parts, **options):
+        return replace(written(*parts, **options), texts=[""])
+
+    monkeypatch.setattr(generate, "continue_prompts", nothing)
+    app = open_page("generate", smoke_runs, steps="3", count="1")
+    assert "ended at once" in app.get("html")[0].proto.body
+
+
 def same(first: Track, second: Track) -> bool:
     return all(
         np.array_equal(getattr(first, name), getattr(second, name))
@@ -68,16 +89,47 @@ def test_arms_start_from_the_same_noise(traced):
 
 
 def test_track_ends_where_generation_does(traced):
+    """Whatever else is asked beside the prompt, and to the last bit: states, not only words."""
     from models.configs.flow import GuidanceConfig
     from workbench.generate import continue_prompts
+    from workbench.prompts import typed_prompts
     from workbench.ui.engine import context
 
+    (text,) = traced.prompt.texts
+    beside = typed_prompts(traced.corpus, ["the cat saw a ball", text])
     written = continue_prompts(
-        traced.generators["none"], traced.corpus, traced.prompt, context(),
-        sampler=SamplerConfig(num_steps=6), guidance=GuidanceConfig(), seed=3,
+        traced.generators["none"], traced.corpus, beside, context(),
+        sampler=SamplerConfig(num_steps=6, churn=1.0), alone=True, trace=True,
+        guidance=GuidanceConfig(guidance_scale=2.0), seed=3,
     )  # fmt: skip
-    track = traced()
-    assert traced.corpus.tokenizer.decode(track.token_ids[-1, track.cut :]) == written.texts[0]
+    track = traced(scale=2.0, churn=1.0)
+    for now, step in zip(track.z_t[1:], written.trace, strict=True):
+        np.testing.assert_array_equal(now, step.z_t[1].numpy())
+    np.testing.assert_array_equal(track.token_ids[-1], written.trace[-1].token_ids[1])
+
+
+def test_prompt_typed_or_picked_writes_the_same_on_every_page(open_page, smoke_runs):
+    from workbench.generate import sample_prompts
+    from workbench.references import open_references
+    from workbench.runs import open_study
+    from workbench.ui.engine import context
+
+    study = open_study(smoke_runs / "smoke")
+    text = open_references(study.references_dir).prompts[0]
+    settings = {"steps": "6", "guidance": "2.0", "sampler": "euler", "noise": "0"}
+    (said,) = sample_prompts(
+        study.run("repa", 0), [text], context(), num_steps=6, guidance_scale=2.0, sampler="euler"
+    ).texts
+    assert said
+    for query in ({"count": "2"}, {"prompts": f"the cat saw\n{text}"}):
+        app = open_page("generate", smoke_runs, **settings, **query)
+        assert any(said in element.proto.body for element in app.get("html"))
+    for query in ({}, {"typed": text}):
+        app = open_page("playback", smoke_runs, **settings, **query)
+        lane = player_data(app)["lanes"][1]
+        words = [lane["names"][place] for place in lane["tokens"][-1]]
+        shown = [word for word, in_text in zip(words, lane["is_text"][-1], strict=True) if in_text]
+        assert "".join(shown) == said.replace(" ", "")
 
 
 @pytest.mark.parametrize("sampler", ["euler", "heun"])
@@ -146,6 +198,51 @@ def test_commit_step_is_the_first_that_never_changes_again():
     assert commit_steps(ids).tolist() == [0, 2, 3]
 
 
+@pytest.fixture
+def follower(smoke_runs, traced):
+    from data.corpus_store import open_corpus
+    from workbench.devices import find_placement
+    from workbench.following import Follower
+    from workbench.references import open_references
+    from workbench.runs import open_study
+    from workbench.scoring import Judge
+
+    study = open_study(smoke_runs / "smoke")
+    corpus = open_corpus(study.corpus_dir)
+    judge = Judge(study, corpus, find_placement("cpu"))
+    return Follower(
+        run=study.run("none", 0),
+        corpus=corpus,
+        generator=traced.generators["none"],
+        references=open_references(study.references_dir),
+        language_model=judge.language_model,
+        real=np.random.default_rng(0).normal(size=(50, traced().z_t.shape[-1])).astype(np.float32),
+    )
+
+
+def test_moments_without_text_are_gaps_in_every_curve(follower, traced, monkeypatch):
+    """A text of none is not a certain text: nought would read as that."""
+    view = PlaybackView(
+        row=0, typed="", sampler="euler", num_steps=6, guidance_scale=1.0, seed=3
+    )  # fmt: skip
+    plain = follower.follow(view)
+    assert FIDELITY in plain.curves
+    cut, eot = plain.track.cut, follower.corpus.tokenizer.eot_id
+    word = next(int(w) for w in plain.track.token_ids[:, cut:].flat if w != eot)
+    ids = np.full_like(plain.track.token_ids, word)
+    ids[1:3, cut] = eot
+    silent = np.isin(np.arange(7), (1, 2))
+    track = replace(plain.track, token_ids=ids)
+    monkeypatch.setattr("workbench.following.trace_track", lambda *_: track)
+    for name, curve in follower.follow(view).curves.items():
+        np.testing.assert_array_equal(np.isnan(curve), silent, err_msg=name)
+    ids[:, cut] = eot
+    empty = follower.follow(view)
+    assert FIDELITY in empty.curves
+    assert all(np.isnan(curve).all() for curve in empty.curves.values())
+    assert set(playback_readings(empty).values()) == {None}
+
+
 def lane(seed: int = 0, tokens: str = "word") -> Lane:
     rng = np.random.default_rng(seed)
     shape = (5, 6, 4)
@@ -183,6 +280,9 @@ def test_page_forks_and_exports(open_page, smoke_runs):
     app = open_page("playback", smoke_runs)
     assert len(app.get("iframe")) == 1
     assert '"title":"repa"' in app.get("iframe")[0].proto.srcdoc
+    assert player_data(app)["note"] == ""
+    assert not app.selectbox(key="prompt-of-smoke").disabled
+    assert "quantiles of the training times" in app.get("iframe")[0].proto.srcdoc
     app.toggle(key="forked").set_value(True).run()
     assert not app.exception
     assert not app.error
@@ -197,6 +297,9 @@ def test_page_forks_and_exports(open_page, smoke_runs):
 def test_page_takes_a_prompt_of_the_readers_own(open_page, smoke_runs):
     app = open_page("playback", smoke_runs, typed="finn saw the key")
     assert "finn saw the key" in app.get("iframe")[0].proto.srcdoc
+    assert "typed prompt" in player_data(app)["note"]
+    assert app.selectbox(key="prompt-of-smoke").disabled
+    assert any("Not in force" in caption.value for caption in app.caption)
     app = open_page("playback", smoke_runs, typed="anna " * 79)
     assert not app.exception
     assert "shorten" in app.error[0].value

@@ -105,6 +105,16 @@ def test_noise_belongs_to_the_prompt_not_to_its_batch(
     assert not torch.equal(together, starting_noise(shifted, slice(0, 8), shape, 5))
 
 
+def test_noise_of_a_typed_prompt_belongs_to_what_it_says(smoke: Study, corpus: Corpus) -> None:
+    known = open_references(smoke.references_dir)
+    texts = ["the cat", known.prompts[3], "a dog"]
+    typed = typed_prompts(corpus, texts, known).identities
+    assert typed[1] == known.indices[3]
+    assert len({*typed, *known.indices}) == len(known.indices) + 2
+    assert typed_prompts(corpus, texts[2:], known).identities[0] == typed[2]
+    assert typed_prompts(corpus, texts).identities[0] == typed[0]
+
+
 def test_samples_hardly_depend_on_the_batch_size(
     generator: Generator, prompts: Prompts, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:

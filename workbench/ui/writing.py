@@ -57,11 +57,11 @@ def _write(directory: str, arm: str, seed: int, weights: str, view: WritingView)
     from workbench.prompts import held_out_prompts, typed_prompts
 
     run = open_study(Path(directory)).run(arm, seed)
-    corpus = corpus_of(run.study)
+    corpus, references = corpus_of(run.study), references_of(run.study)
     if view.prompts:
-        prompts = typed_prompts(corpus, list(view.prompts))
+        prompts = typed_prompts(corpus, list(view.prompts), references)
     else:
-        references, rows = references_of(run.study), slice(0, view.count)
+        rows = slice(0, view.count)
         prompts = held_out_prompts(
             corpus,
             references.indices[rows],
@@ -77,6 +77,7 @@ def _write(directory: str, arm: str, seed: int, weights: str, view: WritingView)
         sampler=replace(run.config.sampling.sampler, name=view.sampler, num_steps=view.num_steps),
         guidance=run.config.sampling.guidance(view.guidance_scale),
         seed=view.seed,
+        alone=True,
     )
 
 

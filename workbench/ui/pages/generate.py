@@ -10,6 +10,8 @@ from workbench.ui.guard import guarded
 from workbench.ui.look import colours, surface
 from workbench.ui.writing import MOST_PROMPTS, WritingView, baseline_texts, write
 
+NOTHING = "(no text: the end mark ∎ came first, so it ended at once)"
+
 st.title("Generate")
 st.caption(
     "Every arm continues the same prompts from the same noise. Look at whether it stays fluent and "
@@ -38,6 +40,11 @@ with st.form("settings"):
         key="guidance", bind="query-params",
     )  # fmt: skip
     seed = five.number_input("Noise seed", 0, 9999, 0, key="noise", bind="query-params")
+    st.caption(
+        "The same prompt, seed and settings write the same text in Playback and with "
+        "`workbench sample`. The study's stored samples were drawn many at a time, with other "
+        "fresh noise on the way, and so read differently."
+    )
     st.form_submit_button("Write", type="primary", icon=":material/edit_note:")
 
 lines = tuple(line.strip() for line in typed.splitlines() if line.strip())[:MOST_PROMPTS]
@@ -59,7 +66,10 @@ others = {} if lines else baseline_texts(selection.study, int(count))
 prompts = list(lines) or references.prompts[: int(count)]
 for row, prompt in enumerate(prompts):
     parts = [block(prompt, label=f"{row + 1}.", muted=True)]
-    parts += [block(w.texts[row], label=arm, colour=palette[arm]) for arm, w in written.items()]
+    parts += [
+        block(w.texts[row].strip() or NOTHING, label=arm, colour=palette[arm])
+        for arm, w in written.items()
+    ]
     if not lines:
         parts.append(block(references.continuations[row], label="human", colour=grey))
     parts += [block(texts[row], label=name, colour=grey) for name, texts in others.items()]

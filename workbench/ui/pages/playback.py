@@ -6,7 +6,7 @@ import streamlit as st
 
 from workbench.findings import selected_rows
 from workbench.findings.shown import playback_numbers
-from workbench.following import Following, PlaybackView
+from workbench.following import FIDELITY, Following, PlaybackView
 from workbench.playback import Fork, ForkKind
 from workbench.ui.empty import require_runs, selection_or_stop
 from workbench.ui.engine import references_of
@@ -20,6 +20,11 @@ from workbench.ui.sidebar import Selection
 
 HEIGHT = 890
 PROMPT = "prompt"
+CLOCKS = {
+    "quantile": "Steps are placed by quantiles of the training times: t moves little where "
+    "training looked most and jumps at the ends; the last step goes to 1.",
+    "uniform": "Steps are equal strides of t.",
+}
 FORKS: tuple[ForkKind, ...] = ("renoise", "nudge", "blend", "guidance")
 
 
@@ -37,23 +42,26 @@ def choose_view(selection: Selection) -> PlaybackView:
     references = references_of(selection.study)
     prompts = [f"{n + 1}. {text}" for n, text in enumerate(references.prompts)]
     left, right = st.columns([0.7, 0.3])
+    typed = right.text_input(
+        "or your own", key="typed", bind="query-params", max_chars=400,
+        placeholder="The baker found a red key.",
+    ).strip()  # fmt: skip
     row = left.selectbox(
         "Prompt (held out from training)",
         range(len(prompts)),
         index=asked_prompt(len(prompts)),
         format_func=lambda n: prompts[n],
         key=f"prompt-of-{selection.name}",
+        disabled=bool(typed),
     )
+    if typed:
+        left.caption("Not in force: your own prompt is. Clear it to take a held-out one.")
     # By its number: a bound select box would write the whole text into the address.
     st.query_params[PROMPT] = str(int(row or 0) + 1)
-    typed = right.text_input(
-        "or your own", key="typed", bind="query-params", max_chars=400,
-        placeholder="The baker found a red key.",
-    )  # fmt: skip
     first, second, third, fourth = st.columns(4)
     return PlaybackView(
         row=-1 if typed else int(row or 0),
-        typed=typed or "",
+        typed=typed,
         sampler=first.selectbox("Sampler", list(SAMPLERS), key="sampler", bind="query-params"),
         num_steps=second.slider(
             "Steps", 4, 100, min(100, sampling.sampler.num_steps), key="steps", bind="query-params"
@@ -66,6 +74,15 @@ def choose_view(selection: Selection) -> PlaybackView:
             "Noise seed", 0, 9999, selection.seed, key="noise", bind="query-params"
         )),
     )  # fmt: skip
+
+
+def without_fidelity(view: PlaybackView, bases: dict[str, Following]) -> str:
+    """Why there is no curve of fidelity; empty where there is one."""
+    if any(FIDELITY in found.curves for found in bases.values()):
+        return ""
+    if view.typed:
+        return "No curve of fidelity: no expected facts are known for a typed prompt."
+    return "No curve of fidelity: no fact of this prompt returns in what a human wrote next."
 
 
 def choose_fork(selection: Selection, view: PlaybackView) -> tuple[str, Fork] | None:
@@ -104,7 +121,7 @@ def choose_fork(selection: Selection, view: PlaybackView) -> tuple[str, Fork] | 
 st.title("Playback")
 st.caption(
     "Both arms start from the same noise and are read by their own decoder at every step. Watch "
-    "which words settle first (dark, early; bright, late) and whether a fluent text drops the "
+    "which words settle first (violet = early, yellow = late) and whether a fluent text drops the "
     "prompt's facts. It would surprise if the arm that reconstructs better also settled earlier."
 )
 selection = selection_or_stop()
@@ -128,12 +145,15 @@ if not followed:
     st.stop()
 
 references = references_of(selection.study)
+clock = CLOCKS[next(iter(runs.values())).config.sampling.sampler.grid]
 page: dict[str, Any] = {
     "prompt": view.typed or references.prompts[view.row],
     "reference": "" if view.typed else references.continuations[view.row],
     "theme": theme(),
     "title": f"Playback: {selection.name}",
     "far_limit": max(found.far_limit for found in bases.values()),
+    "clock": clock,
+    "note": without_fidelity(view, bases),
 }
 if not predict_first("playback", lambda: settling_lesson(bases, page["prompt"])):
     st.stop()
@@ -143,7 +163,7 @@ st.caption(
     "Dots are target tokens on the two main axes of that arm's latents and path (linear, so noise "
     "is not thrown onto clusters); grey is real text, the thick line the mean. A dashed ring marks "
     "a latent farther from real ones than 95 % of real ones are from each other. Italic words may "
-    "still change. Maps of two arms share no axes: compare shapes, not places."
+    f"still change. Maps of two arms share no axes: compare shapes, not places. {clock}"
 )
 st.download_button(
     "Export: this playback as one HTML file that plays offline",

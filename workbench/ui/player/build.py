@@ -61,6 +61,8 @@ def player_page(
     theme: Theme,
     title: str,
     far_limit: float,
+    clock: str = "",
+    note: str = "",
     standalone: bool = False,
 ) -> str:
     """A self-contained page: no request leaves it, nothing in it is trusted.
@@ -72,16 +74,20 @@ def player_page(
         theme: light or dark.
         title: heading of the exported file.
         far_limit: distance beyond which a latent counts as off the manifold.
+        clock: what the steps' times are, told where the clock is pointed at.
+        note: under the choice of curves, such as why one is missing.
         standalone: with a heading and page margins, for a file.
     """
     data = {
         "prompt": prompt,
         "reference": reference,
         "far_limit": round(far_limit, DIGITS),
+        "note": note,
         "lanes": [_lane(lane) for lane in lanes],
     }
     parts = {
         "TITLE": html_text(title),
+        "CLOCK": html_text(clock),
         "COLOURS": _colours(theme),
         "STYLE": (FOLDER / "player.css").read_text(encoding="utf-8"),
         "SCRIPT": (FOLDER / "player.js").read_text(encoding="utf-8"),

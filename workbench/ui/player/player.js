@@ -51,6 +51,7 @@ for (const lane of lanes) {
   heading.style.color = lane.colour;
   element("small", heading, "", `${lane.subtitle} · ${lane.nfe} network evaluations`);
   lane.canvas = element("canvas", box);
+  lane.note = element("p", box, "note");
   lane.text = element("div", box, "text");
   lane.spans = lane.commit.map((_, k) => {
     const span = element("span", lane.text, "token");
@@ -60,6 +61,9 @@ for (const lane of lanes) {
   });
   lane.extent = extent(lane);
 }
+
+// Room for the axes' names, left and below, in CSS pixels.
+const MARGIN = 22;
 
 function extent(lane) {
   const all = lane.cloud.concat(lane.points.flat());
@@ -93,7 +97,13 @@ function dot(pen, x, y, radius, fill) {
 function drawMap(lane) {
   const [pen, w, h] = prepared(lane.canvas), now = at(lane);
   const [[x0, x1], [y0, y1]] = lane.extent;
-  const place = (p) => [((p[0] - x0) / (x1 - x0)) * w, h - ((p[1] - y0) / (y1 - y0)) * h];
+  const bottom = h - MARGIN;
+  const place = (p) => [MARGIN + ((p[0] - x0) / (x1 - x0)) * (w - MARGIN),
+    bottom - ((p[1] - y0) / (y1 - y0)) * bottom];
+  pen.save();
+  pen.beginPath();
+  pen.rect(MARGIN, 0, w - MARGIN, bottom);
+  pen.clip();
   pen.globalAlpha = 0.28;
   for (const p of lane.cloud) dot(pen, ...place(p), 1.6, css("--muted"));
   pen.globalAlpha = 1;
@@ -103,11 +113,21 @@ function drawMap(lane) {
   for (const k of shown) drawTrail(pen, lane, k, now, place);
   drawMean(pen, lane, shown, now, place);
   for (const k of shown) drawToken(pen, lane, k, now, place);
+  pen.restore();
+  drawAxes(pen, lane, w, bottom);
+}
+
+function drawAxes(pen, lane, w, bottom) {
+  pen.strokeStyle = css("--grid");
+  pen.lineWidth = 1;
+  pen.beginPath();
+  pen.moveTo(MARGIN, 0); pen.lineTo(MARGIN, bottom); pen.lineTo(w, bottom);
+  pen.stroke();
   pen.fillStyle = css("--muted");
   const share = lane.explained.map((v) => Math.round(100 * v) + " %");
-  pen.fillText(`PC 1, ${share[0]} of the variance →`, 8, h - 8);
+  pen.fillText(`PC 1, ${share[0]} of the variance →`, MARGIN + 4, bottom + 15);
   pen.save();
-  pen.translate(12, h - 22);
+  pen.translate(14, bottom - 4);
   pen.rotate(-Math.PI / 2);
   pen.fillText(`PC 2, ${share[1]} →`, 0, 0);
   pen.restore();
@@ -155,8 +175,18 @@ function drawToken(pen, lane, k, now, place) {
   }
 }
 
+const writes = (lane, s) => lane.is_text[s][0] === 1;
+
+// An empty text would pass for a certain one.
+function absence(lane) {
+  if (!writes(lane, lane.is_text.length - 1))
+    return "Ended at once: no text after this prompt, only the end mark ∎. Its curves have gaps.";
+  return writes(lane, at(lane)) ? "" : "No text at this step yet, only the end mark ∎.";
+}
+
 function drawText(lane) {
   const now = at(lane);
+  lane.note.textContent = absence(lane);
   lane.spans.forEach((span, k) => {
     const inText = lane.is_text[now][k];
     const name = lane.names[lane.tokens[now][k]];
@@ -165,8 +195,10 @@ function drawText(lane) {
     const settled = committed(lane, k), far = lane.far[now][k] > data.far_limit;
     span.className = "token" + (settled ? "" : " open") + (inText ? "" : " end") +
       (far && inText ? " far" : "") + (lit === k ? " lit" : "");
-    span.style.borderBottomColor = settled ? ramp(lane.commit[k] / last, 1) : "transparent";
-    span.style.backgroundColor = settled ? ramp(lane.commit[k] / last, 0.22) : "transparent";
+    // Entropy and distance are of this moment, so that an unsettled word has them too.
+    const coloured = settled || $("paint").value !== "commit";
+    span.style.borderBottomColor = coloured ? paint(lane, k, 1) : "transparent";
+    span.style.backgroundColor = coloured ? paint(lane, k, 0.22) : "transparent";
     span.title = `${name} · commits at step ${lane.commit[k]} · entropy ` +
       `${lane.entropy[now][k].toFixed(2)} nats · margin ${lane.margin[now][k].toFixed(2)}` +
       ` · ${lane.far[now][k].toFixed(1)} × the usual distance to a real latent`;
@@ -187,6 +219,7 @@ function drawCurves() {
     button.setAttribute("aria-pressed", String(button.dataset.name === curve));
   const [pen, w, h] = prepared($("curves"));
   const values = lanes.flatMap((l) => l.curves[curve]).filter((v) => v !== null);
+  $("curve-note").textContent = values.length ? data.note : "No text at any step: nothing to draw.";
   const low = Math.min(0, ...values), high = Math.max(low + 1e-6, ...values);
   const left = 46, bottom = 22, top = 10;
   const x = (s) => left + (s / last) * (w - left - 10);
@@ -206,12 +239,14 @@ function drawCurves() {
   lanes.forEach((lane, number) => {
     pen.strokeStyle = lane.colour;
     pen.lineWidth = 2;
+    pen.lineCap = "round";
     pen.setLineDash(number < 2 ? [] : [6, 4]);
     pen.beginPath();
     let open = false;
     lane.curves[curve].forEach((v, s) => {
       if (v === null) { open = false; return; }
-      if (open) pen.lineTo(x(s), y(v)); else pen.moveTo(x(s), y(v));
+      if (!open) pen.moveTo(x(s), y(v));
+      pen.lineTo(x(s), y(v)); // to itself too: a moment between gaps is a round dot
       open = true;
     });
     pen.stroke();
@@ -223,13 +258,16 @@ function drawCurves() {
   pen.beginPath(); pen.moveTo(x(step), top); pen.lineTo(x(step), h - bottom); pen.stroke();
 }
 
+// Both themes' scales begin in a violet and end in yellow.
+const ends = (low, high) => `violet: ${low}, yellow: ${high}`;
+
 function drawScale() {
   const pen = $("scale").getContext("2d");
   for (let i = 0; i < 110; i++) { pen.fillStyle = ramp(i / 110, 1); pen.fillRect(i, 0, 1, 12); }
   const kind = $("paint").value;
-  $("scale-text").textContent = kind === "commit" ? `step 0 to ${last}` :
-    kind === "entropy" ? `0 to ${extremes.entropy[1].toFixed(1)} nats` :
-      `0 to ${extremes.far[1].toFixed(1)} × usual`;
+  $("scale-text").textContent = kind === "commit" ? ends("step 0", `step ${last}`) :
+    kind === "entropy" ? ends("0", `${extremes.entropy[1].toFixed(1)} nats`) :
+      ends("0", `${extremes.far[1].toFixed(1)} × usual`);
 }
 
 function draw() {
@@ -245,12 +283,12 @@ function go(to) { step = Math.min(last, Math.max(0, to)); draw(); }
 function pause() {
   clearInterval(timer);
   timer = null;
-  $("play").textContent = "▶";
+  $("play").classList.remove("playing");
   $("play").setAttribute("aria-label", "Play");
 }
 function play() {
   if (step >= last) go(0);
-  $("play").textContent = "⏸";
+  $("play").classList.add("playing");
   $("play").setAttribute("aria-label", "Pause");
   timer = setInterval(() => {
     go(step + 1);
@@ -266,10 +304,12 @@ $("step").oninput = () => { pause(); go(Number($("step").value)); };
 $("speed").onchange = () => { if (timer) { pause(); play(); } };
 $("paint").onchange = draw;
 document.onkeydown = (event) => {
-  if (["SELECT", "BUTTON", "INPUT"].includes(event.target.tagName)) return;
+  const tag = event.target.tagName;
+  if (tag === "SELECT" || tag === "BUTTON") return;
+  if (event.key === " ") { event.preventDefault(); timer ? pause() : play(); }
+  if (tag === "INPUT") return; // the slider moves by itself
   if (event.key === "ArrowRight") go(step + 1);
   if (event.key === "ArrowLeft") go(step - 1);
-  if (event.key === " ") { event.preventDefault(); timer ? pause() : play(); }
 };
 window.onresize = draw;
 go(last);

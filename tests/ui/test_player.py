@@ -1,0 +1,132 @@
+"""The player's page by itself in a real browser, as an exported file plays: no server.
+
+Needs Chromium and Playwright, as `test_browser.py` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.ui.browsing import CHROMIUM, chromium
+from tests.ui.test_playback_page import lane
+from workbench.ui.player.build import Lane, player_page
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, drawing by software."""
+    pytest.importorskip(
+        "playwright.sync_api", reason="the browser tests need `pip install playwright`"
+    )
+    if CHROMIUM is None:
+        pytest.skip("the browser tests need Chromium: apt-get install chromium")
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def play(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Open lanes as an exported file; an error in its script fails the test."""
+    opened = browser.new_page()
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+
+    def played(*lanes: Lane, **parts: str) -> Any:
+        file = tmp_path / "player.html"
+        page = player_page(
+            lanes, prompt="p", reference="r", theme="light", title="t", far_limit=2.0,
+            standalone=True, **parts,
+        )  # fmt: skip
+        file.write_text(page, encoding="utf-8")
+        opened.goto(file.as_uri())
+        return opened
+
+    yield played
+    opened.close()
+    assert problems == []
+
+
+def backgrounds(page: Any) -> list[str]:
+    return page.eval_on_selector_all(".token", "all => all.map((t) => t.style.backgroundColor)")
+
+
+def silent(at: tuple[int, ...]) -> Lane:
+    """A lane without text at some moments."""
+    whole = lane()
+    is_text = whole.is_text.copy()
+    is_text[list(at)] = False
+    values = np.where(is_text[:, 0], 1.0, np.nan)
+    return replace(whole, is_text=is_text, curves={"entropy": values})
+
+
+def test_text_that_ends_at_once_is_called_that(play):
+    page = play(silent((0, 1, 2, 3, 4)))
+    assert "Ended at once" in page.inner_text(".lane .note")
+    assert "No text at any step" in page.inner_text("#curve-note")
+    page = play(silent((1,)))
+    assert page.inner_text(".lane .note") == ""
+    page.fill("#step", "1")
+    assert "No text at this step" in page.inner_text(".lane .note")
+
+
+def test_words_take_the_colour_that_is_chosen(play):
+    page = play(lane())
+    by_step = backgrounds(page)
+    page.select_option("#paint", "far")
+    by_distance = backgrounds(page)
+    assert by_distance != by_step
+    page.click("#back")
+    assert backgrounds(page) != by_distance
+    assert "violet: 0, yellow:" in page.inner_text("#scale-text")
+
+
+def test_space_plays_and_pauses_with_the_slider_focused(play):
+    page = play(lane())
+    page.select_option("#speed", "2")
+    page.fill("#step", "0")
+    page.focus("#step")
+    page.keyboard.press("Space")
+    assert page.get_attribute("#play", "aria-label") == "Pause"
+    assert page.is_visible("#play .halt")
+    assert not page.is_visible("#play .start")
+    page.keyboard.press("Space")
+    assert page.get_attribute("#play", "aria-label") == "Play"
+    assert page.is_visible("#play .start")
+    before = int(page.input_value("#step"))
+    page.keyboard.press("ArrowRight")
+    assert int(page.input_value("#step")) == before + 1
+
+
+def test_names_of_the_axes_have_room_of_their_own(play):
+    """No dot or path reaches the strips left of and below the map, where the names stand."""
+    page = play(lane())
+    drawn = page.evaluate(
+        """() => {
+            const c = document.querySelector('.lane canvas'), pen = c.getContext('2d');
+            const s = window.devicePixelRatio, edge = Math.round(20 * s);
+            const parts = [pen.getImageData(0, c.height - edge, c.width, edge),
+                           pen.getImageData(0, 0, edge, c.height)];
+            const saturated = (d, i) => d[i + 3] > 30 &&
+                Math.max(d[i], d[i + 1], d[i + 2]) - Math.min(d[i], d[i + 1], d[i + 2]) > 60;
+            return parts.map(({data}) => {
+                let n = 0;
+                for (let i = 0; i < data.length; i += 4) n += saturated(data, i);
+                return n;
+            });
+        }"""
+    )
+    assert drawn == [0, 0]
+
+
+def test_clock_and_curves_explain_themselves(play):
+    page = play(lane(), clock="by <quantiles>", note="no facts & none")
+    assert page.get_attribute("#clock", "title") == "by <quantiles>"
+    assert page.inner_text("#curve-note") == "no facts & none"
