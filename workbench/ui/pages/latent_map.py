@@ -36,7 +36,8 @@ items, key = items_of(selection, level), key_of(selection, level)
 twins = len(selection.arms) == 2
 choices = [*items.labels, TRUST, *([MOVED] if twins else [])]
 if st.session_state.get("colour") not in (None, *choices):
-    del st.session_state["colour"]
+    # Deleted, it would leave the old label in the browser's box.
+    st.session_state["colour"] = choices[0]
 colour = three.selectbox("Colour", choices, key="colour", bind="query-params")
 search = four.text_input("Find", key="find", bind="query-params", max_chars=80,
                          placeholder="a word, or part of a text")  # fmt: skip
@@ -91,11 +92,13 @@ found = (
     [row for row, text in enumerate(searched) if search.lower() in text.lower()] if search else []
 )
 chosen = sorted({*memory.get(key, []), *found})
+if search and not found:
+    st.info("Nothing has this.", icon=":material/search_off:")
 
 if chosen:
     left, right = st.columns([0.8, 0.2], vertical_alignment="bottom")
     left.subheader(f"{len(chosen)} chosen")
-    if right.button("Forget the lasso"):
+    if memory.get(key) and right.button("Forget the lasso"):
         memory.pop(key, None)
         st.rerun()
     show_figure(
