@@ -13,6 +13,7 @@ from workbench.ui.exhibits import show_figure, show_table
 from workbench.ui.keeping import keep_this, replayed_rows
 from workbench.ui.look import theme
 from workbench.ui.mapping import displaced, is_drawn, items_of, key_of, maps_of
+from workbench.ui.text_column import LONG_TEXTS
 
 MOST_KEPT = 200
 TRUST, MOVED = "trust in each point", "moved against the neighbours"
@@ -124,7 +125,8 @@ if moved is not None:
     show_table(
         frame, f"moved-{level}",
         caption="Displacement: how far an item's neighbours in one arm stand from it in the other, "
-        "0 = it keeps its company, 0.5 = its neighbours there are no nearer than anyone.",
+        "0 = it keeps its company. 0.5 is the mean of chance, so a single item can lie beyond.",
+        **LONG_TEXTS,
     )  # fmt: skip
 
 listed = {} if moved is None else {int(row): moved[row] for row in order[:MOST_KEPT]}
