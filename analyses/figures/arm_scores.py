@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Narrower axes would blow differences up that nobody could notice in use.
 LEAST_SPAN = 0.02
+# The browser's toolbar lies over the uppermost pixels: titles of panels stand below it.
+PANELS_TOP = 56
 
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -112,7 +114,8 @@ def scores_figure(
     figure.update_layout(showlegend=False)
     figure.update_xaxes(tickformat=".4~g", nticks=4, tickangle=0)
     figure.update_yaxes(automargin=True)
-    return themed(figure, theme, height=80 + num_rows * (70 + 28 * len(arms)))
+    themed(figure, theme, height=PANELS_TOP + 50 + num_rows * (70 + 28 * len(arms)))
+    return figure.update_layout(margin={"t": PANELS_TOP})
 
 
 def wide_range(entries: Sequence[Mapping[str, Any]]) -> list[float] | None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.figures.arm_scores import scores_figure
+from analyses.figures.theme import SURFACES
+from tests.analyses.test_figures import VISION, cielab, linear_rgb, luminance
 from workbench.ui.charts import maps
 from workbench.ui.charts.curves import curves_figure, dots_figure
 from workbench.ui.charts.heat import twin_heat_figure
@@ -152,3 +157,44 @@ def test_drawn_points_are_the_figure_as_a_table():
     table = drawn_points(figure)
     assert table.to_dict("records")[0] == {"trace": "none", "x": 1, "y": 0.5}
     assert pd.isna(table["y"][1])
+
+
+def faded(colour: str, paper: str) -> str:
+    """What a marker of the opacity of `no label` looks like on a paper."""
+    share = maps.NO_CLASS_OPACITY
+    parts = [[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in (colour, paper)]
+    mixed = [round(share * a + (1 - share) * b) for a, b in zip(*parts, strict=True)]
+    return "#" + "".join(f"{channel:02X}" for channel in mixed)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("vision", VISION)
+def test_class_colours_differ_from_each_other_and_from_no_class(theme, vision):
+    surface = SURFACES[theme]
+    shown = [*maps.CLASS_COLOURS, faded(surface.muted, surface.paper)]
+    seen = [cielab(np.array(VISION[vision]) @ linear_rgb(colour)) for colour in shown]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 15.0
+
+
+def test_no_class_colour_is_grey_or_lost_on_a_paper():
+    assert len(maps.CLASS_COLOURS) == maps.MOST_CLASSES
+    for colour in maps.CLASS_COLOURS:
+        assert np.hypot(*cielab(linear_rgb(colour))[1:]) > 25.0
+        for surface in SURFACES.values():
+            pair = sorted([luminance(colour), luminance(surface.paper)])
+            assert (pair[1] + 0.05) / (pair[0] + 0.05) > 2.0
+
+
+def test_titles_of_panels_stand_below_the_toolbar():
+    coords = spaces(8)
+    colouring = Colouring(name="label", codes=np.zeros(8, int), classes=["a"])
+    grid = {"mood": {"0.1": 0.2}}
+    entry = {"mean": 0.5, "low": 0.4, "high": 0.6}
+    figures = [
+        maps_figure(coords, titles(coords), ["t"] * 8, colouring, theme="light").figure,
+        highlight_figure(coords, titles(coords), ["t"] * 8, [1], theme="light"),
+        twin_heat_figure(grid, grid, ("repa", "none"), x="t", value="accuracy", theme="light"),
+        scores_figure({"none": {"mauve": entry}}),
+    ]
+    # The toolbar is 30 pixels high, a title some 20 and stands on the panel.
+    assert all(figure.layout.margin.t >= 52 for figure in figures)

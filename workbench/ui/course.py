@@ -123,9 +123,10 @@ def show_onsets(selection: Selection) -> None:
         "onsets",
         faded=lambda row: row["order"] == "not distinguishable",
         caption="*Clear*: first milestone from which on the probe's interval stays above chance "
-        "and above shuffled labels. *Half*: step at which half of what training adds to the "
+        "and above shuffled labels; 0 = read from random weights already, for an untrained encoder "
+        "tells words apart too. *Half*: step at which half of what training adds to the "
         "untrained space is reached, at one level for both arms, with its interval. "
-        f"{_seeds_sentence(seeds)}",
+        f"{_order_sentence(selection.first, selection.second)} {_seeds_sentence(seeds)}",
     )
 
 
@@ -164,6 +165,14 @@ _HALF = ("half", "half_low", "half_high")
 
 def _steps(step: float | None, low: float | None, high: float | None) -> str:
     return "not defined" if step is None else f"{step:.0f} [{low:.0f}, {high:.0f}]"
+
+
+def _order_sentence(first: str, second: str) -> str:
+    return (
+        f"*Order* is {first}'s against {second}'s: *earlier* or *later* where the interval of the "
+        f"ratio leaves out 1, *rises alone* where training certainly adds something in {first} "
+        f"only, *never rises* where it does in {second} only."
+    )
 
 
 def _seeds_sentence(seeds: int) -> str:

@@ -38,29 +38,31 @@ def family(results: Results, prefix: str) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def missing_note(selection: Selection, probe: str) -> None:
-    """Say that a probe is not stored for both arms, and the command that computes it."""
+def missing_note(selection: Selection, *probes: str) -> None:
+    """Say that probes are not stored for both arms, and the command that computes them."""
+    named = " and ".join(f"`{probe}`" for probe in probes)
     st.info(
-        f"`{probe}` is not measured for {' and '.join(selection.arms)} yet. It costs more than the "
+        f"Not measured for {' and '.join(selection.arms)} yet: {named}. This costs more than the "
         "probes of every study and runs when asked:",
         icon=":material/hourglass_empty:",
     )
+    option = _option(",".join(probes))
     lines = [
-        f"python -m workbench probe {selection.name}/{arm}/{selection.seed} {_option(probe)}"
+        f"python -m workbench probe {selection.name}/{arm}/{selection.seed} {option}"
         for arm in selection.arms
     ]
     st.code("\n".join(lines).strip(), language="bash")
 
 
-def _option(probe: str) -> str:
-    """The option of the verb `probe` that names one, where this release has it."""
+def _option(probes: str) -> str:
+    """The option of the verb `probe` that names some, where this release has it."""
     import inspect
 
     from workbench.verbs.studies import probe as verb
 
     known = inspect.signature(verb).parameters
     name = next((n for n in ("only", "probes") if n in known), None)
-    return f"--{name} {probe}" if name else ""
+    return f"--{name} {probes}" if name else ""
 
 
 def baseline_marks(results: Results) -> dict[str, dict[str, float | None]]:

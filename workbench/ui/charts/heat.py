@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from analyses.figures.arm_scores import PANELS_TOP
 from analyses.figures.theme import Theme, plain, themed
 
 if TYPE_CHECKING:
@@ -58,13 +59,13 @@ def twin_heat_figure(
     # One title for the three, with room for the longest name of a column above it.
     figure.update_xaxes(title={"text": plain(x), "standoff": 12}, row=1, col=2)
     figure.update_yaxes(automargin=True)
-    themed(figure, theme, height=220 + 34 * len(rows))
+    themed(figure, theme, height=226 + 34 * len(rows))
     figure.update_layout(
         coloraxis={
             "colorscale": "Viridis",
             "colorbar": {"title": value, "thickness": 10, "x": 1.01},
         },
-        margin={"r": 170, "t": 50},
+        margin={"r": 170, "t": PANELS_TOP},
     )
     return figure
 

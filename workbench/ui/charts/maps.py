@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from analyses.figures.arm_scores import PANELS_TOP
 from analyses.figures.theme import SURFACES, Theme, plain, themed
 
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ MOST_POINTS = 50_000
 MOST_HOVERED = 5_000  # beyond, texts would be most of the message; classes are shown instead
 MOST_BEHIND = 5_000  # grey points behind chosen ones: they show where the cloud is, no more
 MOST_CLASSES = 10
-HEIGHT = 470
-# Okabe and Ito's eight and two greys, distinct for colour-blind eyes on both papers.
+HEIGHT = 486
+NO_CLASS_OPACITY = 0.35
+# Six of Okabe and Ito, the others searched for distance from these, from each other and from the
+# grey of what has no class, under the kinds of vision that the arms' colours were searched for.
 CLASS_COLOURS = (
     "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00",
-    "#0072B2", "#B8A900", "#8C6BB1", "#7F7F7F", "#A6761D",
+    "#0072B2", "#9000FC", "#844824", "#FC1854", "#9078FC",
 )  # fmt: skip
 
 
@@ -146,7 +149,8 @@ def highlight_figure(
             hovertemplate="%{text}<extra></extra>", showlegend=False, **where,
         )  # fmt: skip
     _square(figure)
-    return themed(figure, theme, height=340)
+    themed(figure, theme, height=366)
+    return figure.update_layout(margin={"t": PANELS_TOP})
 
 
 def compact(points: np.ndarray) -> np.ndarray:
@@ -179,7 +183,7 @@ def _groups(
     rest = ~np.isin(codes, common)
     if rest.any():
         name = "other or none" if len(common) < np.count_nonzero(counts) else "no label"
-        groups.append((name, rows[rest], {"color": grey, "opacity": 0.35}))
+        groups.append((name, rows[rest], {"color": grey, "opacity": NO_CLASS_OPACITY}))
     for place, code in enumerate(common):
         marker = {"color": CLASS_COLOURS[place], "opacity": 0.85}
         groups.append((colouring.classes[code], rows[codes == code], marker))
@@ -233,7 +237,7 @@ def _finished(figure: go.Figure, colouring: Colouring, theme: Theme) -> go.Figur
     themed(figure, theme, height=HEIGHT)
     figure.update_layout(
         dragmode="lasso",
-        margin={"l": 10, "r": 60 if colouring.codes is None else 10, "t": 40, "b": 70},
+        margin={"l": 10, "r": 60 if colouring.codes is None else 10, "t": PANELS_TOP, "b": 70},
         legend={
             "orientation": "h", "y": -0.04, "yanchor": "top", "x": 0, "xanchor": "left",
             "itemsizing": "constant",

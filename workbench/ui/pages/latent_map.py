@@ -13,6 +13,7 @@ from workbench.ui.exhibits import show_figure, show_table
 from workbench.ui.keeping import keep_this, replayed_rows
 from workbench.ui.look import theme
 from workbench.ui.mapping import displaced, is_drawn, items_of, key_of, maps_of
+from workbench.ui.text_column import LONG_TEXTS
 
 MOST_KEPT = 200
 TRUST, MOVED = "trust in each point", "moved against the neighbours"
@@ -36,7 +37,8 @@ items, key = items_of(selection, level), key_of(selection, level)
 twins = len(selection.arms) == 2
 choices = [*items.labels, TRUST, *([MOVED] if twins else [])]
 if st.session_state.get("colour") not in (None, *choices):
-    del st.session_state["colour"]
+    # Deleted, it would leave the old label in the browser's box.
+    st.session_state["colour"] = choices[0]
 colour = three.selectbox("Colour", choices, key="colour", bind="query-params")
 search = four.text_input("Find", key="find", bind="query-params", max_chars=80,
                          placeholder="a word, or part of a text")  # fmt: skip
@@ -91,11 +93,13 @@ found = (
     [row for row, text in enumerate(searched) if search.lower() in text.lower()] if search else []
 )
 chosen = sorted({*memory.get(key, []), *found})
+if search and not found:
+    st.info("Nothing has this.", icon=":material/search_off:")
 
 if chosen:
     left, right = st.columns([0.8, 0.2], vertical_alignment="bottom")
     left.subheader(f"{len(chosen)} chosen")
-    if right.button("Forget the lasso"):
+    if memory.get(key) and right.button("Forget the lasso"):
         memory.pop(key, None)
         st.rerun()
     show_figure(
@@ -121,7 +125,8 @@ if moved is not None:
     show_table(
         frame, f"moved-{level}",
         caption="Displacement: how far an item's neighbours in one arm stand from it in the other, "
-        "0 = it keeps its company, 0.5 = its neighbours there are no nearer than anyone.",
+        "0 = it keeps its company. 0.5 is the mean of chance, so a single item can lie beyond.",
+        **LONG_TEXTS,
     )  # fmt: skip
 
 listed = {} if moved is None else {int(row): moved[row] for row in order[:MOST_KEPT]}

@@ -15,6 +15,7 @@ from workbench.ui.guard import guarded
 from workbench.ui.keeping import keep_this, replayed_rows
 from workbench.ui.look import colours
 from workbench.ui.mapping import displaced, items_of, key_of
+from workbench.ui.text_column import LONG_TEXTS
 
 MOST_LISTED = 300
 
@@ -97,7 +98,8 @@ if len(selection.arms) == 2:
     picked = show_table(
         frame, f"disagree-{level}", on_select="rerun", selection_mode="single-row",
         caption="Choose a row to see its neighbours above. 0 = it keeps its neighbours from one "
-        "arm to the other, 0.5 = they are scattered as if by chance.",
+        "arm to the other. 0.5 is the mean of chance, so a single item can lie beyond.",
+        **LONG_TEXTS,
     )  # fmt: skip
     if picked and picked.selection.rows:
         chosen = int(order[picked.selection.rows[0]])

@@ -29,12 +29,13 @@ from workbench.ui.probe_tables import (
     results_of,
     swept_grid,
 )
+from workbench.ui.reading_words import beyond_sentence, parted_sentence
 
 st.title("Separability")
 st.caption(
     "A linear probe is the simplest reader there is: what it finds lies open in the space. Look at "
-    "the distance from chance, and from the word alone (a probe that only knows which word it is): "
-    "what is above that mark is what the latents know from context."
+    "the distance from chance, and from the word alone (a probe that only knows which words there "
+    "are): only what lies beyond that mark must come from context."
 )
 selection = selection_or_stop()
 results = results_of(selection)
@@ -43,18 +44,18 @@ if not any(separable.values()):
     missing_note(selection, "linear_separability")
     st.stop()
 
+marks = baseline_marks(next(own for own in separable.values() if own))
 show_figure(
     dots_figure(
         separable,
         arms=selection.all_arms,
         x="accuracy of a cross-validated linear probe (share of items)",
-        marks=baseline_marks(next(own for own in separable.values() if own)),
+        marks=marks,
         theme=theme(),
     ),
     "linear-separability",
-    caption="Dots are accuracies with 95 % intervals; *pos* is part of speech. It would "
-    "surprise if the arms parted for part of speech, which the word gives away, and not for what "
-    "only the story says.",
+    caption="Dots are accuracies with 95 % intervals; *pos* is part of speech. "
+    f"{beyond_sentence(separable, marks['the word alone'])} {parted_sentence(separable)}",
 )
 
 st.subheader("Class by class")
@@ -84,18 +85,22 @@ with guarded("The course of training"):
         if len(selection.arms) > 1:
             show_onsets(selection)
 
+swept = {
+    prefix: [swept_grid(family(results[arm], f"{prefix}.")) for arm in selection.arms]
+    for prefix in ("denoising", "flow_layers")
+}
+missing = [prefix for prefix, grids in swept.items() if len(grids) < 2 or not all(grids)]
 for prefix, title, x, caption in (
-    ("denoising.", "Over the sampler's steps", "flow time t, 0 = noise",
+    ("denoising", "Over the sampler's steps", "flow time t, 0 = noise",
      "When the prompt's labels become readable in the text that is being made. A label that "
      "appears late is decided late; one that never appears was lost on the way."),
-    ("flow_layers.", "Over the flow's layers", "block of the diffusion transformer, at t = 1/2",
+    ("flow_layers", "Over the flow's layers", "block of the diffusion transformer, at t = 1/2",
      "Where in the network a word's label can be read. The last column is its answer."),
 ):  # fmt: skip
-    st.subheader(title)
-    grids = [swept_grid(family(results[arm], prefix)) for arm in selection.arms]
-    if len(grids) < 2 or not all(grids):
-        missing_note(selection, prefix.rstrip("."))
+    if prefix in missing:
         continue
+    st.subheader(title)
+    grids = swept[prefix]
     show_figure(
         twin_heat_figure(
             grids[0],
@@ -105,9 +110,12 @@ for prefix, title, x, caption in (
             value="accuracy",
             theme=theme(),
         ),
-        prefix.rstrip("."),
+        prefix,
         caption=caption,
     )
+if missing:
+    with st.expander("Over the sampler's steps and the flow's layers: not all is measured yet"):
+        missing_note(selection, *missing)
 
 SHOWN = ("linear_separability.", "denoising.", "flow_layers.")
 

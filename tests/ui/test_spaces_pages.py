@@ -1,0 +1,75 @@
+"""Pages of the latent spaces: what they say is what they draw."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from workbench.ui.reading_words import beyond_sentence, parted_sentence
+
+
+def figure(app, name: str) -> str:
+    """The JSON of a figure."""
+    return next(c.proto.spec for c in app.get("plotly_chart") if f"{name}-figure" in c.proto.id)
+
+
+def test_the_colour_box_follows_when_its_label_is_gone(open_page, smoke_runs):
+    app = open_page("latent_map", smoke_runs)
+    app.selectbox(key="colour").select("semantic_class").run()
+    app.session_state["level"] = "texts"
+    app.run()
+    box = app.selectbox(key="colour")
+    assert box.value == "tense"
+    assert box.proto.set_value, "the browser would go on showing the old label"
+    assert box.proto.raw_value == "tense"
+    assert '"past"' in figure(app, "map-texts")
+
+
+def test_a_search_without_a_hit_is_answered_and_forgets_no_lasso(open_page, smoke_runs):
+    app = open_page("latent_map", smoke_runs, find="zebra")
+    assert [note.value for note in app.info] == ["Nothing has this."]
+    app = open_page("latent_map", smoke_runs, find="the")
+    assert not app.info
+    assert any(header.value.endswith(" chosen") for header in app.subheader)
+    assert not [button for button in app.button if "lasso" in button.label]
+
+
+def readings(**ends: tuple[float, float]) -> dict[str, dict[str, float]]:
+    return {label: {"low": low, "high": high} for label, (low, high) in ends.items()}
+
+
+def test_sentences_about_probes_say_what_the_numbers_say():
+    none = readings(pos=(0.5, 0.6), tense=(0.6, 0.7), plot=(0.2, 0.4))
+    repa = readings(pos=(0.8, 0.9), tense=(0.65, 0.75), plot=(0.5, 0.6))
+    arms = {"none": none, "repa": repa}
+    assert parted_sentence(arms) == "The arms' intervals part for pos and plot; others overlap."
+    assert parted_sentence({"none": none, "repa": none}).endswith("overlap in every row.")
+    assert parted_sentence({"none": none}) == ""
+    mark = {"pos": 0.85, "tense": 0.55, "plot": 0.45}
+    said = beyond_sentence(arms, mark)
+    assert said == "Beyond the word alone: tense (none, repa) and plot (repa)."
+    assert beyond_sentence(arms, dict.fromkeys(mark, 0.95)) == "No row lies beyond the word alone."
+    assert beyond_sentence(arms, dict.fromkeys(mark)) == ""
+
+
+def test_separability_names_what_is_not_measured_once(open_page, smoke_runs):
+    app = open_page("separability", smoke_runs)
+    commands = [code.value for code in app.code if "--only" in code.value]
+    assert len(commands) == 1
+    assert "smoke/repa/0 --only denoising,flow_layers" in commands[0]
+    captions = " ".join(caption.value for caption in app.caption)
+    assert "the word alone" in captions
+    assert "The arms' intervals" in captions
+
+
+@pytest.mark.parametrize(
+    ("page", "level"), [("neighbours", "texts"), ("neighbours", "tokens"), ("latent_map", "tokens")]
+)
+def test_texts_of_tables_have_room(page, level, open_page, smoke_runs):
+    app = open_page(page, smoke_runs, level=level)
+    (table,) = [frame for frame in app.dataframe if "text" in frame.value]
+    assert json.loads(table.proto.columns)["text"]["width"] > 500
+    assert table.proto.row_height > 64  # below, the browser does not wrap
+    (caption,) = [c.value for c in app.caption if "isplace" in c.value or "keeps its n" in c.value]
+    assert "0.5 is the mean of chance" in caption
