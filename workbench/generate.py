@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from workbench.runs import Run
     from workbench.texts import TextBatch
 
+MOST_ALONE = 32  # typed prompts that are written one at a time
+
 
 @dataclass(frozen=True, slots=True)
 class Generator:
@@ -319,7 +321,8 @@ def sample_prompts(
 ) -> Continuations:
     """Continue a user's prompts with a run's generator; settings left out are the run's own.
 
-    One at a time: a prompt's text is the same whatever is asked beside it, and as in playback.
+    Up to `MOST_ALONE` one at a time: a prompt's text is then the same whatever is asked beside it,
+    and as in playback. More of them go in batches, for speed.
 
     Raises:
         ValueError: a prompt does not fit, or a setting is out of range.
@@ -345,7 +348,8 @@ def sample_prompts(
         sampler=solver,
         guidance=sampling.guidance(scale),
         seed=seed,
-        alone=True,
+        batch_size=sampling.batch_size,
+        alone=len(texts) <= MOST_ALONE,
         trace=trace,
     )
     if trace:

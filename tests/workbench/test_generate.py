@@ -14,6 +14,7 @@ from models.configs.flow import GuidanceConfig, SamplerConfig
 from models.guidance import ContextVelocity
 from models.samplers import SAMPLERS
 from models.time_samplers import TimeSampler, time_grid
+from workbench import generate
 from workbench.devices import autocast
 from workbench.errors import InputError, ResourceError, StopRequested
 from workbench.generate import (
@@ -187,6 +188,26 @@ def test_a_trace_is_stored_and_reads_back(
     last = [ids[cut:] for ids, cut in zip(tensors["token_ids"][-1], tensors["cuts"], strict=True)]
     for ids, written in zip(last, result.token_ids, strict=True):
         assert ids[: len(written)].tolist() == written.tolist()
+
+
+def test_few_prompts_are_written_alone_and_many_in_batches(
+    smoke: Study, context: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    noise = generate.starting_noise
+
+    def counted(prompts: Prompts, rows: slice, *rest: Any) -> torch.Tensor:
+        sizes.append(rows.stop - rows.start)
+        return noise(prompts, rows, *rest)
+
+    monkeypatch.setattr(generate, "starting_noise", counted)
+    monkeypatch.setattr(generate, "MOST_ALONE", 2)
+    run = smoke.run("none", 0)
+    sample_prompts(run, ["the cat", "a dog"], context, num_steps=1)
+    assert sizes == [1, 1]
+    sizes.clear()
+    sample_prompts(run, ["the cat", "a dog", "she"], context, num_steps=1)
+    assert sizes == [3]
 
 
 def test_prompts_that_do_not_fit_are_named(corpus: Corpus) -> None:
