@@ -10,10 +10,11 @@ import pytest
 
 from tests.ui.test_findings_pages import keep, kept
 from workbench.findings import check_finding
+from workbench.ui.course import _first
 
 STEPS = (0, 3, 8)
 MEASURES = {
-    "vae": ("linear_separability.pos", "reconstruction.token_accuracy"),
+    "vae": ("reconstruction.token_accuracy", "linear_separability.pos"),
     "flow": ("flow.loss", "generation.valid_4gram"),
 }
 
@@ -38,7 +39,9 @@ def write_course(runs: Path, arm: str, lift: float) -> None:
     for step in STEPS:
         hits = rng.binomial(10, 0.2 + 0.05 * step * lift, 40)
         frame = pd.DataFrame({"text": range(40), "hits": hits, "rows": 10})
-        frame.assign(result=MEASURES["vae"][0]).to_parquet(folder / f"vae-step-{step}.parquet")
+        frame.assign(result="linear_separability.pos").to_parquet(
+            folder / f"vae-step-{step}.parquet"
+        )
 
 
 @pytest.fixture
@@ -144,3 +147,33 @@ def test_course_is_part_of_what_is_kept(page, view, kinds, open_page, probed_run
     drifted = [d.number for d in check_finding(path).drifts if d.verdict != "same"]
     assert any(name.startswith("repa, seed 0") and name.endswith("step 8") for name in drifted)
     assert not any(name.endswith("step 3") for name in drifted)
+
+
+def test_first_measure_over_training_is_no_reconstruction_and_is_kept(open_page, probed_runs):
+    app = keep(open_page("geometry", probed_runs, what="Over training"))
+    assert app.selectbox(key="course").value == "autoencoder: linear_separability.pos"
+    assert any("over-training-vae-linear_separability-pos" in name for name in figures(app))
+    _, finding = kept(probed_runs)
+    assert finding.view.query["course"] == "autoencoder: linear_separability.pos"
+
+
+def test_token_accuracy_over_training_says_why_it_starts_below(open_page, probed_runs):
+    measure = "autoencoder: reconstruction.token_accuracy"
+    app = open_page("geometry", probed_runs, what="Over training", course=measure)
+    assert any("so they start below it" in caption.value for caption in app.caption)
+    (chart,) = app.get("plotly_chart")
+    assert "the commonest word" in chart.proto.spec
+    app = open_page("geometry", probed_runs, what="Over training")
+    assert not any("so they start below it" in caption.value for caption in app.caption)
+
+
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [
+        (["a: reconstruction.x", "a: scale.y"], "a: scale.y"),
+        (["a: reconstruction.x"], "a: reconstruction.x"),
+        (["a: scale.y", "a: linear_separability.pos"], "a: linear_separability.pos"),
+    ],
+)
+def test_first_measure_is_chosen_by_its_name(names, first):
+    assert _first(names) == first

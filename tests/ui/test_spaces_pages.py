@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
+import numpy as np
 import pytest
 
 from workbench.ui.reading_words import beyond_sentence, parted_sentence
@@ -33,6 +35,13 @@ def test_a_search_without_a_hit_is_answered_and_forgets_no_lasso(open_page, smok
     assert not app.info
     assert any(header.value.endswith(" chosen") for header in app.subheader)
     assert not [button for button in app.button if "lasso" in button.label]
+
+
+def values(stored) -> list[float]:
+    """Numbers of a figure, which may be packed."""
+    if isinstance(stored, dict):
+        return np.frombuffer(base64.b64decode(stored["bdata"]), stored["dtype"]).tolist()
+    return list(stored)
 
 
 def readings(**ends: tuple[float, float]) -> dict[str, dict[str, float]]:
@@ -73,3 +82,15 @@ def test_texts_of_tables_have_room(page, level, open_page, smoke_runs):
     assert table.proto.row_height > 64  # below, the browser does not wrap
     (caption,) = [c.value for c in app.caption if "isplace" in c.value or "keeps its n" in c.value]
     assert "0.5 is the mean of chance" in caption
+
+
+def test_ends_of_paths_are_told_apart_from_their_chance(open_page, smoke_runs):
+    app = open_page("geometry", smoke_runs, what="Paths")
+    assert [error.value for error in app.error] == []
+    assert "off_manifold" not in figure(app, "trajectory")
+    assert "off_manifold" in figure(app, "path-ends")
+    curves = json.loads(figure(app, "off-manifold"))["data"]
+    ends = {trace["name"]: values(trace["y"])[-1] for trace in curves}
+    (caption,) = [c.value for c in app.caption if "nearest real latent, in units" in c.value]
+    for arm, end in ends.items():
+        assert f"{end:.1f} for {arm}" in caption

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from workbench.ui.sidebar import Selection
 
 READABLE = "linear_separability."
+RECONSTRUCTION = "reconstruction."
+TOKEN_ACCURACY = f"{RECONSTRUCTION}token_accuracy"
+ALWAYS_THE_SAME = (
+    " The dotted line is what a decoder scores that always says the commonest word; random weights "
+    "say any word of the vocabulary, so they start below it."
+)
 STAGE_WORDS = {"vae": "autoencoder", "flow": "flow"}
 
 
@@ -81,11 +87,18 @@ def show_course(
             y=measure,
             arms=selection.all_arms,
             theme=theme(),
-            chance_name="majority class" if measure.startswith(READABLE) else "chance or floor",
+            chance_name=_chance_name(measure),
         ),
         f"over-training-{stage}-{measure}",
-        caption=f"{caption} Step 0 is the untrained {words}; bands are 95 % intervals over texts.",
+        caption=f"{caption} Step 0 is the untrained {words}; bands are 95 % intervals over texts."
+        + (ALWAYS_THE_SAME if measure == TOKEN_ACCURACY else ""),
     )
+
+
+def _chance_name(measure: str) -> str:
+    if measure.startswith(READABLE):
+        return "majority class"
+    return "the commonest word" if measure == TOKEN_ACCURACY else "chance or floor"
 
 
 def drawn_courses(
@@ -184,7 +197,8 @@ def _seeds_sentence(seeds: int) -> str:
 def show_any_measure(selection: Selection) -> None:
     """Choose any measure over training and draw it."""
     found = courses(selection)
-    st.selectbox("Measure", list(_named(found)), key="course", bind="query-params")
+    names = list(_named(found))
+    st.selectbox("Measure", names, names.index(_first(names)), key="course", bind="query-params")
     stage, measure = _chosen(found)
     show_course(
         selection,
@@ -215,7 +229,17 @@ def _named(
 
 def _chosen(found: Mapping[str, Sequence[tuple[Run, pd.DataFrame]]]) -> tuple[str, str]:
     names = _named(found)
-    return names.get(st.session_state.get("course", ""), next(iter(names.values())))
+    return names.get(st.session_state.get("course", ""), names[_first(list(names))])
+
+
+def _first(names: Sequence[str]) -> str:
+    """What is drawn unasked: what can be read, else no reconstruction, in which arms look alike.
+
+    A rule of names, in their order: no score is looked at.
+    """
+    readable = [name for name in names if f": {READABLE}" in name]
+    others = [name for name in names if f": {RECONSTRUCTION}" not in name]
+    return (readable or others or names)[0]
 
 
 def trails(points: Mapping[str, Sequence[RunPoint]], score: str) -> list[Trail]:

@@ -2,60 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from workbench.findings import Number
 from workbench.findings.shown import probe_numbers
-from workbench.ui.charts.curves import Curve, curves_figure, dots_figure
 from workbench.ui.course import any_measure_numbers, courses, measures, show_any_measure
-from workbench.ui.exhibits import show_figure
-from workbench.ui.look import theme
-from workbench.ui.probe_tables import Results, family
+from workbench.ui.geometry_view import View
 from workbench.ui.sentence_gradient import show_gradient
-from workbench.ui.sidebar import Selection
 
-
-@dataclass(frozen=True)
-class View:
-    """The selection and each arm's stored results."""
-
-    selection: Selection
-    results: Mapping[str, Results]
-
-    def detail(self, name: str, key: str) -> dict[str, Any]:
-        """arm -> an entry of a result's detail, where it is stored."""
-        found = {
-            arm: own.get(name, {}).get("detail", {}).get(key) for arm, own in self.results.items()
-        }
-        return {arm: value for arm, value in found.items() if value is not None}
-
-    def curves(self, curves: Mapping[str, Curve], name: str, caption: str, **options: Any) -> None:
-        """Draw a curve an arm."""
-        figure = curves_figure(curves, arms=self.selection.all_arms, theme=theme(), **options)
-        show_figure(figure, name, caption=caption)
-
-    def dots(self, prefixes: tuple[str, ...], name: str, x: str, caption: str) -> None:
-        """Draw the scores whose names begin so, with their chance; nothing if none is stored."""
-        found = {
-            arm: {n: r for prefix in prefixes for n, r in _named(own, prefix).items()}
-            for arm, own in self.results.items()
-        }
-        known = next((own for own in found.values() if own), None)
-        if known is None:
-            return
-        figure = dots_figure(
-            found,
-            arms=self.selection.all_arms,
-            x=x,
-            marks={"chance": {n: r.get("chance") for n, r in known.items()}},
-            theme=theme(),
-        )
-        show_figure(figure, name, caption=caption)
+OFF_MANIFOLD = "trajectory.off_manifold"
 
 
 @dataclass(frozen=True)
@@ -113,8 +72,8 @@ def _scale(view: View) -> None:
     view.curves(
         {arm: (range(1, len(v) + 1), sorted(v, reverse=True)) for arm, v in kl.items()},
         "kl",
-        "Nats of information in each channel, largest first. A channel near zero carries nothing: "
-        "the posterior fell back to its prior there.",
+        "KL divergence of posterior from prior: the nats of information in each channel, largest "
+        "first. A channel near zero carries nothing, for the posterior fell back to its prior.",
         x="channel, by size",
         y="KL (nats a token)",
     )
@@ -182,8 +141,9 @@ def _between(view: View) -> None:
                 for arm, points in curve.items()
             },
             "interpolation",
-            "Distance of decoded texts from real ones along the way to a near neighbour (Fréchet "
-            "distance of sentence embeddings). A rise in the middle is a hole in the space.",
+            "Fréchet distance (between the means and spreads of sentence embeddings) of decoded "
+            "texts from real ones on the way to a near neighbour. At 0.5, the middle, a rise is a "
+            "hole in the space; the other half is the same way from the neighbour's side.",
             x="share of the neighbour",
             y="Fréchet distance",
         )
@@ -197,8 +157,9 @@ def _sequence(view: View) -> None:
         view.curves(
             {arm: (range(1, len(v) + 1), v) for arm, v in curve.items()},
             "cosine-decay",
-            "How alike two words of a text are by their distance in it, beside shuffled texts. A "
-            "slow decay means that a word's latent also tells of its surroundings.",
+            "How alike two words of a text are by their distance in it, beside shuffled texts. "
+            "High at 1 with a slow decay: latents tell of their surroundings. A bump is a word "
+            "that comes again: in the demo's stories, full stops stand some 9 words apart.",
             x="distance (words)",
             y="mean cosine",
             chance={arm: (range(1, len(v) + 1), v) for arm, v in chance.items()},
@@ -217,8 +178,9 @@ def _dimension(view: View) -> None:
         ("intrinsic_dimension.",),
         "dimension",
         "dimensions (TwoNN)",
-        "Directions that a point's nearest neighbours spread in; the chance mark is a Gaussian "
-        "cloud of the same covariance. Fewer: the latents lie on a thinner sheet.",
+        "TwoNN: directions that a point's neighbours spread in, from the ratio of its distances "
+        "to the nearest two. The chance mark is a Gaussian cloud of the same covariance; fewer: "
+        "the latents lie on a thinner sheet.",
     )
     view.dots(
         ("isotropy.",),
@@ -249,33 +211,45 @@ def _alignment(view: View) -> None:
         ("alignment.", "alignment_layers."),
         "alignment",
         "alignment with the teacher",
-        "How alike latents and the teacher's states are; the chance mark is for shuffled rows. "
-        "A cosine of .7 in the training log may go with little agreement here.",
+        "Linear CKA: whether pairs of words are alike in both spaces; CKNNA: the same among near "
+        "neighbours only; mutual kNN: the share of neighbours in common. The chance mark is for "
+        "shuffled rows; a cosine of .7 in the training log may go with little agreement here.",
     )
 
 
 def _trajectory(view: View) -> None:
-    curve = view.detail("trajectory.off_manifold", "curve")
+    curve = view.detail(OFF_MANIFOLD, "curve")
     if curve:
         view.curves(
             {arm: (range(len(v)), v) for arm, v in curve.items()},
             "off-manifold",
             "Distance of a path's points to the nearest real latent, in units of that between real "
-            "ones; 1 = as near as real ones are to each other, at the end of the path.",
+            f"ones (the dotted line). At the end of the path it is {_ends(curve)}.",
             x="step",
             y="distance (× usual)",
             level=("as near as real ones", 1.0),
         )
     view.dots(
+        (OFF_MANIFOLD,),
+        "path-ends",
+        "distance (× usual)",
+        "The same at the end, with intervals; far below 1 would be copies. The chance mark is for "
+        "Gaussian points with the mean and covariance of the first arm's real latents.",
+    )
+    view.dots(
         ("trajectory.",),
         "trajectory",
         "score",
-        "Shape of the way from noise to text; the chance mark is for scrambled paths.",
+        "Straightness and efficiency: 1 = a straight way; segment ratio: 1 = constant speed; "
+        "commit step: share of the steps after which a word stays; fidelity lag: above 0, fluent "
+        "before faithful. The chance mark is for scrambled paths, shuffled texts, or no lag.",
+        without=OFF_MANIFOLD,
     )
 
 
-def _named(results: Results, prefix: str) -> dict[str, Mapping[str, Any]]:
-    return {prefix + name: result for name, result in family(results, prefix).items()}
+def _ends(curves: Mapping[str, Sequence[float]]) -> str:
+    """The last point of every curve, in words."""
+    return ", ".join(f"{curve[-1]:.1f} for {arm}" for arm, curve in curves.items())
 
 
 SECTIONS: Mapping[str, Section] = {

@@ -5,10 +5,11 @@ import streamlit as st
 from workbench.findings.shown import probe_numbers
 from workbench.ui.empty import require_runs, selection_or_stop
 from workbench.ui.exhibits import show_table
+from workbench.ui.geometry_view import View
 from workbench.ui.guard import guarded
 from workbench.ui.keeping import keep_this
 from workbench.ui.probe_tables import every_result, results_of
-from workbench.ui.shapes import SECTIONS, View
+from workbench.ui.shapes import SECTIONS
 
 st.title("Geometry")
 st.caption(
@@ -39,9 +40,10 @@ if absent:
     st.caption(f"Not measured for these arms yet: {', '.join(absent)}.")
 
 section = SECTIONS.get(chosen)
+course = st.session_state.get("course") if chosen == "Over training" else None
 keep_this(
     selection,
     "geometry",
     lambda: section.kept(view) if section else probe_numbers(view.results, selection.seed, ("",)),
-    shown={"what": chosen},
+    shown={"what": chosen, **({"course": course} if course else {})},
 )
