@@ -55,5 +55,7 @@ def end_points_figure(
         tickvals=[2.0**power for power in range(-6, 11)],
         tickformat=".3~g",
     )
-    figure.update_yaxes(title_text="share of written words", tickformat=".0%", range=[0, 1.02])
+    figure.update_yaxes(
+        title_text="share of words further than this", tickformat=".0%", range=[0, 1.02]
+    )
     return themed(figure, theme, title="The points that the decoder is handed")

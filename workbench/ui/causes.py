@@ -49,15 +49,17 @@ CAUSES: Mapping[str, Cause] = {
     "knn_coherence.token.other_id": Cause(
         "neighbours that mean alike", "Share of a word's nearest latents, those of other words "
         "only, that have its label. Where it is high, a near miss still lands on a word of the "
-        "right kind. Chance is the same for shuffled labels."
+        "right kind. Chance is the same for shuffled labels; below it, words of other kinds "
+        "stand nearer than by luck."
     ),
     "learnability": Cause(
         "foretold by the prompt", "How much of the next latents a linear map of the prompt's "
         "foretells (R², 1 = all). More is easier to learn."
     ),
     "velocity_information": Cause(
-        "left open once known", "Variance a dimension that the flow's velocity still has once the "
-        "label, or the context, is known. Less is an easier path."
+        "left open once known", "Variance a dimension that the ways from noise to the latents "
+        "still have once the label, or the context, is known; no flow is trained for it. Less is "
+        "an easier path."
     ),
     "decoder_basin.r50": Cause(
         "error that the decoder bears", "How far, in standard deviations of the latents, a latent "
@@ -76,8 +78,8 @@ CAUSES: Mapping[str, Cause] = {
         "Neither end is better by itself."
     ),
     "floor.velocity": Cause(
-        "loss that nothing removes", "Variance a dimension of the velocity that no network can "
-        "foretell. Neither end is better: it depends on how wide the space is."
+        "loss of a Gaussian guess", "Loss (velocity variance a dimension) of an ideal flow that "
+        "knows only how the latents spread. Neither end is better by itself."
     ),
     "intrinsic_dimension": Cause(
         "directions around a point", "How many directions a point's neighbourhood has. Neither end "

@@ -32,7 +32,10 @@ GLOSSARY: Mapping[str, str] = {
     "chance": "What a space without the property would score: shuffled labels, or random points.",
     "interval [low, high]": "Where the number would lie in 95 of 100 draws of other texts.",
     "Holm": "A correction: who looks at many differences finds some by luck.",
-    "floor": "Loss that no network can go below, set by the space itself.",
+    "floor": "Loss of an ideal flow that knows only part of a space: how it spreads (Gaussian), or "
+    "all but the encoder's noise (given mu), below which none can go.",
+    "entropy, margin": "How unsure the decoder is of a word, and how far its first choice leads.",
+    "euler, heun, multistep": "Ways of following the flow in steps; more exact ones cost more.",
     "probe": "A measurement of a space that leaves it as it is.",
     "trust": "How far a point's neighbours on the map are its neighbours in the space: 1 = all.",
     "pos": "Part of speech: noun, verb, adposition (adp), determiner (det), proper noun (propn)...",

@@ -122,7 +122,7 @@ st.title("Playback")
 st.caption(
     "Both arms start from the same noise and are read by their own decoder at every step. Watch "
     "which words settle first (violet = early, yellow = late) and whether a fluent text drops the "
-    "prompt's facts. It would surprise if the arm that reconstructs better also settled earlier."
+    "prompt's facts. Which arm settles earlier, reconstruction does not say."
 )
 selection = selection_or_stop()
 runs = require_runs(selection)

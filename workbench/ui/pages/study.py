@@ -79,13 +79,19 @@ family = (
     st.segmented_control("Family", families, default=families[0], key="family", bind="query-params")
     or families[0]
 )
+table = score_frame(comparison, metric_names(comparison, family))
 show_table(
-    score_frame(comparison, metric_names(comparison, family)),
+    table,
     f"scores-{family}",
     height="content",
-    caption="Mean [95 % interval] of *n* items (prompts, texts or words). *chance* is what a space "
-    "without the property would score. Beside generation stand human texts and a language model "
-    "that writes word by word (*autoregressive*), both scored alike.",
+    caption="Mean [95 % interval] of *n* items (prompts, texts or words)."
+    + (" *chance* is what a space without the property would score." if "chance" in table else "")
+    + (
+        " Human texts, and a language model that writes word by word (*autoregressive*), are "
+        "scored alike."
+        if "human" in table
+        else ""
+    ),
 )
 
 if comparison["contrasts"]:
@@ -98,6 +104,7 @@ if comparison["contrasts"]:
             f"contrasts-{family}",
             faded=lambda row: row["verdict"] == UNCLEAR,
             height="content",
+            column_config={"verdict": st.column_config.TextColumn(width="medium")},
             caption=f"Family *{family}*, paired over prompts and seeds. A difference stands when "
             "its interval excludes zero and its p, after Holm's correction for looking at many, "
             "is at most .05; grey rows are inside the noise. *higher* and *lower* stand where "

@@ -32,6 +32,7 @@ from workbench.ui.guard import guarded
 from workbench.ui.keeping import keep_this, replayed_rows
 from workbench.ui.lessons import generator_lesson, predict_first
 from workbench.ui.look import colours, surface, theme
+from workbench.ui.near_miss import show_near_miss
 from workbench.ui.plain_words import plain_words
 from workbench.ui.probe_tables import missing_note, results_of
 
@@ -48,10 +49,10 @@ selection = selection_or_stop()
 comparison = comparison_or_stop(selection)
 st.markdown(
     "An autoencoder is judged by how well its decoder reads latents that **its own encoder** made. "
-    "A diffusion model hands the decoder **other points**: the ends of its own paths, each a "
-    "little off. Reconstruction never looks at those. Two spaces can read back equally well and "
-    "differ in what a near miss means: whether the latents nearby are words of the same kind, or "
-    "any words."
+    "A diffusion model hands the decoder **other points**: the ends of its own paths, most of "
+    "them off by a little, some by much. Reconstruction never looks at those. Two spaces can read "
+    "back equally well and differ in what a near miss means: whether the latents nearby are words "
+    "of the same kind, or any words."
 )
 names = metric_names(comparison)
 scores = [n for n in names if n.startswith("generation.")]
@@ -147,6 +148,10 @@ with guarded("The end points"):
     else:
         missing_note(selection, "trajectory")
 
+st.subheader("A near miss")
+with guarded("The near miss"):
+    show_near_miss(selection)
+
 st.subheader("Candidate causes, arm against arm")
 st.caption(
     "What the two spaces differ in although both read back well. Every row is measured on the "
@@ -175,12 +180,15 @@ with guarded("The flow's loss"):
 
     curves = loss_curves({arm: (run, metrics_of(run)) for arm, run in selection.runs.items()})
     if curves:
-        show_figure(
-            loss_figure(curves, arms=selection.all_arms, theme=theme()),
-            "flow-loss",
-            caption="Raw losses of two spaces are not comparable: each has floors of its own, set "
-            "by its covariance. The right panel is; lower means that more was learnt.",
-        )
+        with st.expander("The flow's loss against its floors"):
+            show_figure(
+                loss_figure(curves, arms=selection.all_arms, theme=theme()),
+                "flow-loss",
+                caption="Raw losses of two spaces are not comparable. Dashed: the loss of an ideal "
+                "flow that knew only how the latents spread (Gaussian floor), which a trained one "
+                "goes below. Dotted: of one that knew all but the encoder's noise; none gets "
+                "lower. The right panel is the place between the two, 0 = all is learnt.",
+            )
 
 
 def shown_numbers() -> list[Number]:
