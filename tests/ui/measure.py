@@ -115,6 +115,7 @@ def map_reruns(browser: Any) -> dict[str, Any]:
         make_wide_study(Path(folder) / "wide")
         with served(Path(folder)) as server, session(browser) as (page, wire):
             visit(page, server.address, "latent_map", "study=wide")
+            page.wait_for_selector(".js-plotly-plot .main-svg")
             page.wait_for_timeout(QUIET_MS)
             largest = wire.largest
             points = page.evaluate(
