@@ -269,7 +269,7 @@ def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None
     """Prompts where the better reconstructor wrote worse, the widest gap first.
 
     A score without a value a prompt, as MAUVE, is stood in for by the judge's nats per token;
-    `attrs["score"]` of the table says which it is.
+    `attrs["score"]` of the table says which it is; `count` of `known` prompts are such.
     """
     import pandas as pd
 
@@ -296,7 +296,9 @@ def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None
             "score gap": gap,
         }
     )
+    known = int(np.isfinite(gap).sum())
     frame = frame[np.isfinite(gap) & (gap > 0)]
+    count = len(frame)
     frame = frame.sort_values("score gap", ascending=False).head(40).reset_index(drop=True)
-    frame.attrs["score"], frame.attrs["better"] = column, better
+    frame.attrs |= {"score": column, "better": better, "count": count, "known": known}
     return frame

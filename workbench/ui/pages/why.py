@@ -114,7 +114,8 @@ with guarded("The pairs"):
             selection_mode="single-row",
             selection_default={"selection": {"rows": [first], "columns": [], "cells": []}},
             caption=f"Prompts by how much worse **{pairs.attrs['better']}** did, which reads back "
-            "at least as well. Pick one and read both: same prompt, same starting noise.",
+            f"at least as well; so in {pairs.attrs['count']} of {pairs.attrs['known']} prompts. "
+            "Pick one and read both: same prompt, same starting noise.",
         )  # fmt: skip
         rows = picked.selection.rows if picked else []
         pair = pairs.iloc[rows[0] if rows else first]
