@@ -160,7 +160,7 @@ def test_lasso_lights_up_the_same_items_in_every_space(page, address):
 
 def test_reload_reopens_the_same_view(page, address):
     visit(page, address, "geometry", "study=smoke&a=repa&what=Dimension")
-    section = "text=Directions that a point's nearest neighbours spread in"
+    section = "text=TwoNN: directions that a point's neighbours spread in"
     page.wait_for_selector(section)
     page.get_by_text("Decoder basin").click()
     page.wait_for_selector("text=towards another word")
