@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.ui.browsing import CHROMIUM, SECONDS, chromium, served, settle, visit, wait_for
+from tests.ui.browsing import SECONDS, served, settle, visit, wait_for
 from tests.ui.conftest import PAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
@@ -31,18 +31,6 @@ def address(runs: Path) -> Iterator[str]:
     """The app's address, served until the module ends."""
     with served(runs) as server:
         yield server.address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium, drawing by software."""
-    pytest.importorskip(
-        "playwright.sync_api", reason="the browser tests need `pip install playwright`"
-    )
-    if CHROMIUM is None:
-        pytest.skip("the browser tests need Chromium: apt-get install chromium")
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -81,5 +81,9 @@ def test_every_cause_is_in_words(prefix):
 
 
 def test_far_words_are_counted_arm_by_arm():
-    told = far_sentence({"none": np.array([1.0, 3.0, 4.0, 0.5]), "repa": np.array([1.0, 2.5])})
-    assert told == "Further than 2 end 50% in none (n 4), 50% in repa (n 2)."
+    far = {"none": np.array([1.0, 3.0, 4.0, 0.5]), "repa": np.array([1.0, 2.5])}
+    told = far_sentence(far, {"none": {"trajectory.off_manifold": {"chance": 22.2}}, "repa": {}})
+    assert told.startswith(
+        "Further than 2 end 50% [0%, 100%] in none (n 4), 50% [0%, 100%] in repa"
+    )
+    assert told.endswith("the mean distance is 22.200 in none, - in repa.")

@@ -13,23 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.ui.browsing import CHROMIUM, chromium
 from tests.ui.test_playback_page import lane
 from workbench.ui.player.build import Lane, player_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium, drawing by software."""
-    pytest.importorskip(
-        "playwright.sync_api", reason="the browser tests need `pip install playwright`"
-    )
-    if CHROMIUM is None:
-        pytest.skip("the browser tests need Chromium: apt-get install chromium")
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -240,10 +240,22 @@ def end_distances(runs: Mapping[str, Run]) -> dict[str, np.ndarray]:
     }
 
 
-def far_sentence(distances: Mapping[str, np.ndarray]) -> str:
-    """The share of words that end far from every real latent, arm by arm."""
-    shares = [f"{np.mean(v > FAR):.0%} in {arm} (n {len(v)})" for arm, v in distances.items()]
-    return f"Further than {FAR:g} end {', '.join(shares)}."
+def far_sentence(distances: Mapping[str, np.ndarray], results: Mapping[str, Any]) -> str:
+    """The share of words that end far from every real latent, with interval, n and chance."""
+    from analyses.statistics import bootstrap
+
+    shares, chances = [], []
+    for arm, values in distances.items():
+        share = bootstrap((values > FAR).astype(np.float64))
+        shares.append(
+            f"{share.mean:.0%} [{share.low:.0%}, {share.high:.0%}] in {arm} (n {share.n})"
+        )
+        chance = results.get(arm, {}).get("trajectory.off_manifold", {}).get("chance")
+        chances.append(f"{number_text(chance)} in {arm}")
+    return (
+        f"Further than {FAR:g} end {', '.join(shares)}. By chance, as points of a Gaussian of the "
+        f"same spread, the mean distance is {', '.join(chances)}."
+    )
 
 
 def loss_curves(runs: Mapping[str, tuple[Run, Sequence[Mapping[str, Any]]]]) -> list[LossCurve]:

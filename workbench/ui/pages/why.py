@@ -133,6 +133,7 @@ with guarded("The pairs"):
         st.html(blocks(parts))
 
 st.subheader("What the decoder is handed")
+results = results_of(selection)
 with guarded("The end points"):
     handed = end_distances(selection.runs)
     if len(handed) == len(selection.arms):
@@ -143,8 +144,8 @@ with guarded("The end points"):
             "end-points",
             caption="The encoder's own latents lie about 1 apart: those are all that "
             "reconstruction sees. A curve that stays high to the right of 1 is a generator that "
-            f"hands over points where no text ever was. {far_sentence(handed)} Where the curves "
-            "run together the arms miss by as much, and differ in what a miss costs.",
+            f"hands over points where no text ever was. {far_sentence(handed, results)} Where the "
+            "curves run together and the arms still write unlike, it is not by how far they miss.",
         )
     else:
         missing_note(selection, "trajectory")
@@ -160,7 +161,6 @@ st.caption(
     "worse are no cause of its writing; which of the others is, two runs cannot settle: the page "
     "Scorecard holds every row against many arms."
 )
-results = results_of(selection)
 with guarded("The causes"):
     table = arm_deltas(results, selection.arms)
     if len(table):
