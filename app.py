@@ -5,9 +5,9 @@ Start it with `make app`, or `python -m workbench app`.
 
 import streamlit as st
 
-from workbench.ui.guard import run_guarded
+from workbench.ui.kit.error_card import run_guarded
+from workbench.ui.kit.sidebar import draw_sidebar
 from workbench.ui.navigation import ICON, all_pages
-from workbench.ui.sidebar import draw_sidebar
 
 # A file of our own: Streamlit fetches icons by name from the network.
 st.set_page_config(page_title="Latent geometry workbench", page_icon=ICON, layout="wide")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from analyses.statistics import BootstrapConfig, Interval, bootstrap
+from analyses.statistics.intervals import BootstrapConfig, Interval, bootstrap
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,11 +13,11 @@ from benchmarks.measuring import Row, Setting, compare
 from benchmarks.training_steps import Step, dit_stepper, several, stepper, vae_stepper
 from benchmarks.workload import Workload, open_workload
 from models.teachers import Teacher, load_teacher
-from workbench.devices import autocast
-from workbench.latents import Latents
-from workbench.texts import load_texts
-from workbench.train_flow import FlowTask
-from workbench.train_vae import VAETask
+from workbench.machine.devices import autocast
+from workbench.train.flow import FlowTask
+from workbench.train.latents import Latents
+from workbench.train.texts import load_texts
+from workbench.train.vae import VAETask
 
 CHECKED_TEXTS = 64
 # bfloat16 in the teacher's layers and in the stored states; float16 in the stored latents.

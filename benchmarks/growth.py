@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from analyses.neighbors import NeighborConfig, nearest_neighbors
+from analyses.numerics.neighbors import NeighborConfig, nearest_neighbors
 from benchmarks.measuring import Growth, Setting, measure_growth
 from models.configs.flow import FlowConfig, TextDiTConfig
 from models.dit import TextDiT

@@ -12,7 +12,7 @@ from benchmarks.measuring import Row, Setting, compare
 from benchmarks.workload import Workload, open_workload
 from models.dit import TextDiT
 from models.guidance import ContextVelocity
-from workbench.devices import autocast
+from workbench.machine.devices import autocast
 
 BATCHES = (1, 8, 64)
 TIME = 0.4

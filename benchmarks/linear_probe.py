@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from analyses.ridge import CrossFittedRidge, RidgeConfig
+from analyses.numerics.ridge import CrossFittedRidge, RidgeConfig
 from benchmarks.measuring import Row, Setting, compare
 
 WIDTH, CLASSES, FOLDS = 64, 20, 5

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyses.neighbors import NeighborConfig, nearest_neighbors
+from analyses.numerics.neighbors import NeighborConfig, nearest_neighbors
 from benchmarks.measuring import Row, Setting, compare
 
 WIDTH, K = 64, 10

@@ -18,9 +18,9 @@ from benchmarks.workload import Workload
 from data.batches import random_cuts
 from models.time_samplers import TimeSampler
 from models.vae_loss import beta_at
-from workbench.texts import load_texts
-from workbench.training import learning_rate, step_generator
-from workbench.training_config import TrainingConfig
+from workbench.config.training import TrainingConfig
+from workbench.train.loop import learning_rate, step_generator
+from workbench.train.texts import load_texts
 
 
 class PeerLoop:

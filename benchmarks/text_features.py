@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analyses.mauve_score import MauveConfig, mauve_score
-from analyses.statistics import BootstrapConfig
+from analyses.statistics.intervals import BootstrapConfig
+from analyses.texts.mauve_score import MauveConfig, mauve_score
 from benchmarks.measuring import Row, Setting, compare
 from benchmarks.workload import open_workload
 from models.text_encoder import load_text_encoder

@@ -17,10 +17,10 @@ from benchmarks.peer_training import PeerLoop, dit_peer, vae_peer
 from benchmarks.peers import PeerDiT, PeerVAE, with_weights_of
 from benchmarks.workload import Workload, open_workload
 from models.precision import has_fast_bfloat16
-from workbench.train_flow import FlowTask
-from workbench.train_vae import VAETask
-from workbench.training import Task, build_state, train_step
-from workbench.training_config import TrainingConfig
+from workbench.config.training import TrainingConfig
+from workbench.train.flow import FlowTask
+from workbench.train.loop import Task, build_state, train_step
+from workbench.train.vae import VAETask
 
 STEPS_AT_ONCE = 4
 GATE_STEPS, LAST_STEPS = 40, 10

@@ -17,24 +17,24 @@ from typing import TYPE_CHECKING
 from data.batches import BatchConfig, BatchPlan
 from models.dit import TextDiT
 from models.text_vae import TextVAE
-from workbench import settings
-from workbench.devices import Placement, find_placement
-from workbench.latents import encode_latents, open_latents
-from workbench.prepare import prepare_corpus, prepare_teacher
-from workbench.presets import demo
-from workbench.runs import Study, open_study
-from workbench.stages import StageContext
+from workbench.config import settings
+from workbench.config.presets import demo
+from workbench.machine.context import StageContext
+from workbench.machine.devices import Placement, find_placement
+from workbench.pipeline.prepare import prepare_corpus, prepare_teacher
 from workbench.store.json_files import write_json
-from workbench.teacher_states import TeacherStates
-from workbench.train_flow import build_dit
-from workbench.train_vae import build_vae, teacher_width, vae_config
+from workbench.study.folders import Study, open_study
+from workbench.train.flow import build_dit
+from workbench.train.latents import encode_latents, open_latents
+from workbench.train.teacher_states import TeacherStates
+from workbench.train.vae import build_vae, teacher_width, vae_config
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
-    from workbench.config import RunConfig
-    from workbench.latents import Latents
-    from workbench.runs import Run
-    from workbench.training_config import TrainingConfig
+    from workbench.config.study import RunConfig
+    from workbench.config.training import TrainingConfig
+    from workbench.study.folders import Run
+    from workbench.train.latents import Latents
 
 FULL_DOCUMENTS, QUICK_DOCUMENTS = 2000, 300
 

@@ -13,9 +13,9 @@ import pytest
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
-    from workbench.config import StudyConfig
-    from workbench.runs import Study
-    from workbench.stages import StageContext
+    from workbench.config.study import StudyConfig
+    from workbench.machine.context import StageContext
+    from workbench.study.folders import Study
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -23,7 +23,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 @pytest.fixture(scope="session")
 def smoke_config() -> StudyConfig:
     """The smoke preset on one thread, so that its bits do not depend on the machine's cores."""
-    from workbench.presets import smoke
+    from workbench.config.presets import smoke
 
     return dataclasses.replace(smoke(), threads=1)
 
@@ -31,8 +31,8 @@ def smoke_config() -> StudyConfig:
 @pytest.fixture
 def context() -> StageContext:
     """A silent stage context on the CPU."""
-    from workbench.devices import find_placement
-    from workbench.stages import StageContext
+    from workbench.machine.context import StageContext
+    from workbench.machine.devices import find_placement
 
     return StageContext(find_placement("cpu"))
 
@@ -40,7 +40,7 @@ def context() -> StageContext:
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     """Bits depend on the number of threads; every test starts from one."""
-    from workbench.devices import set_threads
+    from workbench.machine.devices import set_threads
 
     set_threads(1)
 
@@ -48,10 +48,10 @@ def one_thread() -> None:
 @pytest.fixture(scope="session")
 def smoke(smoke_config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A finished smoke study, to be read only. Its runs share this process, one after another."""
-    from workbench.devices import find_placement, set_threads
-    from workbench.stages import StageContext
-    from workbench.study import conclude, finish_run, prepare_study
-    from workbench.study_record import create_study
+    from workbench.machine.context import StageContext
+    from workbench.machine.devices import find_placement, set_threads
+    from workbench.pipeline.run_study import conclude, finish_run, prepare_study
+    from workbench.study.record import create_study
 
     set_threads(1)
     context = StageContext(find_placement("cpu"))
@@ -68,7 +68,7 @@ def copy_smoke(smoke: Study, tmp_path: Path) -> Callable[..., Study]:
     """Makes a copy of the smoke study; `without` names entries of its folder to leave out."""
 
     def copy(*, without: tuple[str, ...] = (), name: str = "smoke") -> Study:
-        from workbench.runs import open_study
+        from workbench.study.folders import open_study
 
         directory = tmp_path / name
         shutil.copytree(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from analyses.figures.theme import SURFACES, Theme, plain, themed
-from analyses.scorecard_row import ScorecardRow
+from analyses.scorecard.row import ScorecardRow
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyses.figures.theme import SURFACES, ArmStyle, Theme, arm_styles, plain, themed
-from analyses.velocity_floor import band_fraction
+from analyses.spaces.velocity_floor import band_fraction
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

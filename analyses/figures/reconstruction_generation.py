@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from analyses.figures.arm_scores import wide_range
 from analyses.figures.theme import ArmStyle, Theme, arm_styles, plain, themed
-from analyses.statistics import Interval
+from analyses.statistics.intervals import Interval
 
 if TYPE_CHECKING:
     import numpy as np

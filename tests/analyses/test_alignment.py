@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from analyses.alignment import AlignmentConfig, cknna, linear_cka, mutual_knn, shared_share
-from analyses.half_samples import HalfSampleConfig, half_sample_interval
+from analyses.spaces.alignment import AlignmentConfig, cknna, linear_cka, mutual_knn, shared_share
+from analyses.statistics.half_samples import HalfSampleConfig, half_sample_interval
 
 CONFIG = AlignmentConfig(num_permutations=20, half_samples=HalfSampleConfig(num_resamples=8))
 MEASURES = [linear_cka, cknna, mutual_knn]

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from analyses.decoder_basin import (
+from analyses.paths.decoder_readings import read_latents
+from analyses.spaces.decoder_basin import (
     DecoderBasinConfig,
     decoder_basin,
     decoder_margin,
     half_flip_radius,
 )
-from analyses.decoder_readings import read_latents
 
 SPAN = 7
 FINE = tuple(np.arange(0.02, 1.0, 0.02))

@@ -5,8 +5,8 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import ortho_group
 
-from analyses.displacement import DisplacementConfig, displacement
-from analyses.neighbor_ranks import neighbor_ranks
+from analyses.numerics.neighbor_ranks import neighbor_ranks
+from analyses.spaces.displacement import DisplacementConfig, displacement
 
 
 def cloud(n=200, f=5, seed=0):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from analyses.fidelity import fidelity
-from analyses.generation_controls import CONTROLS, control_texts, derangement, human_halves
+from analyses.texts.fidelity import fidelity
+from analyses.texts.generation_controls import CONTROLS, control_texts, derangement, human_halves
 
 VALUES = {
     "hero": ("Sam", "ann"),

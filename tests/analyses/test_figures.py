@@ -19,8 +19,8 @@ from analyses.figures.reconstruction_generation import (
 )
 from analyses.figures.samples import samples_figure
 from analyses.figures.theme import SURFACES, arm_styles, plain, themed
-from analyses.scorecard_row import Estimate, ScorecardRow
-from analyses.statistics import Interval
+from analyses.scorecard.row import Estimate, ScorecardRow
+from analyses.statistics.intervals import Interval
 
 ARMS = ("none", "repa", "permuted", "random", "beta_0", "wide", "narrow")
 SCORES = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from analyses.intrinsic_dimension import IntrinsicDimensionConfig, intrinsic_dimension
+from analyses.spaces.intrinsic_dimension import IntrinsicDimensionConfig, intrinsic_dimension
 
 
 def embedded(dimension, width=12, n=2000, seed=0):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from analyses.half_samples import HalfSampleConfig
-from analyses.isotropy import IsotropyConfig, isotropy, uniformity
+from analyses.spaces.isotropy import IsotropyConfig, isotropy, uniformity
+from analyses.statistics.half_samples import HalfSampleConfig
 
 CONFIG = IsotropyConfig(half_samples=HalfSampleConfig(num_resamples=10))
 

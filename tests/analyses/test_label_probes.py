@@ -11,11 +11,11 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from analyses.features import centred
-from analyses.knn_coherence import KnnCoherenceConfig, _random_eligible, knn_coherence
-from analyses.linear_separability import LinearSeparabilityConfig, linear_separability
-from analyses.neighbors import NeighborConfig, nearest_neighbors
-from analyses.statistics import BootstrapConfig
+from analyses.numerics.features import centred
+from analyses.numerics.neighbors import NeighborConfig, nearest_neighbors
+from analyses.spaces.knn_coherence import KnnCoherenceConfig, _random_eligible, knn_coherence
+from analyses.spaces.linear_separability import LinearSeparabilityConfig, linear_separability
+from analyses.statistics.intervals import BootstrapConfig
 
 QUICK = BootstrapConfig(num_resamples=200)
 KNN = KnnCoherenceConfig(k=8, num_permutations=40, bootstrap=QUICK)

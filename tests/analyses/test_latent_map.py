@@ -9,9 +9,9 @@ import pytest
 from scipy.stats import ortho_group
 from sklearn.decomposition import PCA
 
-from analyses import latent_map as module
-from analyses.latent_map import LatentMapConfig, latent_map
-from analyses.linear_basis import fit_linear_basis, procrustes_aligned
+from analyses.maps import latent_map as module
+from analyses.maps.latent_map import LatentMapConfig, latent_map
+from analyses.maps.linear_basis import fit_linear_basis, procrustes_aligned
 
 PCA_CONFIG = LatentMapConfig(method="pca")
 

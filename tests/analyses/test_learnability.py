@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from analyses.learnability import LearnabilityConfig, context_predictability, flow_excess
-from analyses.ridge import CrossFittedRidge, RidgeConfig
+from analyses.numerics.ridge import CrossFittedRidge, RidgeConfig
+from analyses.spaces.learnability import LearnabilityConfig, context_predictability, flow_excess
 
 CONFIG = LearnabilityConfig(num_permutations=5)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from analyses.frechet import frechet_distance
-from analyses.half_samples import HalfSampleConfig
-from analyses.manifold_continuity import ManifoldContinuityConfig, manifold_continuity, slerp
+from analyses.spaces.manifold_continuity import ManifoldContinuityConfig, manifold_continuity, slerp
+from analyses.statistics.half_samples import HalfSampleConfig
+from analyses.texts.frechet import frechet_distance
 
 CONFIG = ManifoldContinuityConfig(half_samples=HalfSampleConfig(num_resamples=6))
 

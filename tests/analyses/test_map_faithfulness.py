@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ortho_group
 from sklearn.manifold import trustworthiness
 
-from analyses.map_faithfulness import MapFaithfulnessConfig, map_faithfulness
+from analyses.maps.map_faithfulness import MapFaithfulnessConfig, map_faithfulness
 
 EUCLIDEAN = MapFaithfulnessConfig(k=(5, 20), metric="euclidean")
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from analyses.mauve_buckets import bucket_labels, histograms, mauve_of_histograms, reduced
-from analyses.mauve_contrast import mauve_paired_bootstrap
-from analyses.mauve_score import MauveConfig, mauve_score
-from analyses.statistics import BootstrapConfig, verdict
+from analyses.statistics.intervals import BootstrapConfig, verdict
+from analyses.texts.mauve_buckets import bucket_labels, histograms, mauve_of_histograms, reduced
+from analyses.texts.mauve_contrast import mauve_paired_bootstrap
+from analyses.texts.mauve_score import MauveConfig, mauve_score
 
 CONFIG = MauveConfig(num_buckets=10, num_seeds=2, bootstrap=BootstrapConfig(num_resamples=300))
 

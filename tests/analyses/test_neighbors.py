@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from analyses.features import centred
-from analyses.neighbors import (
+from analyses.numerics.features import centred
+from analyses.numerics.neighbors import (
     NeighborConfig,
     nearest_in,
     nearest_neighbors,
@@ -137,7 +137,7 @@ def test_queries_against_features(features):
 
 
 def test_memory_error_halves_the_block(features, monkeypatch):
-    import analyses.neighbors as module
+    import analyses.numerics.neighbors as module
 
     expected, search = nearest_neighbors(features).indices, module._search
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from analyses.onset import OnsetConfig, ReadingCurve, compare_onsets
-from analyses.statistics import BootstrapConfig
+from analyses.paths.onset import OnsetConfig, ReadingCurve, compare_onsets
+from analyses.statistics.intervals import BootstrapConfig
 
 STEPS = np.array([0, 3, 7, 15, 31, 63])
 CONFIG = OnsetConfig(bootstrap=BootstrapConfig(num_resamples=400))

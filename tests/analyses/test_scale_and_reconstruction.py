@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from analyses.reconstruction import reconstruction
-from analyses.scale import ScaleConfig, scale
-from analyses.statistics import BootstrapConfig
+from analyses.spaces.reconstruction import reconstruction
+from analyses.spaces.scale import ScaleConfig, scale
+from analyses.statistics.intervals import BootstrapConfig
 
 QUICK = BootstrapConfig(num_resamples=200)
 

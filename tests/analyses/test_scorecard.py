@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analyses.rank_correlation import kendall, partial_spearman, spearman
-from analyses.run_table import RunTable
-from analyses.scorecard import ScorecardConfig, scorecard, verdict_of
-from analyses.scorecard_row import Estimate, ScorecardRow
-from analyses.selection import selection_regret, top_k_overlap
-from analyses.statistics import BootstrapConfig, resample_counts
+from analyses.scorecard.predictors import ScorecardConfig, scorecard, verdict_of
+from analyses.scorecard.row import Estimate, ScorecardRow
+from analyses.scorecard.run_table import RunTable
+from analyses.scorecard.selection import selection_regret, top_k_overlap
+from analyses.statistics.intervals import BootstrapConfig, resample_counts
+from analyses.statistics.rank_correlation import kendall, partial_spearman, spearman
 
 CONTROL = "reconstruction.token_accuracy"
 CONFIG = ScorecardConfig(num_permutations=999, bootstrap=BootstrapConfig(num_resamples=400))

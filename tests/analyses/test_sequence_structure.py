@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from analyses.sequence_structure import (
+from analyses.spaces.sequence_structure import (
     SequenceStructureConfig,
     cosine_decay,
     high_frequency_share,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analyses.statistics import (
+from analyses.statistics.intervals import (
     BootstrapConfig,
     Contrast,
     bootstrap,
@@ -22,7 +22,7 @@ from analyses.statistics import (
 
 def test_resample_counts_rows_sum_to_n_and_blocks_do_not_change_the_draw(monkeypatch):
     whole = np.concatenate(list(resample_counts(7, 50, np.random.default_rng(1))))
-    monkeypatch.setattr("analyses.statistics._BLOCK_COUNTS", 30)
+    monkeypatch.setattr("analyses.statistics.intervals._BLOCK_COUNTS", 30)
     blocks = list(resample_counts(7, 50, np.random.default_rng(1)))
     assert len(blocks) > 1
     np.testing.assert_array_equal(np.concatenate(blocks), whole)

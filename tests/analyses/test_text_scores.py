@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from rouge_score import rouge_scorer
 
-from analyses.embedding_score import EmbeddingScoreConfig, embedding_scores
-from analyses.ngram_scores import build_ngram_index, diversity_scores, valid_ngram_scores
-from analyses.overlap_scores import OverlapConfig, overlap_scores
+from analyses.texts.embedding_score import EmbeddingScoreConfig, embedding_scores
+from analyses.texts.ngram_scores import build_ngram_index, diversity_scores, valid_ngram_scores
+from analyses.texts.overlap_scores import OverlapConfig, overlap_scores
 
 REFERENCES = ["The cat sat on the mat.", "Sam ran home!", "A dog barked at two cats."]
 TEXTS = ["the cat lay on a mat", "", "dogs barked at cats, two of them"]
@@ -100,7 +100,7 @@ def test_valid_ngrams_equal_a_set_of_tuples(vocab_size, monkeypatch):
     ids = rng.choice(vocab_size, size=6, replace=False)
     training = [rng.choice(ids, size=n) for n in rng.integers(0, 12, size=40)]
     texts = [rng.choice(ids, size=n) for n in (4, 9, 15, 30)]
-    monkeypatch.setattr("analyses.ngram_scores._BLOCK_TOKENS", 25)
+    monkeypatch.setattr("analyses.texts.ngram_scores._BLOCK_TOKENS", 25)
     index = build_ngram_index(training, vocab_size=vocab_size)
     scores = valid_ngram_scores(texts, index).values
     for order in (2, 3, 4):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from analyses.trajectory import (
+from analyses.paths.trajectory import (
     TrajectoryConfig,
     efficiency,
     off_manifold_distance,

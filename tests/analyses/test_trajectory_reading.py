@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analyses.trajectory_reading import (
+from analyses.paths.trajectory_reading import (
     TrajectoryReadingConfig,
     commitment,
     fluency_against_fidelity,

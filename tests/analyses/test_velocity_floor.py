@@ -5,8 +5,7 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
-from analyses.statistics import BootstrapConfig, resample_counts
-from analyses.velocity_floor import (
+from analyses.spaces.velocity_floor import (
     VelocityFloorConfig,
     _resampled_eigenvalues,
     band_fraction,
@@ -17,6 +16,7 @@ from analyses.velocity_floor import (
     midpoint_quantiles,
     velocity_floor,
 )
+from analyses.statistics.intervals import BootstrapConfig, resample_counts
 
 UNIFORM = midpoint_quantiles(1000)
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from analyses.half_samples import HalfSampleConfig
-from analyses.velocity_information import (
+from analyses.spaces.velocity_information import (
     VelocityInformationConfig,
     context_velocity_information,
     velocity_information,
 )
+from analyses.statistics.half_samples import HalfSampleConfig
 
 CONFIG = VelocityInformationConfig(
     num_permutations=3, half_samples=HalfSampleConfig(num_resamples=8)

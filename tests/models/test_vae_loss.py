@@ -234,7 +234,7 @@ def test_watching_gradients_changes_no_bit_of_them(batch):
 
 
 def test_log_snr_is_that_of_the_probe(batch):
-    from analyses.scale import ScaleConfig, scale
+    from analyses.spaces.scale import ScaleConfig, scale
 
     vae, (token_ids, mask) = build(), batch
     posterior = vae.encode(token_ids)

@@ -11,11 +11,11 @@ import pytest
 from short_training import context, short_config
 
 from data.corpora import CorpusConfig, load_documents
-from workbench import prepare
-from workbench.corpus_room import expected_characters, stored_bytes
 from workbench.errors import ResourceError
-from workbench.prepare import prepare_corpus
-from workbench.runs import Study
+from workbench.pipeline import prepare
+from workbench.pipeline.disk_estimate import expected_characters, stored_bytes
+from workbench.pipeline.prepare import prepare_corpus
+from workbench.study.folders import Study
 
 SETTINGS: dict[str, Any] = {"window": 56, "vocabulary": "bpe", "vocabulary_size": 600}
 

@@ -12,12 +12,13 @@ from short_training import context, corpus, new_run
 from tiny_pretrained import save_tiny_bert
 
 from data.corpus_store import Corpus
-from workbench import evaluate, probe
-from workbench.model_content import ENCODER, stored_content
-from workbench.references import prepare_references
-from workbench.runs import Run, Study
-from workbench.stages import StageContext
+from workbench.machine.context import StageContext
+from workbench.probes import run as probe
+from workbench.sample.references import prepare_references
+from workbench.score import evaluate
 from workbench.store.manifest import read_manifest
+from workbench.study.folders import Run, Study
+from workbench.study.model_content import ENCODER, stored_content
 
 
 def embedded_study(run: Run, embedder: Path) -> Study:

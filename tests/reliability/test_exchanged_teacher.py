@@ -16,15 +16,15 @@ from data.corpora import CorpusConfig
 from models.teachers import content as contents
 from models.teachers.content import ARCHITECTURE, content_hash
 from models.teachers.pretrained import local_directory
-from workbench import settings
+from workbench.config import settings
 from workbench.errors import InputError, exit_code
-from workbench.model_content import stored_content
-from workbench.prepare import prepare_corpus, prepare_teacher
-from workbench.runs import Run, Study
+from workbench.pipeline.prepare import prepare_corpus, prepare_teacher
 from workbench.store.atomic import publish
 from workbench.store.checkpoints import list_checkpoints
 from workbench.store.manifest import read_manifest
-from workbench.train_vae import vae_fingerprint
+from workbench.study.folders import Run, Study
+from workbench.study.model_content import stored_content
+from workbench.train.vae import vae_fingerprint
 
 
 @pytest.fixture(scope="module")

@@ -15,14 +15,15 @@ import pytest
 import torch
 from short_training import NUM_STEPS, StopAfter, context, corpus, future, new_run, train
 
-from workbench import loggers, train_vae
 from workbench.errors import ResourceError, StopRequested, exit_code
-from workbench.latents import encode_latents, latents_bytes
+from workbench.machine import loggers
+from workbench.pipeline.run_study import run_loggers
 from workbench.store.checkpoints import list_checkpoints, load_latest
-from workbench.study import run_loggers
-from workbench.train_vae import VAETask, load_vae
-from workbench.training import build_state
-from workbench.training_state import checkpoint_bytes
+from workbench.train import vae as train_vae
+from workbench.train.latents import encode_latents, latents_bytes
+from workbench.train.loop import build_state
+from workbench.train.state import checkpoint_bytes
+from workbench.train.vae import VAETask, load_vae
 
 MEGABYTE = 1 << 20
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

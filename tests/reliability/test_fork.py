@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
-from workbench.cli import main
-from workbench.config import STANDARD_ARMS, StudyConfig
+from workbench.cli.main import main
+from workbench.config.settings import to_dict
+from workbench.config.study import STANDARD_ARMS, StudyConfig
 from workbench.errors import DamagedArtefactError, InputError, StopRequested
-from workbench.fork import fork_study
-from workbench.runs import Study, open_study
-from workbench.settings import to_dict
-from workbench.stages import StageContext
-from workbench.stopping import StopSignal
+from workbench.machine.context import StageContext
+from workbench.machine.stopping import StopSignal
+from workbench.pipeline.fork import fork_study
+from workbench.pipeline.verify import verify_path
 from workbench.store.checkpoints import load_latest
 from workbench.store.json_files import read_json
 from workbench.store.lock import run_lock
 from workbench.store.manifest import MANIFEST
-from workbench.verify import verify_path
+from workbench.study.folders import Study, open_study
 
 Make = Callable[..., Study]
 
@@ -51,7 +51,10 @@ def with_longer(config: StudyConfig, name: str, num_steps: int) -> StudyConfig:
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the trainings that took a step, in order, in this process."""
-    from workbench import train_flow, train_language_model, train_vae, training
+    from workbench.train import flow as train_flow
+    from workbench.train import language_model as train_language_model
+    from workbench.train import loop as training
+    from workbench.train import vae as train_vae
 
     seen: list[str] = []
     fit = training.fit
@@ -68,7 +71,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def finish_here(study: Study, context: StageContext) -> None:
     """What `run_study` does, without processes of its own, so that trainings can be watched."""
-    from workbench.study import conclude, finish_run, prepare_study
+    from workbench.pipeline.run_study import conclude, finish_run, prepare_study
 
     prepare_study(study, context)
     for run in study.runs:

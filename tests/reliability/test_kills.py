@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from short_training import NUM_STEPS, future, new_run, train
 
-from workbench.progress import PROGRESS
-from workbench.runs import Run
+from workbench.machine.progress import PROGRESS
+from workbench.pipeline.verify import verify_path
 from workbench.store.checkpoints import load_latest
 from workbench.store.json_files import read_json
 from workbench.store.lock import read_holder
-from workbench.verify import verify_path
+from workbench.study.folders import Run
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 ROOT = Path(__file__).parents[2]

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from short_training import NUM_STEPS, new_run, train
 
-from workbench import devices
 from workbench.errors import exit_code
-from workbench.runs import Run
+from workbench.machine import devices
 from workbench.store.checkpoints import list_checkpoints, load_checkpoint, load_latest
-from workbench.train_vae import VAETask
+from workbench.study.folders import Run
+from workbench.train.vae import VAETask
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 FATAL_STEP = 5

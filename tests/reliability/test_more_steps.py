@@ -18,18 +18,18 @@ from short_training import (
 )
 
 from data.corpus_store import open_corpus
-from workbench.compare import compare_runs, compare_study
-from workbench.config import StudyConfig
+from workbench.config.study import StudyConfig
+from workbench.config.training import TrainingConfig
 from workbench.errors import InputError, StopRequested
-from workbench.runs import Study, open_study
-from workbench.stages import StageContext
+from workbench.machine.context import StageContext
+from workbench.pipeline.run_study import run_study
+from workbench.report.compare import compare_runs, compare_study
 from workbench.store.checkpoints import load_latest
 from workbench.store.json_files import read_json
-from workbench.study import run_study
-from workbench.study_record import create_study
-from workbench.train_flow import train_flow
-from workbench.training import learning_rate
-from workbench.training_config import TrainingConfig
+from workbench.study.folders import Study, open_study
+from workbench.study.record import create_study
+from workbench.train.flow import train_flow
+from workbench.train.loop import learning_rate
 
 LONGER = NUM_STEPS + 4
 

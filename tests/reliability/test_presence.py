@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from workbench import presence
-from workbench.devices import find_placement, process_group
 from workbench.errors import exit_code
+from workbench.machine import heartbeat as presence
+from workbench.machine.devices import find_placement, process_group
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 PATIENCE_SECONDS = 5.0

@@ -13,11 +13,17 @@ from typing import Any
 import pytest
 
 from data.corpus_store import Corpus
-from workbench import evaluate, prepare, probe, probe_pair, references, study, train_flow
 from workbench.errors import StopRequested, exit_code
-from workbench.runs import Study
-from workbench.stages import StageContext
-from workbench.stopping import StopSignal
+from workbench.machine.context import StageContext
+from workbench.machine.stopping import StopSignal
+from workbench.pipeline import prepare
+from workbench.pipeline import run_study as study
+from workbench.probes import pair as probe_pair
+from workbench.probes import run as probe
+from workbench.sample import references
+from workbench.score import evaluate
+from workbench.study.folders import Study
+from workbench.train import flow as train_flow
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 LIMIT_SECONDS = 20.0
@@ -97,32 +103,32 @@ PHASES = {
         lambda made, corpus, context: references.prepare_references(made, corpus, context),
     ),
     "baselines": Phase(
-        "workbench.scoring.Judge.score",
+        "workbench.score.judge.Judge.score",
         lambda made: made.baselines_dir,
         lambda made, corpus, context: evaluate.prepare_baselines(made, corpus, context),
     ),
     "floors": Phase(
-        "workbench.train_flow.flow_floors",
+        "workbench.train.flow.flow_floors",
         lambda made: first(made).flow_dir,
         lambda made, corpus, context: train_flow.train_flow(first(made), corpus, context),
     ),
     "scores": Phase(
-        "workbench.scoring.Judge.score",
+        "workbench.score.judge.Judge.score",
         lambda made: first(made).scores_dir,
         lambda made, corpus, context: evaluate.evaluate_run(first(made), corpus, context),
     ),
     "probes": Phase(
-        "analyses.scale.scale",
+        "analyses.spaces.scale.scale",
         lambda made: first(made).probes_dir / "scale.json",
         lambda made, corpus, context: probe.probe_run(first(made), corpus, context, ["scale"]),
     ),
     "pairs": Phase(
-        "workbench.probe_pair.pair_results",
+        "workbench.probes.pair.pair_results",
         lambda made: made.directory / "pairs" / "none-repa-seed-0.json",
         lambda made, corpus, context: probe_pair.probe_pairs(made, corpus, context),
     ),
     "comparison": Phase(
-        "workbench.compare.compare_study",
+        "workbench.report.compare.compare_study",
         lambda made: made.directory / "comparison.json",
         lambda made, corpus, context: study.conclude(made, context),
     ),

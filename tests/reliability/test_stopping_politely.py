@@ -22,10 +22,10 @@ from short_training import (
 )
 
 from workbench.errors import NumericalError, StopRequested
-from workbench.stopping import StopSignal
+from workbench.machine.stopping import StopSignal
 from workbench.store.checkpoints import list_checkpoints, load_checkpoint, load_latest
 from workbench.store.metrics_log import read_metrics
-from workbench.train_vae import VAETask, build_vae, teacher_width, vae_config
+from workbench.train.vae import VAETask, build_vae, teacher_width, vae_config
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 MANY = 20_000

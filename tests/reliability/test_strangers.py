@@ -29,7 +29,7 @@ from data.corpus_store import open_corpus, write_corpus
 from data.documents import Document
 from data.tokenization import build_tokenizer
 from models.text_vae import TextVAE
-from workbench import prepare, settings
+from workbench.config import settings
 from workbench.errors import (
     DamagedArtefactError,
     InputError,
@@ -38,11 +38,12 @@ from workbench.errors import (
     StopRequested,
     exit_code,
 )
-from workbench.prepare import prepare_teacher
-from workbench.runs import Study, open_study
+from workbench.pipeline import prepare
+from workbench.pipeline.prepare import prepare_teacher
 from workbench.store.checkpoints import list_checkpoints, load_latest
-from workbench.study_record import create_study
-from workbench.train_vae import load_vae, train_vae
+from workbench.study.folders import Study, open_study
+from workbench.study.record import create_study
+from workbench.train.vae import load_vae, train_vae
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

@@ -18,7 +18,7 @@ import pytest
 from tests.ui.browsing import CHROMIUM, SECONDS, Server, chromium, served, visit, wait_for
 from tests.ui.conftest import PAGES, smoke_runs  # noqa: F401  (a fixture)
 from tests.ui.visitor import Visitor
-from workbench import jobs
+from workbench.machine import jobs
 from workbench.store.lock import read_holder
 
 pytestmark = pytest.mark.timeout(3000)

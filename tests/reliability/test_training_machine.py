@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crash_points import die_at
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from short_training import NUM_STEPS, StopAfter, bits, future, new_run, train, with_training
 
-from tests.workbench.crash_points import die_at
 from workbench.errors import DamagedArtefactError, StopRequested
 from workbench.store.checkpoints import list_checkpoints, load_checkpoint, load_latest
 from workbench.store.metrics_log import read_metrics

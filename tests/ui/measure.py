@@ -132,11 +132,11 @@ def map_reruns(browser: Any) -> dict[str, Any]:
 
 def make_wide_study(directory: Path) -> None:
     """A study whose test split has 50,000 words; trained for a few steps, it means nothing."""
-    from workbench.devices import find_placement
-    from workbench.presets import smoke
-    from workbench.single_stage import run_stage
-    from workbench.stages import StageContext
-    from workbench.study_record import create_study
+    from workbench.config.presets import smoke
+    from workbench.machine.context import StageContext
+    from workbench.machine.devices import find_placement
+    from workbench.pipeline.run_stage import run_stage
+    from workbench.study.record import create_study
 
     base = smoke().base
     base = dataclasses.replace(

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.ui.causes import (
+from workbench.ui.sections.causes import (
     ACCURACY,
     CAUSES,
     arm_deltas,

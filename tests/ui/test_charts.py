@@ -15,7 +15,7 @@ from workbench.ui.charts import maps
 from workbench.ui.charts.curves import curves_figure, dots_figure
 from workbench.ui.charts.heat import twin_heat_figure
 from workbench.ui.charts.maps import Colouring, highlight_figure, maps_figure, rows_of
-from workbench.ui.exhibits import drawn_points
+from workbench.ui.kit.figures import drawn_points
 
 RNG = np.random.default_rng(0)
 

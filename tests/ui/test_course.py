@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from tests.ui.test_findings_pages import keep, kept
-from workbench.findings import check_finding
-from workbench.ui.course import _first
+from workbench.report.findings import check_finding
+from workbench.ui.sections.course import _first
 
 STEPS = (0, 3, 8)
 MEASURES = {

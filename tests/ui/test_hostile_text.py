@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from tests.ui.conftest import PAGES
-from workbench.ui import exhibits
-from workbench.ui.escaped import block, inline
+from workbench.ui.kit import figures as exhibits
+from workbench.ui.kit.escape import block, inline
 from workbench.ui.player.build import script_json
 
 HOSTILE = "<script>alert(1)</script> **bold** $x$ :red[r] [l](javascript:x) <img src=x onerror=y>"

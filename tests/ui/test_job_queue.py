@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench import jobs
 from workbench.errors import InputError, StopRequested
+from workbench.machine import jobs
 from workbench.store.json_files import write_json
 from workbench.store.lock import read_holder
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 # A process that lives as a job until a file `go` appears.
 WORKER = """
 import sys, time, pathlib
-from workbench.jobs import attended
+from workbench.machine.jobs import attended
 folder = pathlib.Path(sys.argv[1])
 with attended(sys.argv[1]):
     (folder / "progress.jsonl").write_text("")

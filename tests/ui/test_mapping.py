@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from analyses.latent_map import LatentMapConfig
-from workbench.ui import mapping
+from analyses.maps.latent_map import LatentMapConfig
+from workbench.ui.sections import aligned_maps as mapping
 
 PCA_CONFIG = LatentMapConfig(method="pca")
 

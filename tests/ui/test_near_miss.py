@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.spaces import Items
-from workbench.ui.near_miss import neighbours_of, words_of
+from workbench.probes.spaces import Items
+from workbench.ui.sections.near_miss import neighbours_of, words_of
 
 NAMES = ["the", "dog", "cat", "runs", "dog", "cat", "hat"]
 CODES = np.array([0, 1, 1, 2, 1, 1, -1])

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analyses.linear_basis import fit_linear_basis
+from analyses.maps.linear_basis import fit_linear_basis
 from models.configs.flow import SamplerConfig
-from workbench.findings.places import playback_readings
-from workbench.following import FIDELITY, PlaybackView, commit_steps
-from workbench.playback import Fork, Track, trace_track
+from workbench.report.findings.places import playback_readings
+from workbench.sample.follow import FIDELITY, PlaybackView, commit_steps
+from workbench.sample.playback import Fork, Track, trace_track
 from workbench.ui.player.build import Lane, player_page
 
 
@@ -23,10 +23,10 @@ def traced(smoke_runs: Path):
     """A function (arm, fork, ...) -> track of one prompt, and its generator's parts."""
     from data.corpus_store import open_corpus
     from models.configs.flow import GuidanceConfig
-    from workbench.devices import find_placement
-    from workbench.generate import load_generator
-    from workbench.prompts import typed_prompts
-    from workbench.runs import open_study
+    from workbench.machine.devices import find_placement
+    from workbench.sample.generate import load_generator
+    from workbench.sample.prompts import typed_prompts
+    from workbench.study.folders import open_study
 
     study = open_study(smoke_runs / "smoke")
     corpus = open_corpus(study.corpus_dir)
@@ -52,7 +52,7 @@ def player_data(app) -> dict:
 
 
 def test_generate_says_that_a_text_ended_at_once(open_page, smoke_runs, monkeypatch):
-    from workbench import generate
+    from workbench.sample import generate
 
     written = generate.continue_prompts
 
@@ -91,9 +91,9 @@ def test_arms_start_from_the_same_noise(traced):
 def test_track_ends_where_generation_does(traced):
     """Whatever else is asked beside the prompt, and to the last bit: states, not only words."""
     from models.configs.flow import GuidanceConfig
-    from workbench.generate import continue_prompts
-    from workbench.prompts import typed_prompts
-    from workbench.ui.engine import context
+    from workbench.sample.generate import continue_prompts
+    from workbench.sample.prompts import typed_prompts
+    from workbench.ui.kit.cached import context
 
     (text,) = traced.prompt.texts
     beside = typed_prompts(traced.corpus, ["the cat saw a ball", text])
@@ -109,10 +109,10 @@ def test_track_ends_where_generation_does(traced):
 
 
 def test_prompt_typed_or_picked_writes_the_same_on_every_page(open_page, smoke_runs):
-    from workbench.generate import sample_prompts
-    from workbench.references import open_references
-    from workbench.runs import open_study
-    from workbench.ui.engine import context
+    from workbench.sample.generate import sample_prompts
+    from workbench.sample.references import open_references
+    from workbench.study.folders import open_study
+    from workbench.ui.kit.cached import context
 
     study = open_study(smoke_runs / "smoke")
     text = open_references(study.references_dir).prompts[0]
@@ -201,11 +201,11 @@ def test_commit_step_is_the_first_that_never_changes_again():
 @pytest.fixture
 def follower(smoke_runs, traced):
     from data.corpus_store import open_corpus
-    from workbench.devices import find_placement
-    from workbench.following import Follower
-    from workbench.references import open_references
-    from workbench.runs import open_study
-    from workbench.scoring import Judge
+    from workbench.machine.devices import find_placement
+    from workbench.sample.follow import Follower
+    from workbench.sample.references import open_references
+    from workbench.score.judge import Judge
+    from workbench.study.folders import open_study
 
     study = open_study(smoke_runs / "smoke")
     corpus = open_corpus(study.corpus_dir)
@@ -233,7 +233,7 @@ def test_moments_without_text_are_gaps_in_every_curve(follower, traced, monkeypa
     ids[1:3, cut] = eot
     silent = np.isin(np.arange(7), (1, 2))
     track = replace(plain.track, token_ids=ids)
-    monkeypatch.setattr("workbench.following.trace_track", lambda *_: track)
+    monkeypatch.setattr("workbench.sample.follow.trace_track", lambda *_: track)
     for name, curve in follower.follow(view).curves.items():
         np.testing.assert_array_equal(np.isnan(curve), silent, err_msg=name)
     ids[:, cut] = eot

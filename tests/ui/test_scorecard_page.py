@@ -6,12 +6,12 @@ import shutil
 
 import pytest
 
-from tests.workbench.test_probe_scorecard import FAST, finished
+from tests.workbench.report.test_probe_scorecard import FAST, finished
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr("analyses.scorecard.ScorecardConfig", lambda: FAST)
+    monkeypatch.setattr("analyses.scorecard.predictors.ScorecardConfig", lambda: FAST)
 
 
 def test_page_shows_what_the_engine_finds(open_page, tmp_path, quick):

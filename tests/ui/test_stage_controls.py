@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from workbench import jobs
-from workbench.cli import parse
-from workbench.output import ALREADY_DONE
-from workbench.runs import Run, open_study
-from workbench.stage_states import STAGES
-from workbench.ui.stage_controls import stage_arguments
+from workbench.cli.main import parse
+from workbench.cli.output import ALREADY_DONE
+from workbench.machine import jobs
+from workbench.pipeline.stage_states import STAGES
+from workbench.study.folders import Run, open_study
+from workbench.ui.sections.stage_controls import stage_arguments
 
 
 def stage_buttons(app) -> dict[str, object]:

@@ -11,9 +11,9 @@ import pytest
 from safetensors.numpy import save
 
 from workbench.errors import InputError
-from workbench.ui import own_vectors, study_form
-from workbench.ui.own_vectors import read_texts, read_upload, read_vectors
-from workbench.ui.study_form import StudyRequest, store_upload, study_arguments
+from workbench.ui.sections import own_vectors, study_form
+from workbench.ui.sections.own_vectors import read_texts, read_upload, read_vectors
+from workbench.ui.sections.study_form import StudyRequest, store_upload, study_arguments
 
 
 class Upload:
@@ -128,7 +128,7 @@ def test_form_becomes_the_settings_it_shows():
     assert list(config.arms) == ["none", "repa", "permuted"]
     assert config.seeds == (0, 1)
     assert config.base.vae.latent_width == 12
-    from workbench.presets import study_config
+    from workbench.config.presets import study_config
 
     again = study_config(preset="smoke", overrides=arguments[3:])
     assert again == config

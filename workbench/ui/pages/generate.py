@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from workbench.ui.empty import require_runs, selection_or_stop
-from workbench.ui.engine import references_of
-from workbench.ui.escaped import block, blocks
-from workbench.ui.exhibits import show_table
-from workbench.ui.guard import guarded
-from workbench.ui.look import colours, surface
-from workbench.ui.writing import MOST_PROMPTS, WritingView, baseline_texts, write
+from workbench.ui.kit.cached import references_of
+from workbench.ui.kit.empty_state import require_runs, selection_or_stop
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.escape import block, blocks
+from workbench.ui.kit.figures import show_table
+from workbench.ui.kit.theme import colours, surface
+from workbench.ui.sections.continuations import MOST_PROMPTS, WritingView, baseline_texts, write
 
 NOTHING = "(no text: the end mark ∎ came first, so it ended at once)"
 

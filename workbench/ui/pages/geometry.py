@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from workbench.findings.shown import probe_numbers
-from workbench.ui.empty import require_runs, selection_or_stop
-from workbench.ui.exhibits import show_table
-from workbench.ui.geometry_view import View
-from workbench.ui.guard import guarded
-from workbench.ui.keeping import keep_this
-from workbench.ui.probe_tables import every_result, results_of
-from workbench.ui.shapes import SECTIONS
+from workbench.report.findings.shown import probe_numbers
+from workbench.ui.kit.empty_state import require_runs, selection_or_stop
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.figures import show_table
+from workbench.ui.kit.keep_finding import keep_this
+from workbench.ui.sections.geometry import SECTIONS
+from workbench.ui.sections.geometry_curves import View
+from workbench.ui.sections.probe_tables import every_result, results_of
 
 st.title("Geometry")
 st.caption(

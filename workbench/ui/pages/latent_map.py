@@ -4,16 +4,16 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from analyses.latent_map import LatentMapConfig
-from workbench.findings import selected_rows
-from workbench.findings.shown import displacement_numbers, trust_numbers
+from analyses.maps.latent_map import LatentMapConfig
+from workbench.report.findings import selected_rows
+from workbench.report.findings.shown import displacement_numbers, trust_numbers
 from workbench.ui.charts.maps import MOST_POINTS, Colouring, highlight_figure, maps_figure, rows_of
-from workbench.ui.empty import require_runs, selection_or_stop
-from workbench.ui.exhibits import show_figure, show_table
-from workbench.ui.keeping import keep_this, replayed_rows
-from workbench.ui.look import theme
-from workbench.ui.mapping import displaced, is_drawn, items_of, key_of, maps_of
-from workbench.ui.text_column import LONG_TEXTS
+from workbench.ui.kit.empty_state import require_runs, selection_or_stop
+from workbench.ui.kit.figures import show_figure, show_table
+from workbench.ui.kit.keep_finding import keep_this, replayed_rows
+from workbench.ui.kit.text_column import LONG_TEXTS
+from workbench.ui.kit.theme import theme
+from workbench.ui.sections.aligned_maps import displaced, is_drawn, items_of, key_of, maps_of
 
 MOST_KEPT = 200
 TRUST, MOVED = "trust in each point", "moved against the neighbours"

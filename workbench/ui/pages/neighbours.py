@@ -4,18 +4,18 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from workbench.findings import selected_rows
-from workbench.findings.shown import neighbour_numbers
-from workbench.spaces import TEACHER, nearest_items
-from workbench.ui.company import agreement, company_list, typed_item
-from workbench.ui.empty import require_runs, selection_or_stop
-from workbench.ui.escaped import block, html_text
-from workbench.ui.exhibits import show_table
-from workbench.ui.guard import guarded
-from workbench.ui.keeping import keep_this, replayed_rows
-from workbench.ui.look import colours
-from workbench.ui.mapping import displaced, items_of, key_of
-from workbench.ui.text_column import LONG_TEXTS
+from workbench.probes.spaces import TEACHER, nearest_items
+from workbench.report.findings import selected_rows
+from workbench.report.findings.shown import neighbour_numbers
+from workbench.ui.kit.empty_state import require_runs, selection_or_stop
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.escape import block, html_text
+from workbench.ui.kit.figures import show_table
+from workbench.ui.kit.keep_finding import keep_this, replayed_rows
+from workbench.ui.kit.text_column import LONG_TEXTS
+from workbench.ui.kit.theme import colours
+from workbench.ui.sections.aligned_maps import displaced, items_of, key_of
+from workbench.ui.sections.nearest import agreement, company_list, typed_item
 
 MOST_LISTED = 300
 

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from workbench.store.paths import runs_directory
-from workbench.ui.exhibits import show_table
-from workbench.ui.guard import guarded
-from workbench.ui.job_views import start_job, watch_jobs
-from workbench.ui.study_form import (
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.figures import show_table
+from workbench.ui.sections.job_cards import start_job, watch_jobs
+from workbench.ui.sections.study_form import (
     CORPORA,
     StudyRequest,
     cost_rows,
@@ -45,7 +45,7 @@ with left:
         )
         column = st.text_input("Text column", "text", max_chars=60)
 with right:
-    from workbench.config import STANDARD_ARMS
+    from workbench.config.study import STANDARD_ARMS
 
     arms = st.pills("Arms", list(STANDARD_ARMS), selection_mode="multi", default=["none", "repa"])
     seeds = st.number_input("Seeds", 1, 10, 1)

@@ -4,19 +4,19 @@ from typing import Any
 
 import streamlit as st
 
-from workbench.findings import selected_rows
-from workbench.findings.shown import playback_numbers
-from workbench.following import FIDELITY, Following, PlaybackView
-from workbench.playback import Fork, ForkKind
-from workbench.ui.empty import require_runs, selection_or_stop
-from workbench.ui.engine import references_of
-from workbench.ui.guard import guarded
-from workbench.ui.keeping import keep_this
-from workbench.ui.lanes import follow, lanes_of
-from workbench.ui.lessons import predict_first, settling_lesson
-from workbench.ui.look import colours, theme
+from workbench.report.findings import selected_rows
+from workbench.report.findings.shown import playback_numbers
+from workbench.sample.follow import FIDELITY, Following, PlaybackView
+from workbench.sample.playback import Fork, ForkKind
+from workbench.ui.kit.cached import references_of
+from workbench.ui.kit.empty_state import require_runs, selection_or_stop
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.keep_finding import keep_this
+from workbench.ui.kit.sidebar import Selection
+from workbench.ui.kit.theme import colours, theme
 from workbench.ui.player.build import player_page
-from workbench.ui.sidebar import Selection
+from workbench.ui.sections.lessons import predict_first, settling_lesson
+from workbench.ui.sections.player_lanes import follow, lanes_of
 
 HEIGHT = 890
 PROMPT = "prompt"

@@ -3,24 +3,24 @@
 import pandas as pd
 import streamlit as st
 
-from workbench.jobs import list_jobs
-from workbench.listing import list_states
-from workbench.ui.escaped import inline
-from workbench.ui.exhibits import show_figure, show_table
-from workbench.ui.guard import guarded
-from workbench.ui.job_views import WORDS
-from workbench.ui.keeping import show_findings
-from workbench.ui.look import theme
-from workbench.ui.own_vectors import show_own_vectors
-from workbench.ui.run_views import (
+from workbench.machine.jobs import list_jobs
+from workbench.study.listing import list_states
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.escape import inline
+from workbench.ui.kit.figures import show_figure, show_table
+from workbench.ui.kit.keep_finding import show_findings
+from workbench.ui.kit.sidebar import current_selection
+from workbench.ui.kit.theme import theme
+from workbench.ui.sections.job_cards import WORDS
+from workbench.ui.sections.own_vectors import show_own_vectors
+from workbench.ui.sections.run_details import (
     difference_frame,
     log_figure,
     offer_files,
     stage_names,
     undefined_sentence,
 )
-from workbench.ui.sidebar import current_selection
-from workbench.ui.stage_controls import show_stages
+from workbench.ui.sections.stage_controls import show_stages
 
 SECTIONS = ["On disk", "Stages", "Differences", "Logs", "Files", "Findings", "Your own vectors"]
 SHARES = (

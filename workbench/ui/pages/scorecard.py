@@ -4,16 +4,16 @@ import pandas as pd
 import streamlit as st
 
 from analyses.figures.foretelling import foretelling_figure
-from workbench.findings.shown import arm_numbers, foretelling_numbers
-from workbench.foretelling import MIN_ARMS
-from workbench.scorecard import table_rows
-from workbench.ui.empty import selection_or_stop
-from workbench.ui.engine import comparison_of
-from workbench.ui.exhibits import show_figure, show_table
-from workbench.ui.guard import guarded
-from workbench.ui.keeping import keep_this
-from workbench.ui.look import theme
-from workbench.ui.scorecards import finished_keys, scorecard_of
+from workbench.report.findings.shown import arm_numbers, foretelling_numbers
+from workbench.report.predictors import MIN_ARMS
+from workbench.report.scorecard import table_rows
+from workbench.ui.kit.cached import comparison_of
+from workbench.ui.kit.empty_state import selection_or_stop
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.figures import show_figure, show_table
+from workbench.ui.kit.keep_finding import keep_this
+from workbench.ui.kit.theme import theme
+from workbench.ui.sections.scorecards import finished_keys, scorecard_of
 
 st.title("Scorecard")
 st.caption(

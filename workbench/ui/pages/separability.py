@@ -2,11 +2,17 @@
 
 import streamlit as st
 
-from workbench.findings import Number
-from workbench.findings.shown import course_numbers, onset_numbers, probe_numbers
+from workbench.report.findings import Number
+from workbench.report.findings.shown import course_numbers, onset_numbers, probe_numbers
 from workbench.ui.charts.curves import dots_figure
 from workbench.ui.charts.heat import twin_heat_figure
-from workbench.ui.course import (
+from workbench.ui.kit.cached import corpus_of
+from workbench.ui.kit.empty_state import selection_or_stop
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.figures import show_figure, show_table
+from workbench.ui.kit.keep_finding import keep_this
+from workbench.ui.kit.theme import theme
+from workbench.ui.sections.course import (
     READABLE,
     course_note,
     courses,
@@ -15,13 +21,7 @@ from workbench.ui.course import (
     show_course,
     show_onsets,
 )
-from workbench.ui.empty import selection_or_stop
-from workbench.ui.engine import corpus_of
-from workbench.ui.exhibits import show_figure, show_table
-from workbench.ui.guard import guarded
-from workbench.ui.keeping import keep_this
-from workbench.ui.look import theme
-from workbench.ui.probe_tables import (
+from workbench.ui.sections.probe_tables import (
     baseline_marks,
     class_frame,
     family,
@@ -29,7 +29,7 @@ from workbench.ui.probe_tables import (
     results_of,
     swept_grid,
 )
-from workbench.ui.reading_words import beyond_sentence, parted_sentence
+from workbench.ui.sections.separability_caption import beyond_sentence, parted_sentence
 
 st.title("Separability")
 st.caption(

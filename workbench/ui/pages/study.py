@@ -3,8 +3,14 @@
 import streamlit as st
 
 from analyses.figures.arm_scores import scores_figure
-from workbench.findings.shown import arm_numbers, contrast_numbers
-from workbench.ui.arm_table import (
+from workbench.report.findings.shown import arm_numbers, contrast_numbers
+from workbench.ui.kit.empty_state import comparison_or_stop, selection_or_stop
+from workbench.ui.kit.escape import block, blocks, inline
+from workbench.ui.kit.figures import show_figure, show_table
+from workbench.ui.kit.keep_finding import keep_this
+from workbench.ui.kit.plain_words import plain_words
+from workbench.ui.kit.theme import colours, theme
+from workbench.ui.sections.arm_table import (
     UNCLEAR,
     contrast_frame,
     family_names,
@@ -13,13 +19,7 @@ from workbench.ui.arm_table import (
     metric_names,
     score_frame,
 )
-from workbench.ui.empty import comparison_or_stop, selection_or_stop
-from workbench.ui.escaped import block, blocks, inline
-from workbench.ui.exhibits import show_figure, show_table
-from workbench.ui.keeping import keep_this
-from workbench.ui.lessons import predict_first, writing_lesson
-from workbench.ui.look import colours, theme
-from workbench.ui.plain_words import plain_words
+from workbench.ui.sections.lessons import predict_first, writing_lesson
 
 PAIRED = {"init": "initial weights", "noise": "starting noise"}
 

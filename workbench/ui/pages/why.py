@@ -2,16 +2,24 @@
 
 import streamlit as st
 
-from workbench.findings import Number, selected_rows
-from workbench.findings.shown import (
+from workbench.report.findings import Number, selected_rows
+from workbench.report.findings.shown import (
     arm_numbers,
     correlation_numbers,
     probe_numbers,
     text_numbers,
 )
-from workbench.score_directions import ACCURACY
-from workbench.ui.arm_table import metric_names
-from workbench.ui.causes import (
+from workbench.score.directions import ACCURACY
+from workbench.ui.kit.cached import metrics_of, references_of
+from workbench.ui.kit.empty_state import comparison_or_stop, selection_or_stop
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.escape import block, blocks
+from workbench.ui.kit.figures import show_figure, show_reading_table, show_table
+from workbench.ui.kit.keep_finding import keep_this, replayed_rows
+from workbench.ui.kit.plain_words import plain_words
+from workbench.ui.kit.theme import colours, surface, theme
+from workbench.ui.sections.arm_table import metric_names
+from workbench.ui.sections.causes import (
     CAUSES,
     arm_deltas,
     causes_sentence,
@@ -23,18 +31,10 @@ from workbench.ui.causes import (
     run_points,
     worse_written_pairs,
 )
-from workbench.ui.course import trails
-from workbench.ui.empty import comparison_or_stop, selection_or_stop
-from workbench.ui.engine import metrics_of, references_of
-from workbench.ui.escaped import block, blocks
-from workbench.ui.exhibits import show_figure, show_reading_table, show_table
-from workbench.ui.guard import guarded
-from workbench.ui.keeping import keep_this, replayed_rows
-from workbench.ui.lessons import generator_lesson, predict_first
-from workbench.ui.look import colours, surface, theme
-from workbench.ui.near_miss import show_near_miss
-from workbench.ui.plain_words import plain_words
-from workbench.ui.probe_tables import missing_note, results_of
+from workbench.ui.sections.course import trails
+from workbench.ui.sections.lessons import generator_lesson, predict_first
+from workbench.ui.sections.near_miss import show_near_miss
+from workbench.ui.sections.probe_tables import missing_note, results_of
 
 BY_EYE = ("fidelity", "valid_4gram")
 CHECKPOINTS = (
@@ -177,7 +177,7 @@ with guarded("The causes"):
 
 with guarded("The flow's loss"):
     from analyses.figures.loss_floors import loss_figure
-    from workbench.ui.causes import loss_curves
+    from workbench.ui.sections.causes import loss_curves
 
     curves = loss_curves({arm: (run, metrics_of(run)) for arm, run in selection.runs.items()})
     if curves:

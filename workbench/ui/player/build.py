@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyses.figures.theme import SURFACES, Theme
-from analyses.linear_basis import LinearBasis
-from workbench.ui.escaped import html_text
+from analyses.maps.linear_basis import LinearBasis
+from workbench.ui.kit.escape import html_text
 
 if TYPE_CHECKING:
-    from workbench.playback import Track
+    from workbench.sample.playback import Track
 
 FOLDER = Path(__file__).parent
 DIGITS = 3

@@ -1,0 +1,1 @@
+"""Two-dimensional maps, and how far they can be trusted."""

@@ -1,0 +1,1 @@
+"""Methods that several analyses share: checks, exact neighbours, ridge, HSIC."""

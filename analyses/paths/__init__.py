@@ -1,0 +1,1 @@
+"""Readings of sampling trajectories and of the course of a training."""

@@ -1,0 +1,1 @@
+"""Which property, measured on the autoencoder alone, foretells generation?"""

@@ -1,0 +1,1 @@
+"""Intervals, contrasts, permutation nulls and verdicts."""

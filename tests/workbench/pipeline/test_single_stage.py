@@ -1,0 +1,101 @@
+"""Single stages: how far each is, that one is made again and no more, and that done is said."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data.corpus_store import Corpus
+from workbench.cli.main import main as cli
+from workbench.cli.output import ALREADY_DONE
+from workbench.errors import InputError
+from workbench.machine.context import StageContext
+from workbench.pipeline.run_stage import run_stage
+from workbench.pipeline.stage_states import STAGES, stage_state
+from workbench.study.folders import Run, Study
+
+
+@pytest.fixture
+def run(copy_smoke: Callable[..., Study]) -> Run:
+    return copy_smoke().run("repa", 0)
+
+
+def done(run: Run, corpus: Corpus) -> dict[str, bool]:
+    return {stage: stage_state(run, stage, corpus).is_done for stage in STAGES}
+
+
+def test_every_stage_of_a_finished_run_is_done(smoke: Study, corpus: Corpus):
+    assert all(done(smoke.run("none", 0), corpus).values())
+
+
+def test_state_counts_what_is_there(run: Run, corpus: Corpus):
+    shutil.rmtree(run.samples_dir)
+    next(run.probes_dir.glob("*.json")).unlink()
+    run.evaluation_file.unlink()
+    states = {stage: stage_state(run, stage, corpus) for stage in STAGES}
+    assert [stage for stage in STAGES if not states[stage].is_done] == [
+        "samples",
+        "probes",
+        "evaluation",
+    ]
+    assert states["probes"].done == states["probes"].total - 1
+    assert states["vae"].done == run.config.vae_training.num_steps
+
+
+def test_damaged_or_foreign_checkpoint_does_not_count(run: Run, corpus: Corpus):
+    weights = next(run.vae_dir.glob("step-*")) / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    assert stage_state(run, "vae", corpus).done == 0
+    assert stage_state(run, "flow", corpus).is_done
+    run.__dict__["config"] = dataclasses.replace(run.config, seed=7)
+    assert stage_state(run, "flow", corpus).done == 0
+
+
+def test_named_probes_count_alone(run: Run, corpus: Corpus):
+    (run.probes_dir / "scale.json").unlink()
+    assert stage_state(run, "probes", corpus, ["isotropy"]).is_done
+    assert not stage_state(run, "probes", corpus, ["scale"]).is_done
+
+
+def test_stage_is_made_again_alone_and_then_said_to_be_done(
+    run: Run, corpus: Corpus, context: StageContext
+):
+    shutil.rmtree(run.samples_dir)
+    scores = (run.scores_dir / "manifest.json").stat().st_mtime_ns
+    assert run_stage(run, "samples", context)["already_done"] is False
+    assert stage_state(run, "samples", corpus).is_done
+    assert (run.scores_dir / "manifest.json").stat().st_mtime_ns == scores
+    assert run_stage(run, "samples", context)["already_done"] is True
+
+
+def test_verb_says_that_a_stage_is_done(run: Run, capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["sample", str(run.directory), "--held-out", "--quiet"]) == 0
+    assert ALREADY_DONE in capsys.readouterr().out
+    assert cli.main(["evaluate", str(run.directory), "--quiet", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["already_done"] is True
+
+
+@pytest.mark.parametrize(
+    "options", [["--prompt", "x"], ["--trace"], ["--guidance-scale", "0"], ["--seed", "1"]]
+)
+def test_held_out_prompts_take_the_settings_of_the_study(options, smoke, capsys):
+    run = str(smoke.run("none", 0).directory)
+    assert cli.main(["sample", run, "--held-out", *options]) == InputError.exit_code
+    assert "--held-out" in capsys.readouterr().err
+
+
+def test_study_goes_on_under_its_own_settings(
+    copy_smoke: Callable[..., Study], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    directory = copy_smoke().directory
+    assert cli.main(["study", "--out", str(directory), "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["already_done"] is True
+    assert cli.main(["study", "--out", str(tmp_path / "none")]) == 2
+    assert "--preset" in capsys.readouterr().err

@@ -1,0 +1,178 @@
+"""Verbs that use what a study made: samples, comparisons, reports, the app.
+
+Heavy imports stand inside the functions. Every verb returns its exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import tyro
+
+from workbench.cli.options import DEFAULTS, CommonOptions, Name
+from workbench.cli.output import Output
+from workbench.cli.studies import single_stage
+from workbench.errors import InputError
+
+
+def sample(
+    run: Name,
+    *,
+    prompt: tuple[str, ...] = (),
+    prompts: str = "",
+    num_steps: int | None = None,
+    guidance_scale: float | None = None,
+    sampler: str | None = None,
+    seed: int = 0,
+    trace: bool = False,
+    held_out: bool = False,
+    job: str = "",
+    common: CommonOptions = DEFAULTS,
+) -> int:
+    """Continue prompts with one run's generator; the text goes to stdout.
+
+    With --held-out it is the study's stage instead: the held-out prompts under the study's own
+    sampling settings, stored in the run's folder.
+
+    Args:
+        run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
+        prompt: one or more texts to continue.
+        prompts: a file with a prompt a line.
+        num_steps: intervals of the time grid.
+        guidance_scale: 1 is off, 0 unconditional.
+        sampler: see `generators`.
+        seed: of the starting noise.
+        trace: store z_t, z_hat, tokens, entropy and margin of every step.
+        held_out: continue the study's held-out prompts and store what is written.
+        job: folder of a job of the app, as in `study`; with --held-out.
+        common: options of every verb.
+    """
+    from workbench.sample.generate import sample_prompts
+    from workbench.study.folders import find_run
+
+    if held_out:
+        settings = (num_steps, guidance_scale, sampler)
+        if prompt or prompts or seed or trace or any(value is not None for value in settings):
+            raise InputError("--held-out samples under the study's settings; leave out the others")
+        return single_stage("samples", run, common, job=job)
+    if job:
+        raise InputError("--job stands with --held-out only")
+    found = find_run(run)
+    texts = [*prompt, *_prompt_lines(prompts)]
+    if not texts:
+        raise InputError("nothing to continue: give --prompt TEXT or --prompts FILE")
+    with Output(common) as output, output.context(found.config.device) as context:
+        result = sample_prompts(
+            found,
+            texts,
+            context,
+            num_steps=num_steps,
+            guidance_scale=guidance_scale,
+            sampler=sampler,
+            seed=seed,
+            trace=trace,
+        )
+        output.samples(result)
+    return 0
+
+
+def _prompt_lines(path: str) -> list[str]:
+    if not path:
+        return []
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    return [line for line in text.split("\n") if line.strip()]
+
+
+def compare(a: Name, b: Name, *, common: CommonOptions = DEFAULTS) -> int:
+    """Differences between two runs with paired intervals.
+
+    Args:
+        a: STUDY/ARM/SEED.
+        b: STUDY/ARM/SEED of the same corpus.
+        common: options of every verb.
+    """
+    from workbench.report.compare import compare_runs
+    from workbench.study.folders import find_run
+
+    with Output(common) as output:
+        output.contrasts(compare_runs(find_run(a), find_run(b)))
+    return 0
+
+
+def report(study_name: Name, *, markdown: bool = False, common: CommonOptions = DEFAULTS) -> int:
+    """Write one self-contained HTML file of a study, or its tables as Markdown.
+
+    Args:
+        study_name: a study's folder, or its name under the runs directory.
+        markdown: write `report.md`, all numbers as tables, instead of `report.html`.
+        common: options of every verb.
+    """
+    from workbench.report.markdown_tables import write_markdown
+    from workbench.report.study_report import write_report
+    from workbench.study.folders import find_study
+
+    write = write_markdown if markdown else write_report
+    with Output(common) as output:
+        output.show({"report": str(write(find_study(study_name)))})
+    return 0
+
+
+def scorecard(
+    studies: tyro.conf.Positional[tuple[str, ...]] = (),
+    *,
+    score: str = "",
+    out: str = "",
+    markdown: bool = False,
+    common: CommonOptions = DEFAULTS,
+) -> int:
+    """Hold every probe against generation over the runs of finished studies.
+
+    Args:
+        studies: folders or names of studies; by default all under the runs directory.
+        score: the generation score whose table is printed; by default the first, MAUVE.
+        out: the JSON file; by default `scorecard.json` in the study's folder, or in the runs
+            directory for several.
+        markdown: write the tables of all scores beside it, as Markdown.
+        common: options of every verb.
+    """
+    from workbench.report.markdown_tables import scorecard_tables
+    from workbench.report.scorecard import finished_studies, make_scorecard, table_rows
+    from workbench.store.atomic import write_file
+    from workbench.store.paths import runs_directory
+    from workbench.study.folders import find_study
+
+    root = runs_directory()
+    found = [find_study(name) for name in studies] or finished_studies(root)
+    folder = found[0].directory if len(found) == 1 else root
+    file = Path(out) if out else folder / "scorecard.json"
+    with Output(common) as output:
+        rows = make_scorecard(found, file)
+        if markdown:
+            write_file(file.with_suffix(".md"), scorecard_tables(rows).encode())
+        output.table("rows", table_rows(rows, score))
+    return 0
+
+
+def app(*, port: int = 8501, browser: bool = True, common: CommonOptions = DEFAULTS) -> int:
+    """Open the app on the studies of the runs directory.
+
+    Args:
+        port: where it listens, on this machine only.
+        browser: open a browser window.
+        common: options of every verb.
+    """
+    from workbench.store.paths import VARIABLE, runs_directory
+
+    root = Path(__file__).parents[2]
+    headless = "false" if browser and not common.quiet else "true"
+    command = [sys.executable, "-m", "streamlit", "run", str(root / "app.py")]
+    options = ["--server.port", str(port), "--server.headless", headless]
+    # Streamlit reads its settings from the folder it starts in; runs stay where they were.
+    os.environ[VARIABLE] = str(runs_directory())
+    os.chdir(root)
+    os.execv(sys.executable, [*command, *options])

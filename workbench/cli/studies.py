@@ -1,0 +1,232 @@
+"""Verbs that make things: whole studies and single stages of a run.
+
+Heavy imports stand inside the functions. Every verb returns its exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.cli.options import DEFAULTS, Common, CommonOptions, Name, Overrides
+from workbench.cli.output import ALREADY_DONE, Output
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from workbench.config.study import StudyConfig
+    from workbench.pipeline.stage_states import Stage
+    from workbench.study.folders import Study
+
+
+def demo(*, out: str = "", common: CommonOptions = DEFAULTS) -> int:
+    """Train twins on short stories, sample, score and compare: ten minutes on two cores.
+
+    Args:
+        out: folder of the study; by default `demo` under the runs directory.
+        common: options of every verb.
+    """
+    return study(preset="demo", out=out, common=common)
+
+
+def study(
+    *,
+    preset: str = "",
+    config: str = "",
+    overrides: Overrides = (),
+    out: str = "",
+    fork: str = "",
+    restart: bool = False,
+    job: str = "",
+    common: CommonOptions = DEFAULTS,
+) -> int:
+    """Run a whole study: prepare, train, sample, probe, score, compare, report.
+
+    Without preset and config, a study that lies in --out goes on under its own settings.
+
+    Args:
+        preset: name of a preset (see `presets`).
+        config: a YAML file of a study's settings, instead of a preset.
+        overrides: settings to change, as in base.vae.latent_width=32; several may follow one --set.
+        out: folder of the study; by default its name under the runs directory.
+        fork: a study to take over from what is the same under these settings, by copies; it stays
+            as it is. Without --preset and --config its own settings are the base.
+        restart: begin a training again whose checkpoints are all damaged (they are kept aside).
+        job: folder of a job of the app: waits for its turn there, and reports progress into it.
+        common: options of every verb.
+    """
+    from workbench.config.presets import study_config
+    from workbench.machine.jobs import attended
+    from workbench.pipeline.fork import fork_study
+    from workbench.pipeline.run_study import run_study
+    from workbench.store.paths import check_writable, runs_directory
+    from workbench.study.folders import find_study
+
+    with attended(job) as say:
+        source = find_study(fork) if fork else None
+        settings = study_config(
+            preset=preset,
+            file=config,
+            overrides=[setting for group in overrides for setting in group],
+            stored=_stored_settings(source, out),
+        )
+        directory = Path(out) if out else runs_directory() / settings.name
+        if source is None:
+            check_writable(directory)
+        place = (settings.base.device, restart, job)
+        with Output(common) as output, output.context(*place) as context:
+            if source is not None:
+                settings = fork_study(source, settings, directory, context)
+            outcome = run_study(settings, directory, context)
+            if outcome.already_done:
+                say(ALREADY_DONE)
+            output.comparison(outcome.comparison, directory, outcome.already_done)
+    return 0
+
+
+def _stored_settings(source: Study | None, out: str) -> StudyConfig | None:
+    """Settings of the study to fork, else of one that lies in `out`, if one does."""
+    from workbench.study.folders import open_study
+
+    if source is not None:
+        return source.config
+    present = out and (Path(out) / "study.json").is_file()
+    return open_study(Path(out)).config if present else None
+
+
+def prepare(study_name: Name, *, common: CommonOptions = DEFAULTS) -> int:
+    """Prepare what a study's runs share: corpus, teacher states, judge, references.
+
+    Args:
+        study_name: a study's folder, or its name under the runs directory.
+        common: options of every verb.
+    """
+    from workbench.pipeline.run_study import prepare_study
+    from workbench.store.lock import run_lock
+    from workbench.study.folders import find_study
+
+    found = find_study(study_name)
+    with Output(common) as output, output.context(found.config.base.device) as context:
+        with run_lock(found.directory):
+            prepare_study(found, context)
+        output.show({"study": str(found.directory), "corpus": str(found.corpus_dir)})
+    return 0
+
+
+def single_stage(
+    name: Stage,
+    run: str,
+    common: Common,
+    *,
+    restart: bool = False,
+    only: Sequence[str] = (),
+    umap: bool = False,
+    job: str = "",
+) -> int:
+    """Bring one stage of one run to its end, and say so if it was there before."""
+    from workbench.machine.jobs import attended
+    from workbench.pipeline.run_stage import run_stage
+    from workbench.study.folders import find_run
+
+    with attended(job) as say:
+        found = find_run(run)
+        with Output(common) as output, output.context(found.config.device, restart, job) as context:
+            result = run_stage(found, name, context, only, umap=umap)
+            if context.place.is_main:
+                output.stage(result)
+                if result["already_done"]:
+                    say(ALREADY_DONE)
+    return 0
+
+
+def train_vae(
+    run: Name, *, restart: bool = False, job: str = "", common: CommonOptions = DEFAULTS
+) -> int:
+    """Train the VAE of one run (also under torchrun).
+
+    Args:
+        run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
+        restart: begin again when every checkpoint is damaged.
+        job: folder of a job of the app, as in `study`.
+        common: options of every verb.
+    """
+    return single_stage("vae", run, common, restart=restart, job=job)
+
+
+def train_flow(
+    run: Name, *, restart: bool = False, job: str = "", common: CommonOptions = DEFAULTS
+) -> int:
+    """Train the flow of one run on its VAE's latents (also under torchrun).
+
+    Args:
+        run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
+        restart: begin again when every checkpoint is damaged.
+        job: folder of a job of the app, as in `study`.
+        common: options of every verb.
+    """
+    return single_stage("flow", run, common, restart=restart, job=job)
+
+
+def probe(
+    run: Name,
+    *,
+    only: str = "",
+    umap: bool = False,
+    pair: str = "",
+    checkpoints: bool = False,
+    job: str = "",
+    common: CommonOptions = DEFAULTS,
+) -> int:
+    """Probe the latent space of one run, of twins, or over a run's training.
+
+    Args:
+        run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
+        only: probes to run, by name, separated by commas (see `probes`); by default all.
+        umap: also draw the latent map by UMAP.
+        pair: another arm of the study: probe both spaces together instead.
+        checkpoints: probe the weights at every milestone of both trainings instead.
+        job: folder of a job of the app, as in `study`.
+        common: options of every verb.
+    """
+    from workbench.probes.run import checked_names
+
+    names = checked_names([name.strip() for name in only.split(",") if name.strip()])
+    if not pair and not checkpoints:
+        return single_stage("probes", run, common, only=names, umap=umap, job=job)
+    if names or umap or job or (pair and checkpoints):
+        raise InputError(
+            "--pair and --checkpoints have measures of their own: "
+            "give one of them, and leave out --only, --umap and --job"
+        )
+    return _probe_pair(run, pair, common) if pair else _probe_course(run, common)
+
+
+def _probe_pair(run: str, pair: str, common: Common) -> int:
+    from workbench.pipeline.run_stage import run_pair
+    from workbench.study.folders import find_run
+
+    found = find_run(run)
+    with Output(common) as output, output.context(found.config.device) as context:
+        output.show(run_pair(found, pair, context))
+    return 0
+
+
+def _probe_course(run: str, common: Common) -> int:
+    from workbench.pipeline.run_stage import run_course
+    from workbench.study.folders import find_run
+
+    found = find_run(run)
+    with Output(common) as output, output.context(found.config.device) as context:
+        output.course(run_course(found, context))
+    return 0
+
+
+def evaluate(run: Name, *, job: str = "", common: CommonOptions = DEFAULTS) -> int:
+    """Sample held-out continuations of one run and score them.
+
+    Args:
+        run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
+        job: folder of a job of the app, as in `study`.
+        common: options of every verb.
+    """
+    return single_stage("evaluation", run, common, job=job)

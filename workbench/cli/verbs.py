@@ -1,0 +1,27 @@
+"""The verbs of the command line: each opens what it needs, calls the engine, shows the result."""
+
+from collections.abc import Callable
+from typing import Any
+
+from workbench.cli import look, results, studies
+
+VERBS: dict[str, Callable[..., Any]] = {
+    "demo": studies.demo,
+    "study": studies.study,
+    "prepare": studies.prepare,
+    "train-vae": studies.train_vae,
+    "train-flow": studies.train_flow,
+    "probe": studies.probe,
+    "evaluate": studies.evaluate,
+    "sample": results.sample,
+    "compare": results.compare,
+    "report": results.report,
+    "scorecard": results.scorecard,
+    "runs": look.runs,
+    "verify": look.verify,
+    "doctor": look.doctor,
+    "app": results.app,
+    "generators": look.generators,
+    "probes": look.probes,
+    "presets": look.presets,
+}

@@ -1,0 +1,126 @@
+"""What a settings object is, apart from where it is: plain form, fingerprint, differences."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.config.construct import build
+from workbench.errors import InputError
+
+FINGERPRINT_DIGITS = 12
+ABSENT = "(absent)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """One dotted key whose value differs between two settings.
+
+    Attributes:
+        key: Dotted key, as `--set` takes it.
+        left: Value on the left as JSON, or `(absent)`.
+        right: Value on the right, likewise.
+    """
+
+    key: str
+    left: str
+    right: str
+
+
+def to_dict(settings: Any) -> Any:
+    """Plain form of a settings object: dicts, lists, str, int, float, bool and None.
+
+    `build(type(settings), to_dict(settings)) == settings`.
+
+    Raises:
+        InputError: A NaN or infinity, or a value that JSON cannot hold.
+    """
+    return _plain(settings, "")
+
+
+def fingerprint(settings: Any) -> str:
+    """12 hex digits of the sha256 over the sorted JSON of a dataclass or mapping.
+
+    Equal settings have equal fingerprints whatever the order of keys, and whether a float field was
+    written 1 or 1.0.
+    """
+    plain = to_dict(settings)
+    if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
+        # Built again, so that an int in a float field is written as the float it means.
+        plain = to_dict(build(type(settings), plain))
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:FINGERPRINT_DIGITS]
+
+
+def differences(left: Any, right: Any) -> tuple[Difference, ...]:
+    """Dotted keys whose values differ, in sorted order; empty when the two are equal."""
+    a, b = _flat(to_dict(left)), _flat(to_dict(right))
+    return tuple(
+        Difference(key=key, left=a.get(key, ABSENT), right=b.get(key, ABSENT))
+        for key in sorted(a.keys() | b.keys())
+        if a.get(key, ABSENT) != b.get(key, ABSENT)
+        and not _stands_for_keys_below(key, b if key in a else a)
+    )
+
+
+def format_differences(
+    found: tuple[Difference, ...], left: str = "stored", right: str = "given"
+) -> str:
+    """Lay out differences as a table of three aligned columns: key, left value, right value."""
+    rows = [("key", left, right), *((row.key, row.left, row.right) for row in found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    return "\n".join(f"{k:<{widths[0]}}  {a:<{widths[1]}}  {b}" for k, a, b in rows)
+
+
+def _plain(value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: _plain(getattr(value, field.name), _below(where, field.name))
+            for field in dataclasses.fields(value)
+            if field.init
+        }
+    if isinstance(value, Mapping):
+        return {_key(key, where): _plain(item, _below(where, key)) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{where}[{position}]") for position, item in enumerate(value)]
+    if isinstance(value, enum.Enum):
+        return _plain(value.value, where)
+    if isinstance(value, Path):
+        return value.as_posix()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{where or 'value'}: must be finite, got {value}")
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise InputError(f"{where or 'value'}: {type(value).__name__} has no plain form in settings")
+
+
+def _key(key: Any, where: str) -> str:
+    if isinstance(key, str):
+        return key
+    raise InputError(f"{where or 'value'}: keys must be text, got {key!r}")
+
+
+def _below(where: str, key: Any) -> str:
+    return f"{where}.{key}" if where else str(key)
+
+
+def _stands_for_keys_below(key: str, other: Mapping[str, str]) -> bool:
+    """Whether `key` is an empty mapping whose counterpart has keys, which are rows themselves."""
+    return key not in other and any(name.startswith(f"{key}.") for name in other)
+
+
+def _flat(plain: Any, where: str = "") -> dict[str, str]:
+    """Dotted key -> JSON text of every leaf; an empty mapping is a leaf, and so is a list."""
+    if isinstance(plain, dict) and plain:
+        leaves: dict[str, str] = {}
+        for key, item in plain.items():
+            leaves |= _flat(item, _below(where, key))
+        return leaves
+    return {where: json.dumps(plain, sort_keys=True, ensure_ascii=False)}

@@ -1,0 +1,296 @@
+"""Ready-made studies. Each docstring's first line says what it costs and reaches."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from data.corpus_config import CorpusConfig
+from models.configs.flow import FlowConfig, SamplerConfig, TextDiTConfig, TimeSamplerConfig
+from models.configs.language_model import CausalLMConfig
+from models.configs.teacher import TeacherConfig
+from models.configs.vae import TextVAEConfig, VAELossConfig
+from workbench.config.study import (
+    STANDARD_ARMS,
+    ContextConfig,
+    EvaluationConfig,
+    RunConfig,
+    SamplingConfig,
+    StudyConfig,
+    settings,
+)
+from workbench.errors import InputError
+from workbench.train.loop import TrainingConfig
+
+
+def _arms(*names: str) -> dict[str, dict[str, Any]]:
+    return {name: dict(STANDARD_ARMS[name]) for name in names}
+
+
+def smoke() -> StudyConfig:
+    """Both arms at toy size in seconds, for tests; the scores mean nothing."""
+    base = RunConfig(
+        corpus=CorpusConfig(num_documents=240, window=56, valid_fraction=0.1, test_fraction=0.2),
+        vae=TextVAEConfig(width=32, encoder_layers=1, decoder_layers=1, heads=2, latent_width=8),
+        vae_training=TrainingConfig(
+            num_steps=8, batch_size=8, warmup_steps=2, log_every=2, checkpoint_every=4, milestones=2
+        ),
+        dit=TextDiTConfig(width=32, layers=1, heads=2),
+        flow_training=TrainingConfig(
+            num_steps=8,
+            batch_size=8,
+            warmup_steps=2,
+            log_every=2,
+            checkpoint_every=4,
+            milestones=2,
+            ema_decay=0.9,
+        ),
+        language_model=CausalLMConfig(width=32, layers=1, heads=2),
+        language_model_training=TrainingConfig(num_steps=8, batch_size=8, warmup_steps=2),
+        sampling=SamplingConfig(num_prompts=24, sampler=SamplerConfig(num_steps=4), num_traces=2),
+        evaluation=EvaluationConfig(
+            mauve_buckets=4,
+            mauve_seeds=2,
+            num_resamples=100,
+            probe_texts=40,
+            probe_tokens=600,
+            tiny_flow_steps=8,
+        ),
+    )
+    return StudyConfig(name="smoke", base=base, arms=_arms("none", "repa"))
+
+
+def demo() -> StudyConfig:
+    """Both arms, one seed, short stories: within ten minutes on two CPU cores, everything."""
+    base = RunConfig(
+        corpus=CorpusConfig(num_documents=8000, window=56),
+        vae_training=TrainingConfig(num_steps=400, batch_size=40, milestones=5),
+        dit=TextDiTConfig(width=128, layers=4, heads=4),
+        flow_training=TrainingConfig(
+            num_steps=2600,
+            batch_size=32,
+            learning_rate=3e-3,
+            warmup_steps=200,
+            ema_decay=0.999,
+            log_every=20,
+            checkpoint_every=650,
+            milestones=4,
+        ),
+        language_model_training=TrainingConfig(num_steps=400, batch_size=64),
+        sampling=SamplingConfig(num_prompts=400),
+    )
+    return StudyConfig(name="demo", base=base, arms=_arms("none", "repa"))
+
+
+def laptop() -> StudyConfig:
+    """Three arms, three seeds, short stories: about two hours on two CPU cores."""
+    base = demo().base
+    base = dataclasses.replace(
+        base,
+        corpus=CorpusConfig(num_documents=12_000, window=56),
+        vae_training=dataclasses.replace(base.vae_training, num_steps=600),
+        flow_training=dataclasses.replace(base.flow_training, num_steps=10_000),
+        sampling=dataclasses.replace(base.sampling, guidance_scales=(2.0, 1.0)),
+    )
+    return StudyConfig(
+        name="laptop", base=base, arms=_arms("none", "repa", "permuted"), seeds=(0, 1, 2)
+    )
+
+
+def scorecard() -> StudyConfig:
+    """Sixteen small VAEs under three seeds, short stories: hours, for `scorecard` afterwards.
+
+    Arms depart from `none` or `repa` in one setting: teacher, weight, layer, site, latent width,
+    KL weight, decoder noise. Every probe runs.
+    """
+    base = demo().base
+    base = dataclasses.replace(
+        base,
+        corpus=dataclasses.replace(base.corpus, num_documents=6000),
+        vae_training=dataclasses.replace(base.vae_training, milestones=0),
+        flow_training=dataclasses.replace(base.flow_training, num_steps=2000, milestones=0),
+        sampling=dataclasses.replace(base.sampling, num_prompts=300),
+        evaluation=dataclasses.replace(base.evaluation, probes="all"),
+    )
+    none, repa = ({"vae_loss.repa_weight": weight} for weight in (0.0, 1.0))
+    arms: dict[str, dict[str, Any]] = {
+        **_arms("none", "repa", "permuted", "random"),
+        "weak": {"vae_loss.repa_weight": 0.2},
+        "strong": {"vae_loss.repa_weight": 3.0},
+        "layer-0": {**repa, "teacher.layer": 0},
+        "layer-last": {**repa, "teacher.layer": -1},
+        "trunk": {**repa, "vae.repa_site": "trunk"},
+        "narrow": {**repa, "vae.latent_width": 8},
+        "wide": {**repa, "vae.latent_width": 32},
+        "wide-none": {**none, "vae.latent_width": 32},
+        "beta-low": {**none, "vae_loss.beta": 1e-5},
+        "beta-high": {**none, "vae_loss.beta": 1e-2},
+        "noise-none": {**none, "vae.decoder_noise": 0.5},
+        "noise-repa": {**repa, "vae.decoder_noise": 0.5},
+    }
+    return StudyConfig(name="scorecard", base=base, arms=arms, seeds=(0, 1, 2))
+
+
+def gpu() -> StudyConfig:
+    """Three arms on one GPU, docstrings of installed packages: meant for under 20 minutes."""
+    base = RunConfig(
+        corpus=CorpusConfig(name="docs", window=128, vocabulary_size=8192),
+        vae=TextVAEConfig(width=384, encoder_layers=4, decoder_layers=4, heads=6, latent_width=32),
+        vae_training=TrainingConfig(
+            num_steps=4000, batch_size=128, learning_rate=6e-4, warmup_steps=400, compile=True
+        ),
+        dit=TextDiTConfig(width=512, layers=8, heads=8),
+        flow=FlowConfig(time=TimeSamplerConfig(loc=1.35)),
+        flow_training=TrainingConfig(
+            num_steps=12_000,
+            batch_size=128,
+            learning_rate=4e-4,
+            warmup_steps=1000,
+            ema_decay=0.9995,
+            checkpoint_every=2000,
+            compile=True,
+        ),
+        language_model=CausalLMConfig(width=384, layers=6, heads=6),
+        language_model_training=TrainingConfig(num_steps=4000, batch_size=128, warmup_steps=400),
+        sampling=SamplingConfig(num_prompts=1000, batch_size=256, guidance_scales=(1.0, 2.5)),
+        evaluation=EvaluationConfig(mauve_buckets=50),
+    )
+    return StudyConfig(name="gpu", base=base, arms=_arms("none", "repa", "permuted"))
+
+
+def _textldm(name: str, width: int, layers: int, heads: int, mlp_ratio: float) -> StudyConfig:
+    """TextLDM (arXiv 2605.07748) on the faithful side of what the paper leaves open.
+
+    Left open there and chosen here: depth and feed-forward width (three shapes that have the
+    paper's numbers of parameters), warm-up, normalisation per channel, EMA 0.9999, end-of-text
+    padding; the velocity is predicted from posterior samples, t is given to the network, no
+    self-conditioning, plain Euler steps.
+    """
+    training = TrainingConfig(
+        num_steps=200_000,
+        batch_size=256,
+        learning_rate=1e-4,
+        warmup_steps=2000,
+        final_lr_fraction=1.0,
+        checkpoint_every=5000,
+        keep_checkpoints=2,
+        log_every=100,
+        compile=True,
+        ema_decay=0.9999,
+        shard="fsdp",
+    )
+    base = RunConfig(
+        corpus=CorpusConfig(
+            name="hf",
+            hf_name="Skylion007/openwebtext",
+            window=512,
+            vocabulary_size=32_768,
+            valid_fraction=0.001,
+            test_fraction=0.001,
+        ),
+        teacher=TeacherConfig(name="hf:Qwen/Qwen3-1.7B-Base"),
+        context=ContextConfig(truncation_prob=0.1),
+        vae=TextVAEConfig(
+            width=768,
+            encoder_layers=6,
+            decoder_layers=6,
+            heads=12,
+            latent_width=64,
+            mu_norm="none",
+            projector="linear",
+        ),
+        vae_loss=VAELossConfig(beta=1e-3),
+        vae_training=dataclasses.replace(training, ema_decay=0.0, shard="none"),
+        dit=TextDiTConfig(
+            width=width,
+            layers=layers,
+            heads=heads,
+            mlp_ratio=mlp_ratio,
+            self_conditioning=False,
+            drop_mode="zeros",
+        ),
+        flow=FlowConfig(
+            prediction="v",
+            time=TimeSamplerConfig(loc=0.0, scale=1.5),
+            self_conditioning_prob=0.0,
+        ),
+        flow_training=training,
+        language_model=CausalLMConfig(width=768, layers=12, heads=12),
+        language_model_training=dataclasses.replace(training, ema_decay=0.0, shard="none"),
+        sampling=SamplingConfig(
+            num_prompts=1000, sampler=SamplerConfig(churn=0.0), guidance_scales=(7.0, 1.0)
+        ),
+        evaluation=EvaluationConfig(mauve_buckets=100),
+    )
+    return StudyConfig(name=name, base=base, arms=_arms("none", "repa"))
+
+
+def textldm_114m() -> StudyConfig:
+    """The paper's small size, a DiT of 114 M parameters; several GPUs for days."""
+    return _textldm("textldm-114m", width=768, layers=12, heads=12, mlp_ratio=3.0)
+
+
+def textldm_328m() -> StudyConfig:
+    """The paper's middle size, a DiT of 328 M parameters; several GPUs for days."""
+    return _textldm("textldm-328m", width=896, layers=24, heads=14, mlp_ratio=3.5)
+
+
+def textldm_768m() -> StudyConfig:
+    """The paper's large size, a DiT of 768 M parameters; several GPUs for a week or more."""
+    return _textldm("textldm-768m", width=1088, layers=36, heads=17, mlp_ratio=4.0)
+
+
+PRESETS: Mapping[str, Callable[[], StudyConfig]] = {
+    "smoke": smoke,
+    "demo": demo,
+    "laptop": laptop,
+    "gpu": gpu,
+    "scorecard": scorecard,
+    "textldm-114m": textldm_114m,
+    "textldm-328m": textldm_328m,
+    "textldm-768m": textldm_768m,
+}
+
+
+def study_config(
+    *,
+    preset: str = "",
+    file: str = "",
+    overrides: Sequence[str] = (),
+    stored: StudyConfig | None = None,
+) -> StudyConfig:
+    """A study's settings from a preset or a YAML file, with dotted overrides on top.
+
+    A file may name a `preset` that it starts from; its other keys are a `StudyConfig`'s. Without
+    either, the settings are those `stored` by the study that goes on or is forked.
+
+    Raises:
+        InputError: no settings are given, or two; the preset is unknown; or a setting is wrong.
+    """
+    if (preset and file) or not (preset or file or stored):
+        raise InputError(f"give --preset or --config; presets: {', '.join(PRESETS)}")
+    mapping: dict[str, Any] = {}
+    if stored is not None and not preset and not file:
+        mapping = settings.to_dict(stored)
+    if file:
+        mapping = settings.load_yaml(file)
+        preset = mapping.pop("preset", "")
+    if preset:
+        if preset not in PRESETS:
+            near = difflib.get_close_matches(preset, PRESETS, n=1)
+            hint = f"did you mean {near[0]}? There are" if near else "choose from"
+            raise InputError(f"no preset {preset!r}; {hint} {', '.join(PRESETS)}")
+        mapping = _merged(settings.to_dict(PRESETS[preset]()), mapping)
+    return settings.build(StudyConfig, settings.apply_overrides(mapping, overrides))
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it, mapping by mapping; `arms` are replaced whole."""
+    result = dict(base)
+    for key, value in changes.items():
+        inner = result.get(key)
+        both = isinstance(inner, Mapping) and isinstance(value, Mapping) and key != "arms"
+        result[key] = _merged(inner, value) if both else value  # type: ignore[arg-type]
+    return result

@@ -1,0 +1,259 @@
+"""The whole configuration of a run and of a study, composed from one config a component."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from data.corpus_config import CorpusConfig
+from models.configs.flow import FlowConfig, GuidanceConfig, SamplerConfig, TextDiTConfig
+from models.configs.language_model import CausalLMConfig
+from models.configs.teacher import TeacherConfig
+from models.configs.vae import TextVAEConfig, VAELossConfig
+from workbench.config import settings
+from workbench.config.training import TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContextConfig:
+    """Where a text is cut into context and target.
+
+    Attributes:
+        cut_low: smallest share of the tokens that become context.
+        cut_high: largest share.
+        split_prob: share of VAE batches whose halves the encoder sees apart, as the flow will.
+        truncation_prob: probability that a VAE text is cut at a random length.
+        cuts_per_text: different cuts of each text in the cached latents.
+        joint: encode context and target together. This leaks the target into the context and
+            changes every result; it exists to show that it does.
+    """
+
+    cut_low: float = 0.4
+    cut_high: float = 0.6
+    split_prob: float = 0.8
+    truncation_prob: float = 0.0
+    cuts_per_text: int = 2
+    joint: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.cut_low <= self.cut_high <= 1:
+            raise ValueError(
+                f"0 <= cut_low <= cut_high <= 1 must hold, got {self.cut_low}, {self.cut_high}"
+            )
+        for name in ("split_prob", "truncation_prob"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        if self.cuts_per_text < 1:
+            raise ValueError(f"cuts_per_text must be >= 1, got {self.cuts_per_text}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SamplingConfig:
+    """How continuations are sampled.
+
+    Attributes:
+        num_prompts: held-out prompts; fewer when the corpus has fewer.
+        sampler: solver, steps, grid, re-noising.
+        guidance_scales: the first one makes the headline scores; 1 is off.
+        guidance_low: guidance acts on t in [guidance_low, guidance_high].
+        guidance_high: see `guidance_low`.
+        batch_size: prompts at once; halved when memory does not suffice.
+        nucleus: probability mass of the autoregressive baseline's sampling.
+        num_traces: prompts whose whole trajectory is stored.
+    """
+
+    num_prompts: int = 300
+    sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(churn=1.0))
+    guidance_scales: tuple[float, ...] = (2.0,)
+    guidance_low: float = 0.0
+    guidance_high: float = 1.0
+    batch_size: int = 64
+    nucleus: float = 0.95
+    num_traces: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("num_prompts", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if not self.guidance_scales:
+            raise ValueError("guidance_scales must name at least one scale")
+        if not 0 < self.nucleus <= 1:
+            raise ValueError(f"nucleus must lie in (0, 1], got {self.nucleus}")
+        if self.num_traces < 0:
+            raise ValueError(f"num_traces must be >= 0, got {self.num_traces}")
+        for scale in self.guidance_scales:
+            self.guidance(scale)
+
+    def guidance(self, scale: float) -> GuidanceConfig:
+        """Guidance at one scale within the interval."""
+        return GuidanceConfig(
+            guidance_scale=scale, t_low=self.guidance_low, t_high=self.guidance_high
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationConfig:
+    """How generators and latent spaces are scored.
+
+    Attributes:
+        encoder: names the text embedder: `minilm` or `hf:<id or directory>`.
+        mauve_buckets: clusters of MAUVE's quantisation, pinned so that n is no part of the score.
+        mauve_seeds: k-means seeds of MAUVE.
+        bert_score: a model name scores with the `bert-score` package instead of `encoder`.
+        num_resamples: bootstrap resamples.
+        probe_texts: held-out texts whose latents are probed.
+        probe_tokens: tokens of these texts that token probes look at.
+        neighbors: k of nearest-neighbour coherence.
+        probes: which probes a study runs by itself: `quick` or `all`.
+        tiny_flow_steps: training steps of the tiny flow of probe `flow_excess`.
+        seed: of resampling and subsampling.
+    """
+
+    encoder: str = "minilm"
+    mauve_buckets: int = 25
+    mauve_seeds: int = 5
+    bert_score: str = ""
+    num_resamples: int = 2000
+    probe_texts: int = 600
+    probe_tokens: int = 4000
+    neighbors: int = 10
+    probes: str = "quick"
+    tiny_flow_steps: int = 500
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least_one = (
+            "mauve_buckets",
+            "mauve_seeds",
+            "num_resamples",
+            "neighbors",
+            "tiny_flow_steps",
+        )
+        for name in least_one:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        for name in ("probe_texts", "probe_tokens"):
+            if getattr(self, name) < 3:
+                raise ValueError(f"{name} must be >= 3, got {getattr(self, name)}")
+        if self.probes not in ("quick", "all"):
+            raise ValueError(f"probes must be quick or all, got {self.probes!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunConfig:
+    """Everything that determines one run: an arm of a study under one seed.
+
+    The defaults are what worked best at small scale (docs/LOG.md): the flow learns posterior means,
+    the sampler renews noise at every step, guidance 2.
+    """
+
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    context: ContextConfig = field(default_factory=ContextConfig)
+    vae: TextVAEConfig = field(default_factory=TextVAEConfig)
+    vae_loss: VAELossConfig = field(default_factory=VAELossConfig)
+    vae_training: TrainingConfig = field(default_factory=TrainingConfig)
+    dit: TextDiTConfig = field(default_factory=TextDiTConfig)
+    flow: FlowConfig = field(default_factory=lambda: FlowConfig(latent_target="mean"))
+    flow_training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            num_steps=2800,
+            batch_size=32,
+            learning_rate=3e-3,
+            warmup_steps=200,
+            ema_decay=0.999,
+        )
+    )
+    language_model: CausalLMConfig = field(default_factory=CausalLMConfig)
+    language_model_training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(num_steps=400)
+    )
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed must be >= 0, got {self.seed}")
+        if self.flow_training.bucket_multiple:
+            raise ValueError(
+                "flow_training.bucket_multiple must be 0: latents are stored for whole windows, "
+                f"got {self.flow_training.bucket_multiple}"
+            )
+
+
+STANDARD_ARMS: Mapping[str, Mapping[str, Any]] = {
+    "none": {"vae_loss.repa_weight": 0.0},
+    "repa": {"vae_loss.repa_weight": 1.0},
+    "permuted": {"vae_loss.repa_weight": 1.0, "teacher.permuted": True},
+    "random": {"vae_loss.repa_weight": 1.0, "teacher.name": "random"},
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyConfig:
+    """Twins: one base configuration, arms that override it, and seeds.
+
+    Attributes:
+        name: folder under the runs directory.
+        base: what all arms share.
+        arms: arm name -> dotted overrides of `base`.
+        seeds: every arm is trained under each.
+        workers: runs at once, each in its own process; 0 takes one a core on CPUs, one on a GPU.
+        threads: threads of each worker; 0 shares the cores out evenly.
+        loggers: extra loggers by name: `tensorboard`, `wandb`, `trackio`.
+    """
+
+    name: str = "study"
+    base: RunConfig = field(default_factory=RunConfig)
+    arms: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=lambda: {name: dict(STANDARD_ARMS[name]) for name in ("none", "repa")}
+    )
+    seeds: tuple[int, ...] = (0,)
+    workers: int = 0
+    threads: int = 0
+    loggers: tuple[str, ...] = ("tensorboard",)
+
+    def __post_init__(self) -> None:
+        if not self.arms:
+            raise ValueError("arms must name at least one arm")
+        if not self.seeds:
+            raise ValueError("seeds must name at least one seed")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds must differ, got {list(self.seeds)}")
+        for name in ("workers", "threads"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+        for arm in self.arms:
+            if not arm.replace("-", "").replace("_", "").isalnum():
+                raise ValueError(f"arm {arm!r}: use letters, digits, - and _ only")
+            self.run(arm, self.seeds[0])
+
+    def run(self, arm: str, seed: int) -> RunConfig:
+        """The configuration of one arm under one seed.
+
+        Raises:
+            ValueError: there is no such arm, or an override names no setting.
+        """
+        if arm not in self.arms:
+            raise ValueError(f"no arm {arm!r}; the study has {', '.join(self.arms)}")
+        mapping = settings.to_dict(self.base)
+        for key, value in self.arms[arm].items():
+            *parents, last = key.split(".")
+            target = mapping
+            for parent in parents:
+                target = target.setdefault(parent, {})
+            target[last] = value
+        try:
+            config = settings.build(RunConfig, mapping)
+        except ValueError as error:
+            raise ValueError(f"arm {arm!r}: {error}") from error
+        return dataclasses.replace(config, seed=seed)
+
+
+def needs_teacher(config: RunConfig) -> bool:
+    """Whether a run aligns with a teacher at all."""
+    return config.vae_loss.repa_weight > 0

@@ -1,0 +1,1 @@
+"""Where and how work runs: devices, processes, progress, stopping, jobs."""

@@ -1,0 +1,1 @@
+"""Whole studies and single stages: run, resumed, forked, verified."""

@@ -1,0 +1,191 @@
+"""The whole pipeline: prepare, train twins, sample, probe, score, compare, report.
+
+Every stage is skipped when its artefact is complete under the same fingerprint, so a study that
+was stopped or killed goes on where it was, and a finished one says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analyses.result import json_safe
+from workbench.config.study import StudyConfig, needs_teacher, settings
+from workbench.machine.context import StageContext, stage_fingerprint, update_json
+from workbench.machine.loggers import Contained, check_loggers
+from workbench.machine.progress import PROGRESS, ToFile
+from workbench.machine.workers import run_side_by_side, share_machine
+from workbench.store.atomic import write_file
+from workbench.store.json_files import read_json, write_json
+from workbench.store.lock import run_lock
+from workbench.study.folders import Run, Study, open_study
+from workbench.study.record import create_study, refuse_unpaired
+
+COMPARISON_VERSION = 4  # raise it when what a comparison holds changes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished study: what `comparison.json` holds, and whether all of it was there before."""
+
+    comparison: dict[str, Any]
+    already_done: bool
+
+
+def run_study(config: StudyConfig, directory: Path, context: StageContext) -> Outcome:
+    """Bring a study to its end.
+
+    Args:
+        config: base, arms, seeds.
+        directory: the study's folder.
+        context: who watches and who may stop it.
+
+    Raises:
+        InputError: see `create_study`; or another process holds the study.
+        StopRequested: stopped; what was done is kept.
+    """
+    refuse_unpaired(config)
+    with run_lock(directory):
+        study = create_study(config, directory)
+        reporter = ToFile(directory / PROGRESS, context.reporter)
+        context = dataclasses.replace(context, reporter=reporter)
+        prepare_study(study, context)
+        pending = [run for run in study.runs if not run_is_done(run)]
+        # By all runs, not by those still to do: bits depend on the threads a run is given.
+        share = share_machine(
+            len(study.runs), config.workers, config.threads, context.place.device.type
+        )
+        jobs = [(run.name, (study.directory, run.arm, run.seed)) for run in pending]
+        run_side_by_side(jobs, finish_run, share, context)
+        return conclude(study, context)
+
+
+def prepare_study(study: Study, context: StageContext) -> None:
+    """What all runs share: corpus, judging language model, teacher states, references."""
+    from workbench.pipeline.prepare import prepare_corpus, prepare_teacher
+    from workbench.sample.references import prepare_references
+    from workbench.score.evaluate import prepare_baselines
+    from workbench.train.language_model import train_language_model
+
+    corpus = prepare_corpus(study, context)
+    aligned = [run.config for run in study.runs if needs_teacher(run.config)]
+    teachers = {study.teacher_dir(config): config for config in aligned}
+    # A teacher that cannot be had should be known before anything trains; `own` is the judge.
+    for config in teachers.values():
+        if config.teacher.name != "own":
+            prepare_teacher(study, config, corpus, context)
+    train_language_model(study, corpus, context)
+    for config in teachers.values():
+        if config.teacher.name == "own":
+            prepare_teacher(study, config, corpus, context)
+    prepare_references(study, corpus, context)
+    prepare_baselines(study, corpus, context)
+
+
+def conclude(study: Study, context: StageContext) -> Outcome:
+    """Compare the arms and write `comparison.json`, `scorecard.parquet` and `report.html`."""
+    from data.corpus_store import open_corpus
+    from workbench.probes.pair import probe_pairs
+    from workbench.report.compare import compare_study
+    from workbench.report.study_report import write_report
+
+    print_ = stage_fingerprint(
+        {run.name: read_json(run.evaluation_file)["fingerprint"] for run in study.runs},
+        {run.name: _probe_fingerprints(run) for run in study.runs},
+        study.config.name,
+        study.config.base.sampling,
+        study.config.base.evaluation,
+        COMPARISON_VERSION,
+    )
+    file = study.directory / "comparison.json"
+    if file.is_file() and read_json(file).get("fingerprint") == print_:
+        return Outcome(read_json(file), already_done=True)
+    pairs = probe_pairs(study, open_corpus(study.corpus_dir), context)
+    context.reporter.update("comparison", 0, 2, {})
+    with context.stop.interrupting("comparison"):
+        compared = json_safe(compare_study(study), reasons={})
+    comparison = {**compared, "pairs": pairs, "fingerprint": print_}
+    pairing = {run.name: run.describe().get("pairing", {}) for run in study.runs}
+    update_json(study.directory / "study.json", {"pairing": pairing})
+    write_scorecard(study, comparison)
+    context.reporter.update("comparison", 1, 2, {})
+    write_report(study, comparison)
+    write_json(file, comparison)
+    context.reporter.update("comparison", 2, 2, {})
+    return Outcome(comparison, already_done=False)
+
+
+def _probe_fingerprints(run: Run) -> dict[str, str]:
+    return {
+        file.stem: str(read_json(file).get("fingerprint"))
+        for file in sorted(run.probes_dir.glob("*.json"))
+    }
+
+
+def write_scorecard(study: Study, comparison: Mapping[str, Any]) -> None:
+    """One row an (arm, seed), one column a metric: what a scorecard over studies is made from."""
+    import io
+
+    import pandas as pd
+
+    rows = []
+    for run in study.runs:
+        place = study.config.seeds.index(run.seed)
+        row: dict[str, Any] = {"study": study.config.name, "arm": run.arm, "seed": run.seed}
+        for metric, value in comparison["arms"][run.arm].items():
+            seeds = value.get("seeds") or []
+            row[metric] = seeds[place] if place < len(seeds) else None
+        rows.append(row)
+    buffer = io.BytesIO()
+    pd.DataFrame(rows).to_parquet(buffer, index=False)
+    write_file(study.directory / "scorecard.parquet", buffer.getvalue())
+
+
+def run_is_done(run: Run) -> bool:
+    """Whether a run's last stage is complete under the present settings and sources."""
+    from data.corpus_store import open_corpus
+    from workbench.score.evaluate import evaluation_fingerprint
+
+    if not run.evaluation_file.is_file():
+        return False
+    corpus = open_corpus(run.study.corpus_dir)
+    return read_json(run.evaluation_file)["fingerprint"] == evaluation_fingerprint(run, corpus)
+
+
+def finish_run(directory: Path, arm: str, seed: int, context: StageContext) -> None:
+    """Every stage of one run, in a process of its own."""
+    from data.corpus_store import open_corpus
+    from workbench.probes.run import probe_run
+    from workbench.sample.held_out import sample_run
+    from workbench.score.evaluate import evaluate_run
+    from workbench.train.flow import train_flow
+    from workbench.train.vae import train_vae
+
+    run = open_study(directory).run(arm, seed)
+    corpus = open_corpus(run.study.corpus_dir)
+    with run_lock(run.directory), run_loggers(run, context) as logged:
+        train_vae(run, corpus, logged)
+        train_flow(run, corpus, logged)
+        sample_run(run, corpus, logged)
+        probe_run(run, corpus, logged)
+        evaluate_run(run, corpus, logged)
+
+
+@contextlib.contextmanager
+def run_loggers(run: Run, context: StageContext) -> Iterator[StageContext]:
+    """The context with the study's loggers open for one run, in the main process."""
+    study = run.study.config
+    names = study.loggers if context.place.is_main else ()
+    config = settings.to_dict(run.config)
+    check_loggers(names)
+    note, directory = context.reporter.note, run.directory
+    loggers = [Contained(name, note, directory, study.name, config) for name in names]
+    try:
+        yield dataclasses.replace(context, loggers=tuple(loggers))
+    finally:
+        for logger in loggers:
+            logger.close()

@@ -1,0 +1,53 @@
+"""Every probe by name: what it asks, what it costs, and how its inputs are taken from a run.
+
+The command line, the pages and the tests build themselves from this table. Numbers of all arms,
+their comparison and the scorecard are named by `Probe.metrics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from workbench.probes.catalogue.decoder import DECODER
+from workbench.probes.catalogue.entry import Probe
+from workbench.probes.catalogue.geometry import GEOMETRY
+from workbench.probes.catalogue.learnable import LEARNABLE
+from workbench.probes.catalogue.maps import MAPS
+from workbench.probes.catalogue.neighborhoods import NEIGHBORHOODS
+from workbench.probes.catalogue.paths import PATHS
+from workbench.probes.catalogue.separability import SEPARABILITY
+from workbench.probes.catalogue.sequence import SEQUENCE
+
+PROBES: Mapping[str, Probe] = {
+    **GEOMETRY,
+    **NEIGHBORHOODS,
+    **SEPARABILITY,
+    **DECODER,
+    **SEQUENCE,
+    **LEARNABLE,
+    **PATHS,
+    **MAPS,
+}
+SELECTIONS = ("quick", "all")
+
+
+def probe_names(selection: str) -> list[str]:
+    """Names of the `quick` probes, or of `all` but those that run on request only.
+
+    Raises:
+        ValueError: another selection.
+    """
+    if selection not in SELECTIONS:
+        raise ValueError(f"probes must be one of {', '.join(SELECTIONS)}, got {selection!r}")
+    costs = ("quick",) if selection == "quick" else ("quick", "full")
+    return [name for name, probe in PROBES.items() if probe.cost in costs]
+
+
+def probe_of(metric: str) -> Probe | None:
+    """The probe that a number of a comparison comes from; None for what is no probe's."""
+    owners = [probe for probe in PROBES.values() if _owns(probe, metric)]
+    return max(owners, key=lambda probe: len(probe.metrics), default=None)
+
+
+def _owns(probe: Probe, metric: str) -> bool:
+    return metric == probe.metrics or metric.startswith(f"{probe.metrics}.")

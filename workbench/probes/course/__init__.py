@@ -1,0 +1,1 @@
+"""Probes over the course of a training."""

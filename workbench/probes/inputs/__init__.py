@@ -1,0 +1,1 @@
+"""What probes look at: arrays of a run, made once."""

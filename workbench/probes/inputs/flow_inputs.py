@@ -1,0 +1,263 @@
+"""What a run's flow makes of held-out texts: sampled paths, estimates of z, hidden states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from models.flow import path, to_estimate
+from workbench.errors import InputError
+from workbench.machine.devices import autocast
+from workbench.sample.generate import Generator, load_generator, sample_steps, starting_noise
+from workbench.sample.held_out import first_prompts, scale_name
+from workbench.sample.prompts import Prompts, held_out_prompts
+from workbench.sample.references import References, open_references
+from workbench.sample.trajectories import read_trajectory
+from workbench.train.loop import step_generator
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.configs.flow import SamplerConfig
+    from models.samplers import SamplerStep
+    from workbench.probes.inputs.run_inputs import ProbeInputs
+
+SAMPLED_PROMPTS = 256
+DENOISED_TEXTS = 128
+SHOWN_STEPS = 8
+
+
+@dataclass(frozen=True)
+class SampledPaths:
+    """Prompts continued by the run's own sampler, seen at a few steps.
+
+    Attributes:
+        rows: (N,) rows of the test split that the prompts come from.
+        t: (S,) times reached.
+        z_hat: (S, N, L, D) float32 estimates of the clean latent.
+        end: (N, L, D) float32 latents at the ODE's end, context included.
+        cuts: (N,) context lengths.
+        token_ids: (N, L) int64, the decoder's reading of `end`.
+        written: (N, L) bool, target positions before the first end-of-text that was written.
+    """
+
+    rows: np.ndarray
+    t: np.ndarray
+    z_hat: np.ndarray
+    end: np.ndarray
+    cuts: np.ndarray
+    token_ids: np.ndarray
+    written: np.ndarray
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """One evaluation of the flow on true latents noised to time t.
+
+    Attributes:
+        z_t: (T, L, D) float32 what the flow saw at target positions.
+        z_hat: (T, L, D) float32 its estimate.
+        hidden: one (T, L, W) float32 array a block.
+    """
+
+    z_t: np.ndarray
+    z_hat: np.ndarray
+    hidden: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class StoredTrajectory:
+    """A stored trajectory of S steps and B prompts, as arrays.
+
+    Attributes:
+        t: (S,) times reached.
+        z_t: (S, B, L, D) float32 states.
+        token_ids: (S, B, L) int64 readings of the estimates.
+        entropy: (S, B, L) nats.
+        margin: (S, B, L) probability of the first less the second choice.
+        cuts: (B,) context lengths.
+    """
+
+    t: np.ndarray
+    z_t: np.ndarray
+    token_ids: np.ndarray
+    entropy: np.ndarray
+    margin: np.ndarray
+    cuts: np.ndarray
+
+
+@dataclass(frozen=True)
+class OdePath:
+    """States (S + 1, B, L, D) float32 from noise to the end, and the times (S + 1,) reached."""
+
+    states: np.ndarray
+    t: np.ndarray
+
+
+class FlowInputs:
+    """Arrays that need the run's flow, made once."""
+
+    def __init__(self, inputs: ProbeInputs) -> None:
+        self._inputs = inputs
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The run's VAE and flow."""
+        inputs = self._inputs
+        return load_generator(inputs.run, inputs.corpus, inputs.place)
+
+    @cached_property
+    def references(self) -> References:
+        """The study's held-out prompts and what a human wrote next."""
+        return open_references(self._inputs.run.study.references_dir)
+
+    @cached_property
+    def sampled(self) -> SampledPaths:
+        """Up to 256 held-out prompts continued from the noise that the run's samples start from."""
+        prompts = first_prompts(self._prompts(), SAMPLED_PROMPTS)
+        num_steps = self._inputs.run.config.sampling.sampler.num_steps
+        shown = np.unique(np.linspace(1, num_steps, min(SHOWN_STEPS, num_steps)).round())
+        times: list[float] = []
+        parts: list[tuple[np.ndarray, np.ndarray]] = []
+        batch_size = self._inputs.run.config.sampling.batch_size
+        for start in range(0, len(prompts), batch_size):
+            times, z_hat, end = self._sample(prompts, slice(start, start + batch_size), shown)
+            parts.append((z_hat, end))
+        end = np.concatenate([end for _, end in parts])
+        token_ids = self._inputs.decode_ids(end)
+        return SampledPaths(
+            rows=prompts.identities,
+            t=np.array(times),
+            z_hat=np.concatenate([z_hat for z_hat, _ in parts], axis=1),
+            end=end,
+            cuts=prompts.cuts,
+            token_ids=token_ids,
+            written=self.written(token_ids, prompts.cuts),
+        )
+
+    def written(self, token_ids: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+        """(B, L) bool, positions at or after the cut and before the first end-of-text there."""
+        target = np.arange(token_ids.shape[1]) >= cuts[:, None]
+        stopped = np.cumsum(target & (token_ids == self._inputs.corpus.tokenizer.eot_id), axis=1)
+        return target & (stopped == 0)
+
+    def _prompts(self) -> Prompts:
+        references, inputs = self.references, self._inputs
+        return held_out_prompts(
+            inputs.corpus,
+            references.indices,
+            references.cuts,
+            references.prompts,
+            joint=inputs.run.config.context.joint,
+        )
+
+    def _sample(
+        self, prompts: Prompts, rows: slice, shown: np.ndarray
+    ) -> tuple[list[float], np.ndarray, np.ndarray]:
+        _, steps = self._steps(prompts, rows, self._inputs.run.config.sampling.sampler)
+        times, estimates, last = [], [], None
+        for last in steps:
+            if last.step in shown:
+                times.append(last.t)
+                estimates.append(_array(last.z_hat))
+        assert last is not None
+        return times, np.stack(estimates), _array(last.z_t)
+
+    def _steps(
+        self, prompts: Prompts, rows: slice, sampler: SamplerConfig
+    ) -> tuple[Tensor, Iterator[SamplerStep]]:
+        """The starting noise of prompts, and the steps of a sampler from it."""
+        inputs, sampling = self._inputs, self._inputs.run.config.sampling
+        shape = (inputs.corpus.window, self.generator.vae.config.latent_width)
+        noise = starting_noise(prompts, rows, shape, inputs.run.seed)
+        steps = sample_steps(
+            self.generator,
+            prompts.batch(rows).to(inputs.place.device),
+            noise,
+            sampler,
+            sampling.guidance(sampling.guidance_scales[0]),
+            inputs.run.seed,
+        )
+        return noise, steps
+
+    @cached_property
+    def ode_path(self) -> OdePath:
+        """The way of the traced prompts by the run's sampler without re-noising.
+
+        Where the sampler renews noise, a stored trajectory shows mostly that noise.
+        """
+        prompts = first_prompts(self._prompts(), self._inputs.run.config.sampling.num_traces)
+        sampler = replace(self._inputs.run.config.sampling.sampler, churn=0.0)
+        noise, steps = self._steps(prompts, slice(0, len(prompts)), sampler)
+        times, states = [0.0], [_array(noise)]
+        for step in steps:
+            times.append(step.t)
+            states.append(_array(step.z_t))
+        return OdePath(np.stack(states), np.array(times))
+
+    @cached_property
+    def half_noised(self) -> Denoised:
+        """`denoised(0.5)`, which several probes look at."""
+        return self.denoised(0.5)
+
+    @torch.inference_mode()
+    def denoised(self, t: float) -> Denoised:
+        """The flow's reading of the first 128 probed texts, noised to time t, given their context.
+
+        Without self-conditioning: one evaluation.
+        """
+        inputs, generator = self._inputs, self.generator
+        count = min(DENOISED_TEXTS, len(inputs.rows))
+        z, mu = (torch.from_numpy(x[:count]) for x in (inputs.normalised_z, inputs.normalised_mu))
+        noise = torch.randn(
+            z.shape, generator=step_generator(torch.device("cpu"), inputs.config.seed, "denoised")
+        )
+        times = torch.full((count,), t)
+        z_t = path(z, noise, times)
+        device = inputs.place.device
+        ctx_mask = torch.from_numpy(~inputs.is_target[:count])
+        with autocast(inputs.place, "auto"):
+            out, hidden = generator.dit(
+                z_t.to(device),
+                times.to(device),
+                mu.to(device),
+                ctx_mask.to(device),
+                return_hidden=True,
+            )
+        z_hat = to_estimate(out.float().cpu(), z_t, times, generator.flow.prediction)
+        z_hat = torch.where(ctx_mask[..., None], mu, z_hat)
+        return Denoised(z_t.numpy(), z_hat.numpy(), [_array(states) for states in hidden])
+
+    @cached_property
+    def trajectory(self) -> StoredTrajectory:
+        """The trajectory stored with the run's samples, at its first guidance scale.
+
+        Raises:
+            InputError: the run has not been sampled, or keeps no trajectory.
+        """
+        run = self._inputs.run
+        file = run.trajectories_dir / (
+            f"{scale_name(run.config.sampling.guidance_scales[0])}.safetensors"
+        )
+        if not file.is_file():
+            raise InputError(
+                f"{file}: no trajectory; run `evaluate` first, with sampling.num_traces > 0"
+            )
+        tensors, _ = read_trajectory(file)
+        return StoredTrajectory(
+            t=tensors["t"].numpy(),
+            z_t=tensors["z_t"].float().numpy(),
+            token_ids=tensors["token_ids"].long().numpy(),
+            entropy=tensors["entropy"].numpy(),
+            margin=tensors["margin"].numpy(),
+            cuts=tensors["cuts"].numpy(),
+        )
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.float().cpu().numpy()

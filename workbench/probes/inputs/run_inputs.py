@@ -1,0 +1,294 @@
+"""What probes look at: arrays of one run, made once, on held-out texts.
+
+Latents are as the flow sees them (normalised per channel) unless a name says otherwise; `z` is what
+the flow learns, a posterior sample or, if it learns means, the mean. Context and target of a text
+are encoded apart, as the flow meets them.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.time_samplers import TimeSampler
+from workbench.errors import InputError
+from workbench.machine.devices import autocast
+from workbench.probes.inputs.sentences import sentence_numbers
+from workbench.probes.inputs.tables import ContextTable, SentenceTable, TokenTable
+from workbench.train.latents import Latents, held_out_latents, open_latents
+from workbench.train.texts import load_texts
+from workbench.train.vae import load_vae
+
+if TYPE_CHECKING:
+    from analyses.statistics.half_samples import HalfSampleConfig
+    from analyses.statistics.intervals import BootstrapConfig
+    from data.corpus_store import Corpus, Split
+    from models.text_vae import TextVAE
+    from workbench.machine.devices import Placement
+    from workbench.probes.inputs.flow_inputs import FlowInputs
+    from workbench.probes.inputs.text_scores import TextScores
+    from workbench.study.folders import Run
+
+READ_BATCH = 128
+LOGIT_ELEMENTS = 1 << 26  # logits of one batch: 256 MiB
+TIME_POINTS = 512
+
+
+class ProbeInputs:
+    """Lazily made arrays of a run; every probe shares them.
+
+    Args:
+        run: a run whose VAE and latents are done.
+        corpus: its corpus.
+        place: where models run.
+        vae: other weights of the run's VAE than the trained ones, normalised; their latents are
+            made on the spot.
+
+    Raises:
+        InputError: the run's latents are not made yet, or the test split is empty.
+    """
+
+    def __init__(
+        self, run: Run, corpus: Corpus, place: Placement, vae: TextVAE | None = None
+    ) -> None:
+        self.run, self.corpus, self.place = run, corpus, place
+        self.config = run.study.config.base.evaluation
+        self.split: Split = corpus.split("test")
+        if not len(self.split):
+            raise InputError(f"{corpus.directory}: the test split is empty, nothing can be probed")
+        if vae is None and not (run.latents_dir / "test-mu.npy").is_file():
+            raise InputError(f"{run.latents_dir}: no latents yet; run `train-flow` first")
+        self.rows = np.arange(min(self.config.probe_texts, len(self.split)))
+        self._vae = vae
+
+    @cached_property
+    def latents(self) -> Latents:
+        """Posteriors of the probed texts at least."""
+        if self._vae is None:
+            return open_latents(self.run.latents_dir, "test")
+        context = self.run.config.context
+        return held_out_latents(self._vae, self.split, len(self.rows), context, self.place)
+
+    @cached_property
+    def vae(self) -> TextVAE:
+        """The VAE whose latents are probed."""
+        return self._vae or load_vae(self.run, self.corpus, self.place)
+
+    @cached_property
+    def flow(self) -> FlowInputs:
+        """What the run's flow makes of held-out prompts and latents."""
+        from workbench.probes.inputs.flow_inputs import FlowInputs
+
+        return FlowInputs(self)
+
+    @cached_property
+    def text_scores(self) -> TextScores:
+        """Scores of any texts: nats per token, valid n-grams, embeddings."""
+        from workbench.probes.inputs.text_scores import TextScores
+
+        return TextScores(self.run.study, self.corpus, self.place)
+
+    @cached_property
+    def bootstrap(self) -> BootstrapConfig:
+        """Resamples and seed of every interval."""
+        from analyses.statistics.intervals import BootstrapConfig
+
+        return BootstrapConfig(num_resamples=self.config.num_resamples, seed=self.config.seed)
+
+    @cached_property
+    def half_samples(self) -> HalfSampleConfig:
+        """Half samples of intervals that duplicates would spoil."""
+        from analyses.statistics.half_samples import HalfSampleConfig
+
+        return HalfSampleConfig(seed=self.config.seed)
+
+    @cached_property
+    def padded_ids(self) -> np.ndarray:
+        """(T, L) int64 token ids of the probed texts, end-of-text after the last."""
+        return self.split.padded(self.rows)[0]
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """(T, L) bool, real tokens of the probed texts."""
+        return self.split.padded(self.rows)[1]
+
+    @cached_property
+    def normalised_mu(self) -> np.ndarray:
+        """(T, L, D) float32 posterior means as the flow sees them."""
+        return np.asarray(self.latents.mu[self.rows, 0], np.float32)
+
+    @cached_property
+    def normalised_std(self) -> np.ndarray:
+        """(T, L, D) float32 posterior standard deviations as the flow sees them."""
+        return np.asarray(self.latents.std[self.rows, 0], np.float32)
+
+    @cached_property
+    def posterior_sample(self) -> np.ndarray:
+        """(T, L, D) float32, one normalised posterior sample of each text."""
+        return self.latents.sample(self.rows, self.config.seed)
+
+    @property
+    def learns_means(self) -> bool:
+        """Whether the flow's targets are posterior means."""
+        return self.run.config.flow.latent_target == "mean"
+
+    @cached_property
+    def normalised_z(self) -> np.ndarray:
+        """(T, L, D) float32, what the flow learns: posterior samples, or means."""
+        return self.normalised_mu if self.learns_means else self.posterior_sample
+
+    @cached_property
+    def cuts(self) -> np.ndarray:
+        """(T,) context lengths."""
+        return self.latents.cuts[self.rows, 0]
+
+    @cached_property
+    def is_target(self) -> np.ndarray:
+        """(T, L) bool, positions after the cut, the end-of-text padding included."""
+        return np.arange(self.mask.shape[1]) >= self.cuts[:, None]
+
+    @cached_property
+    def token_texts(self) -> np.ndarray:
+        """(n,) the first probed texts that together have at most `probe_tokens` tokens."""
+        lengths = np.asarray(self.split.lengths[self.rows], np.int64)
+        count = int(np.searchsorted(np.cumsum(lengths), self.config.probe_tokens, "right"))
+        return self.rows[: max(1, count)]
+
+    @cached_property
+    def tokens(self) -> TokenTable:
+        """Real tokens of `token_texts`."""
+        n = len(self.token_texts)
+        where = np.nonzero(self.mask[:n])
+        std = self.vae.latent_std.cpu().numpy()
+        mean = self.vae.latent_mean.cpu().numpy()
+        ids = self.padded_ids[:n][where]
+        return TokenTable(
+            mu=self.normalised_mu[:n][where] * std + mean,
+            normalised_mu=self.normalised_mu[:n][where],
+            logvar=2 * np.log(self.normalised_std[:n][where] * std),
+            z=self.normalised_z[:n][where],
+            token_ids=ids,
+            texts=where[0],
+            positions=where[1],
+            is_target=self.is_target[:n][where],
+            embeddings=self.embedding[ids],
+            labels={
+                name: self.split.padded_token_labels(name, self.token_texts)[where]
+                for name in self.corpus.token_label_names
+            },
+        )
+
+    @cached_property
+    def embedding(self) -> np.ndarray:
+        """(V, W) float32, the VAE's token embeddings."""
+        return self.vae.token_embedding.weight.detach().float().cpu().numpy()
+
+    @cached_property
+    def sentences(self) -> np.ndarray:
+        """(T, L) int64, number of the sentence within its text; -1 at padding."""
+        pieces = self.corpus.tokenizer.decode_tokens(np.arange(self.corpus.vocab_size))
+        return sentence_numbers(self.padded_ids, self.mask, pieces)
+
+    @cached_property
+    def sentence_table(self) -> SentenceTable:
+        """Sentences of all probed texts."""
+        texts, positions = np.nonzero(self.mask)
+        owner = np.stack([texts, self.sentences[texts, positions]], axis=1)
+        names, inverse = np.unique(owner, axis=0, return_inverse=True)
+        sums = np.zeros((len(names), self.normalised_mu.shape[2]))
+        np.add.at(sums, inverse.ravel(), self.normalised_mu[texts, positions])
+        counts = np.bincount(inverse.ravel(), minlength=len(names))
+        own_text = names[:, 0]
+        return SentenceTable(
+            features=(sums / counts[:, None]).astype(np.float32),
+            texts=own_text,
+            labels={name: labels[own_text] for name, labels in self.text_labels.items()},
+        )
+
+    @cached_property
+    def context_table(self) -> ContextTable:
+        """Up to `probe_tokens` real target tokens of the first texts that have a context."""
+        usable = self.mask & self.is_target & (self.cuts > 0)[:, None]
+        texts, positions = (part[: self.config.probe_tokens] for part in np.nonzero(usable))
+        mu, before = self.normalised_mu, (~self.is_target).astype(np.float32)
+        mean = np.einsum("tld,tl->td", mu, before) / np.maximum(before.sum(1), 1)[:, None]
+        last = mu[np.arange(len(mu)), np.maximum(self.cuts - 1, 0)]
+        away = (positions - self.cuts[texts]) / mu.shape[1]
+        return ContextTable(
+            z=self.normalised_z[texts, positions],
+            context=np.concatenate([mean[texts], last[texts], away[:, None]], axis=1),
+            texts=texts,
+        )
+
+    @cached_property
+    def text_features(self) -> np.ndarray:
+        """(T, D) mean over real tokens of each text's normalised `mu`."""
+        return masked_mean(self.normalised_mu, self.mask)
+
+    @cached_property
+    def text_baseline(self) -> np.ndarray:
+        """(T, W) mean token embedding of each text: a bag of words."""
+        return masked_mean(self.embedding[self.padded_ids], self.mask)
+
+    @cached_property
+    def text_labels(self) -> dict[str, np.ndarray]:
+        """label set -> (T,) int64, -1 = missing."""
+        return {name: np.asarray(v)[self.rows] for name, v in self.split.labels.items()}
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """(512,) quantile midpoints of the flow's training times."""
+        shares = (torch.arange(TIME_POINTS, dtype=torch.float64) + 0.5) / TIME_POINTS
+        return TimeSampler(self.run.config.flow.time).quantile(shares).numpy()
+
+    @torch.inference_mode()
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """Logits (B, L, V) float32 of normalised latents (B, L, D)."""
+        with autocast(self.place, "auto"):
+            latents = torch.from_numpy(np.ascontiguousarray(z, np.float32)).to(self.place.device)
+            return self.vae.decode_normalised(latents).float().cpu().numpy()
+
+    @property
+    def read_batch(self) -> int:
+        """Texts decoded at once, so that their logits stay small whatever the vocabulary."""
+        per_text = self.corpus.window * self.corpus.vocab_size
+        return max(1, min(READ_BATCH, LOGIT_ELEMENTS // per_text))
+
+    def decode_ids(self, z: np.ndarray) -> np.ndarray:
+        """Most likely tokens (B, L) int64 of normalised latents (B, L, D)."""
+        starts = range(0, len(z), self.read_batch)
+        return np.concatenate([self.decode(z[i : i + self.read_batch]).argmax(-1) for i in starts])
+
+    def decode_texts(self, z: np.ndarray) -> list[str]:
+        """Texts up to the first end-of-text of normalised latents (B, L, D)."""
+        return [self.corpus.tokenizer.decode(row) for row in self.decode_ids(z)]
+
+    @torch.inference_mode()
+    def read(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Decode normalised latents (T, L, D) of the probed texts.
+
+        Returns:
+            (T, L) int64 token ids, and (T, L) nats of the true token.
+        """
+        read_ids, nats = [], []
+        for start in range(0, len(z), self.read_batch):
+            part = slice(start, start + self.read_batch)
+            batch = load_texts(self.split, self.rows[part], self.corpus.window, self.cuts[part])
+            log_probs = torch.from_numpy(self.decode(z[part])).log_softmax(-1)
+            read_ids.append(log_probs.argmax(-1))
+            nats.append(-_gathered(log_probs, batch.token_ids))
+        return torch.cat(read_ids).numpy(), torch.cat(nats).numpy()
+
+
+def masked_mean(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Mean (B, W) over the True positions of `mask` (B, L) of values (B, L, W); 0 without any."""
+    weights = mask.astype(np.float32)
+    return np.einsum("blw,bl->bw", values, weights) / np.maximum(weights.sum(1), 1)[:, None]
+
+
+def _gathered(log_probs: Tensor, token_ids: Tensor) -> Tensor:
+    return log_probs.gather(-1, token_ids[..., None]).squeeze(-1)

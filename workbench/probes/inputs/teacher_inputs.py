@@ -1,0 +1,108 @@
+"""Teacher states of the probed tokens: the stored layer, or several computed on the spot.
+
+Every arm is held against the study's first teacher, unpermuted, so that the numbers of arms with
+and without alignment compare.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from workbench.config.study import needs_teacher
+from workbench.store.json_files import read_json
+
+if TYPE_CHECKING:
+    from models.teachers import Teacher
+    from workbench.config.study import RunConfig
+    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.study.folders import Study
+
+
+@dataclass(frozen=True)
+class TeacherTable:
+    """A teacher beside the token table.
+
+    Attributes:
+        name: the teacher's name.
+        rows: (N,) rows of the token table that have a state.
+        states: hidden layer -> (N, W) standardised states of these rows.
+    """
+
+    name: str
+    rows: np.ndarray
+    states: dict[int, np.ndarray]
+
+
+def teacher_run_config(study: Study) -> RunConfig | None:
+    """The configuration of the first arm that aligns with a teacher, its teacher unpermuted.
+
+    None when no arm does.
+    """
+    for run in study.runs:
+        if needs_teacher(run.config):
+            return replace(run.config, teacher=replace(run.config.teacher, permuted=False))
+    return None
+
+
+def teacher_fingerprint(study: Study) -> str | None:
+    """Fingerprint of the first teacher's stored states; None without a teacher."""
+    config = teacher_run_config(study)
+    if config is None:
+        return None
+    return str(read_json(study.teacher_dir(config) / "manifest.json")["meta"]["fingerprint"])
+
+
+def stored_layer(inputs: ProbeInputs, config: RunConfig) -> TeacherTable:
+    """The layer that the study stores, as REPA sees it."""
+    from workbench.train.teacher_states import TeacherStates
+
+    directory = inputs.run.study.teacher_dir(config)
+    states = TeacherStates(directory, "test", inputs.split, config.teacher)
+    found, valid = states.gather(inputs.token_texts, inputs.corpus.window)
+    mask = torch.from_numpy(inputs.mask[: len(inputs.token_texts)])
+    kept = valid[mask]
+    return TeacherTable(
+        name=config.teacher.name,
+        rows=torch.nonzero(kept).ravel().numpy(),
+        states={config.teacher.layer: found[mask][kept].numpy()},
+    )
+
+
+def several_layers(inputs: ProbeInputs, config: RunConfig) -> TeacherTable:
+    """Embeddings, the middle, the aligned and the last layer, standardised on the probed tokens.
+
+    Layers are counted from 0 = embeddings.
+    """
+    from models.configs.teacher import resolve_layer
+    from models.teachers import RunningMoments, Standardiser
+
+    teacher = _load(inputs, config)
+    last = teacher.num_layers
+    layers = sorted({0, last // 2, resolve_layer(config.teacher.layer, last), last})
+    texts = inputs.token_texts
+    found = teacher.token_states(
+        inputs.split.texts(texts), inputs.split.token_offsets(texts), layers
+    )
+    kept = found.valid
+    states = {}
+    for layer in layers:
+        moments = RunningMoments(teacher.width)
+        moments.update(found.states[layer][kept])
+        standardiser = Standardiser.from_moments("dimension", moments)
+        states[layer] = standardiser.apply(found.states[layer], kept)[kept].numpy()
+    return TeacherTable(config.teacher.name, torch.nonzero(kept).ravel().numpy(), states)
+
+
+def _load(inputs: ProbeInputs, config: RunConfig) -> Teacher:
+    from models.teachers import OwnBackbone, load_teacher
+    from workbench.train.language_model import load_language_model
+
+    own = None
+    if config.teacher.name == "own":
+        model = load_language_model(inputs.run.study, inputs.corpus, inputs.place)
+        own = OwnBackbone(model, inputs.corpus.tokenizer.encode_batch)
+    return load_teacher(config.teacher, inputs.place.device, own)

@@ -1,0 +1,128 @@
+"""The probing stage of a run: probes of the catalogue, cached by content and settings."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.machine.context import StageContext, stage_fingerprint
+from workbench.probes.catalogue import PROBES, probe_names
+from workbench.store.atomic import write_file
+from workbench.store.json_files import read_json, write_json
+from workbench.study.model_content import ENCODER, encoder_content
+from workbench.train.latents import latents_fingerprint
+from workbench.train.vae import vae_fingerprint
+
+if TYPE_CHECKING:
+    from analyses.result import Result
+    from data.corpus_store import Corpus
+    from workbench.study.folders import Run
+
+PROBES_VERSION = 4  # raise it when what a probe computes changes
+
+
+def probe_run(
+    run: Run, corpus: Corpus, context: StageContext, only: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Run the probes that are not stored yet.
+
+    Args:
+        run: a run whose latents are done.
+        corpus: its corpus.
+        context: who watches and who may stop it.
+        only: names of probes; empty runs those of `evaluation.probes`.
+
+    Returns:
+        result name -> the result as JSON.
+
+    Raises:
+        ValueError: a name is no probe's.
+        InputError: a probe needs a stage that is not done.
+    """
+    names = checked_names(only) or probe_names(run.study.config.base.evaluation.probes)
+    results: dict[str, dict[str, Any]] = {}
+    inputs = None
+    for number, name in enumerate(names):
+        context.stop.check("probes")
+        context.reporter.update("probes", number, len(names), {"probe": name})
+        file = run.probes_dir / f"{name}.json"
+        print_ = probe_fingerprint(run, corpus, name)
+        stored = read_json(file) if file.is_file() else {}
+        known, embedder = stored.get(ENCODER), _embedder(run, name)
+        # A model that is not at hand, or results of an earlier release, tell nothing.
+        exchanged = known is not None and embedder is not None and known != embedder
+        if stored.get("fingerprint") != print_ or exchanged:
+            if inputs is None:
+                from workbench.probes.inputs.run_inputs import ProbeInputs
+
+                inputs = ProbeInputs(run, corpus, context.place)
+            with context.stop.interrupting("probes"):
+                found = PROBES[name].run(inputs)
+            for result in found:
+                write_items(run.probes_dir / f"{result.name}.parquet", result)
+            stored = {
+                "fingerprint": print_,
+                ENCODER: embedder,
+                "results": {result.name: result.to_json() for result in found},
+            }
+            write_json(file, stored)
+        results.update(stored["results"])
+    context.reporter.update("probes", len(names), len(names), {})
+    return results
+
+
+def _embedder(run: Run, name: str) -> str | None:
+    """Content of what embeds texts for this probe; None for one that embeds none."""
+    config = run.study.config.base.evaluation
+    return encoder_content(config) if "judge" in PROBES[name].needs else None
+
+
+def checked_names(only: Sequence[str]) -> list[str]:
+    """The names, each once.
+
+    Raises:
+        ValueError: a name is no probe's.
+    """
+    unknown = [name for name in only if name not in PROBES]
+    if unknown:
+        raise ValueError(f"no probe {unknown[0]!r}; choose from {', '.join(PROBES)}")
+    return list(dict.fromkeys(only))
+
+
+def probe_fingerprint(run: Run, corpus: Corpus, name: str) -> str:
+    """Fingerprint of one probe's result: settings, latents, and whatever else it reads."""
+    from workbench.probes.inputs.teacher_inputs import teacher_fingerprint
+    from workbench.sample.held_out import sampling_fingerprint
+    from workbench.train.flow import flow_fingerprint
+    from workbench.train.language_model import language_model_fingerprint
+
+    latents = latents_fingerprint(run, vae_fingerprint(run, corpus))
+    sources = {
+        "flow": lambda: flow_fingerprint(run, latents),
+        "samples": lambda: sampling_fingerprint(run, corpus),
+        "teacher": lambda: teacher_fingerprint(run.study),
+        "judge": lambda: language_model_fingerprint(run.study, corpus),
+    }
+    # Which probes a study runs by itself changes no probe's result.
+    evaluation = replace(run.study.config.base.evaluation, probes="all")
+    return stage_fingerprint(
+        PROBES_VERSION,
+        name,
+        latents,
+        evaluation,
+        run.config.flow,
+        [sources[need]() for need in PROBES[name].needs],
+    )
+
+
+def write_items(path: Path, result: Result) -> None:
+    """A Parquet file of the result's rows, if it has one for each point."""
+    import pandas as pd
+
+    if result.per_item:
+        buffer = io.BytesIO()
+        pd.DataFrame(dict(result.per_item)).to_parquet(buffer, index=False)
+        write_file(path, buffer.getvalue())

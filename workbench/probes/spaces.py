@@ -1,0 +1,197 @@
+"""Held-out items in every space of a study: each arm's latents and the teacher's states.
+
+The same items stand in the same row of every space, so that neighbours, maps and selections by
+row can be compared between spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.config.study import needs_teacher
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from data.corpus_store import Corpus
+    from workbench.machine.devices import Placement
+    from workbench.study.folders import Run, Study
+
+LEVELS = ("tokens", "texts")
+TEACHER = "teacher"
+
+
+@dataclass(frozen=True)
+class Space:
+    """Held-out items in one latent space; the same items in every arm, row by row.
+
+    Attributes:
+        tokens: (N, D) float32, posterior samples of single tokens, normalised.
+        token_ids: (N,) int64.
+        token_texts: (N,) int64, row of `texts` that a token belongs to.
+        token_positions: (N,) int64.
+        token_is_target: (N,) bool.
+        token_labels: label set -> (N,) int64, -1 = missing.
+        texts: (T, D) float32, mean over a text's tokens.
+        text_rows: (T,) int64, rows of the test split.
+        text_labels: label set -> (T,) int64, -1 = missing.
+    """
+
+    tokens: np.ndarray
+    token_ids: np.ndarray
+    token_texts: np.ndarray
+    token_positions: np.ndarray
+    token_is_target: np.ndarray
+    token_labels: Mapping[str, np.ndarray]
+    texts: np.ndarray
+    text_rows: np.ndarray
+    text_labels: Mapping[str, np.ndarray]
+
+
+def read_space(run: Run, corpus: Corpus, place: Placement) -> Space:
+    """The latent space of a run as its probes see it."""
+    from workbench.probes.inputs.run_inputs import ProbeInputs
+
+    inputs = ProbeInputs(run, corpus, place)
+    tokens = inputs.tokens
+    return Space(
+        tokens=tokens.z,
+        token_ids=tokens.token_ids,
+        token_texts=tokens.texts,
+        token_positions=tokens.positions,
+        token_is_target=tokens.is_target,
+        token_labels=tokens.labels,
+        texts=inputs.text_features,
+        text_rows=inputs.rows,
+        text_labels=inputs.text_labels,
+    )
+
+
+@dataclass(frozen=True)
+class TeacherSpace:
+    """The teacher's states of the items of a `Space`: (N, W) tokens and (T, W) texts, float32."""
+
+    tokens: np.ndarray
+    texts: np.ndarray
+    name: str
+
+
+def taught_run(study: Study) -> Run | None:
+    """The first run whose teacher saw the arm's own texts and whose states are stored."""
+    for run in study.runs:
+        manifest = study.teacher_dir(run.config) / "manifest.json"
+        if needs_teacher(run.config) and not run.config.teacher.permuted and manifest.is_file():
+            return run
+    return None
+
+
+def read_teacher_space(run: Run, corpus: Corpus) -> TeacherSpace:
+    """The states that a run's teacher has of the held-out items."""
+    from workbench.train.teacher_states import TeacherStates
+
+    split, evaluation = corpus.split("test"), run.study.config.base.evaluation
+    rows = np.arange(min(evaluation.probe_texts, len(split)))
+    lengths = np.asarray(split.lengths[rows], np.int64)
+    count = max(1, int(np.searchsorted(np.cumsum(lengths), evaluation.probe_tokens, "right")))
+    states = TeacherStates(run.study.teacher_dir(run.config), "test", split, run.config.teacher)
+    block, valid = (part.numpy() for part in states.gather(rows, corpus.window))
+    weights = valid[..., None].astype(np.float32)
+    inside = np.arange(corpus.window) < lengths[:count, None]
+    return TeacherSpace(
+        tokens=block[:count][inside],
+        texts=(block * weights).sum(1) / np.maximum(weights.sum(1), 1),
+        name=run.config.teacher.name,
+    )
+
+
+@dataclass(frozen=True)
+class Items:
+    """The items of a level in several spaces, row by row.
+
+    Attributes:
+        spaces: arm or teacher -> (N, F) float32.
+        hover: N strings for people.
+        names: N short names (the token, or the text).
+        labels: label set -> (codes (N,), class names).
+        texts: N whole texts.
+        ids: (N,) token id, or the text's row.
+    """
+
+    spaces: Mapping[str, np.ndarray]
+    hover: list[str]
+    names: list[str]
+    labels: Mapping[str, tuple[np.ndarray, tuple[str, ...]]]
+    texts: list[str]
+    ids: np.ndarray
+
+
+def held_out_items(
+    spaces: Mapping[str, Space], teacher: TeacherSpace | None, corpus: Corpus, level: str
+) -> Items:
+    """Tokens or texts in the spaces of some arms, and in the teacher's where there is one.
+
+    Raises:
+        InputError: `level` is neither `tokens` nor `texts`.
+    """
+    if level not in LEVELS:
+        raise InputError(f"level must be one of {', '.join(LEVELS)}, got {level!r}")
+    first = next(iter(spaces.values()))
+    rows = {arm: getattr(space, level) for arm, space in spaces.items()}
+    if teacher is not None:
+        rows[TEACHER] = getattr(teacher, level)
+    whole = corpus.split("test").texts(first.text_rows)
+    if level == "texts":
+        names, ids, texts = whole, first.text_rows, whole
+        hover = [text[:160] for text in whole]
+        labels = {n: (codes, corpus.label_names[n]) for n, codes in first.text_labels.items()}
+    else:
+        ids = first.token_ids
+        names = corpus.tokenizer.decode_tokens(ids)
+        texts = [whole[row] for row in first.token_texts]
+        hover = [
+            f"{name} (word {place + 1} of: {text[:90]})"
+            for name, place, text in zip(names, first.token_positions, texts, strict=True)
+        ]
+        labels = {n: (c, corpus.token_label_names[n]) for n, c in first.token_labels.items()}
+        side = first.token_is_target.astype(np.int64)
+        labels["side of the cut"] = (side, ("context", "target"))
+    return Items(rows, hover, names, labels, texts, ids)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Company:
+    """Rows of the nearest items, nearest first, with their cosine distances."""
+
+    rows: list[int]
+    distances: list[float]
+
+
+def nearest_items(
+    items: Items, space: str, query: np.ndarray, count: int, *, own: int | None, other_words: bool
+) -> Company:
+    """The `count` nearest items to one point of a space, exactly.
+
+    Args:
+        items: of a level.
+        space: arm or teacher.
+        query: (F,) the point.
+        count: neighbours.
+        own: the row asked about, which is left out; None for a typed sentence.
+        other_words: leave out items with the id of `own`.
+    """
+    from analyses.numerics.neighbors import NeighborConfig, nearest_in
+
+    rows = items.spaces[space]
+    kept = np.ones(len(rows), bool)
+    if own is not None:
+        kept[own] = False
+        if other_words:
+            kept &= items.ids != items.ids[own]
+    candidates = np.flatnonzero(kept)
+    found = nearest_in(query[None], rows[candidates], NeighborConfig(k=count))
+    return Company(
+        rows=candidates[found.indices[0]].tolist(), distances=found.distances[0].tolist()
+    )

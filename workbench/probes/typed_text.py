@@ -1,0 +1,70 @@
+"""A typed sentence as a point of each space: of an arm, and of the teacher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from data.corpus_store import Corpus
+    from workbench.machine.devices import Placement
+    from workbench.sample.generate import Generator
+    from workbench.study.folders import Run
+
+
+def typed_latents(generator: Generator, corpus: Corpus, text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Normalised posterior means (n, D) of a sentence's n tokens, and their ids (n,).
+
+    Raises:
+        InputError: it has no token, or more than the window.
+    """
+    import torch
+
+    from workbench.sample.prompts import encode_context, typed_prompts
+
+    prompts = typed_prompts(corpus, [text])
+    batch = prompts.batch(slice(0, 1)).to(generator.place.device)
+    with torch.inference_mode():
+        ctx = encode_context(generator.vae, batch, joint=generator.joint)
+    length = int(prompts.cuts[0])
+    return ctx[0, :length].cpu().numpy(), prompts.token_ids[0, :length]
+
+
+@dataclass(frozen=True)
+class TypedTeacher:
+    """A teacher that reads any text, standardised as its stored states are; see `load`."""
+
+    teacher: Any
+    standardiser: Any
+    layer: int
+
+    @classmethod
+    def load(cls, run: Run, place: Placement) -> TypedTeacher | None:
+        """The run's teacher; None where its states came from outside, so that it reads no more."""
+        from dataclasses import replace
+
+        from models.teachers import Standardiser, load_teacher
+
+        config = run.config.teacher
+        if config.name == "own":
+            return None
+        folder = run.study.teacher_dir(run.config)
+        stored = Standardiser.load(folder / "standardiser.safetensors")
+        return cls(
+            teacher=load_teacher(config, place.device, None),
+            standardiser=replace(stored, mode=config.standardise),
+            layer=config.layer,
+        )
+
+    def point(self, corpus: Corpus, text: str) -> np.ndarray | None:
+        """(W,) mean state over the sentence's tokens; None where none of them has one."""
+        import torch
+
+        encoding = corpus.tokenizer.encode_batch([text])[0]
+        found = self.teacher.token_states([text], [encoding.offsets], [self.layer])
+        with torch.inference_mode():
+            states = self.standardiser.apply(found.states[self.layer][None], found.valid[None])[0]
+        valid = found.valid.numpy()
+        return states.numpy()[valid].mean(axis=0) if valid.any() else None

@@ -1,0 +1,1 @@
+"""Comparisons, scorecards, reports and findings: what is told about a study."""

@@ -1,0 +1,354 @@
+"""Comparison of arms: means with intervals, paired contrasts, and whether the twins are twins.
+
+Arms share prompts, starting noise, initial weights and data order, so contrasts are paired over
+prompts and seeds. A probe without an entry a point has no pairing; its interval adds both arms'
+in quadrature, which is wider than a paired one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.corpus_store import open_corpus
+from workbench.errors import InputError
+from workbench.sample.held_out import scale_name
+from workbench.score.directions import HIGHER_IS_BETTER
+from workbench.score.evaluate import evaluation_fingerprint
+from workbench.score.judge import featurizer_name, mauve_config
+from workbench.store.json_files import read_json
+from workbench.study.pairing import compare_pairing
+
+if TYPE_CHECKING:
+    from analyses.statistics.intervals import BootstrapConfig, Contrast, Verdict
+    from workbench.study.folders import Run, Study
+
+
+@dataclass(frozen=True)
+class RunScores:
+    """What one run stored of itself.
+
+    Attributes:
+        per_text: `generation` metric -> (N,) float64 over prompts.
+        embeddings: (N, W) features of its continuations.
+        empty: (N,) bool.
+        mauve: MAUVE as JSON.
+        probes: result name -> result as JSON.
+    """
+
+    per_text: dict[str, np.ndarray]
+    embeddings: np.ndarray
+    empty: np.ndarray
+    mauve: Mapping[str, Any]
+    probes: dict[str, Any]
+
+
+def load_scores(run: Run, scale: str) -> RunScores:
+    """Read a run's stored scores at one guidance scale.
+
+    Raises:
+        InputError: the run has not been evaluated, or not since its settings changed.
+    """
+    import pandas as pd
+
+    if not run.evaluation_file.is_file():
+        raise InputError(f"{run.directory}: not evaluated yet; run `evaluate` first")
+    stored = read_json(run.evaluation_file)
+    if stored["fingerprint"] != evaluation_fingerprint(run, open_corpus(run.study.corpus_dir)):
+        raise InputError(
+            f"{run.directory}: its scores are of other settings than the study's (did it get more "
+            "steps?); run the study again"
+        )
+    evaluation = stored["guidance"]
+    if scale not in evaluation:
+        raise InputError(f"{run.evaluation_file}: no scores at {scale}; it has {list(evaluation)}")
+    frame = pd.read_parquet(run.scores_dir / f"{scale}.parquet")
+    empty = frame.pop("empty").to_numpy(bool)
+    name = f"mauve[{featurizer_name(run.study.config.base.evaluation.encoder)}]"
+    probes: dict[str, Any] = {}
+    for file in sorted(run.probes_dir.glob("*.json")):
+        probes.update(read_json(file).get("results", {}))
+    return RunScores(
+        per_text={str(column): frame[column].to_numpy(np.float64) for column in frame},
+        embeddings=np.load(run.scores_dir / f"{scale}.npy"),
+        empty=empty,
+        mauve=evaluation[scale]["metrics"][name],
+        probes=probes,
+    )
+
+
+def compare_study(study: Study) -> dict[str, Any]:
+    """Everything that `comparison.json` holds.
+
+    Returns:
+        `arms`, `contrasts`, `paired`, `pairing_by_seed`, and the `baselines` of the study.
+    """
+    sampling = study.config.base.sampling
+    scales = [scale_name(scale) for scale in sampling.guidance_scales]
+    arms: dict[str, dict[str, Any]] = {arm: {} for arm in study.config.arms}
+    contrasts: list[dict[str, Any]] = []
+    pairs = list(itertools.combinations(study.config.arms, 2))
+    for number, scale in enumerate(scales):
+        family = "generation" if number == 0 else f"generation[{scale}]"
+        scores = {
+            arm: [load_scores(study.run(arm, seed), scale) for seed in study.config.seeds]
+            for arm in study.config.arms
+        }
+        for arm, runs in scores.items():
+            arms[arm].update(arm_generation(runs, study, family))
+            if number == 0:
+                arms[arm].update(_arm_probes(runs))
+        for a, b in pairs:
+            contrasts += _generation_contrasts(scores, b, a, study, family)
+            if number == 0:
+                contrasts += _probe_contrasts(arms, b, a)
+    return {
+        "arms": arms,
+        "contrasts": _with_verdicts(contrasts),
+        "paired": _pairing(study),
+        "baselines": _baselines(study),
+    }
+
+
+def compare_runs(a: Run, b: Run) -> list[dict[str, Any]]:
+    """Paired contrasts a - b of two runs on the same prompts.
+
+    Raises:
+        InputError: the runs were not scored on the same prompts, or not scored at all.
+    """
+    if _references_print(a.study) != _references_print(b.study):
+        raise InputError(f"{a.name} and {b.name} were asked different prompts: not comparable")
+    scale = scale_name(a.config.sampling.guidance_scales[0])
+    scores = {a.name: [load_scores(a, scale)], b.name: [load_scores(b, scale)]}
+    arms = {name: _arm_probes(runs) for name, runs in scores.items()}
+    rows = _generation_contrasts(scores, a.name, b.name, a.study, "generation")
+    return _with_verdicts(rows + _probe_contrasts(arms, a.name, b.name))
+
+
+def _references_print(study: Study) -> Any:
+    return read_json(study.references_dir / "manifest.json")["meta"]["fingerprint"]
+
+
+def _bootstrap(study: Study) -> BootstrapConfig:
+    from analyses.statistics.intervals import BootstrapConfig
+
+    evaluation = study.config.base.evaluation
+    return BootstrapConfig(num_resamples=evaluation.num_resamples, seed=evaluation.seed)
+
+
+def arm_generation(runs: Sequence[RunScores], study: Study, family: str) -> dict[str, Any]:
+    """Generation scores of an arm over its seeds, with intervals; MAUVE's are the stored ones."""
+    from analyses.statistics.intervals import hierarchical_bootstrap
+
+    config = _bootstrap(study)
+    metrics = {}
+    for name in runs[0].per_text:
+        table = np.stack([run.per_text[name] for run in runs])
+        interval = asdict(hierarchical_bootstrap(table, config))
+        interval["seeds"] = [_mean(row) for row in table]
+        metrics[f"{family}.{name}"] = interval
+    encoder = featurizer_name(study.config.base.evaluation.encoder)
+    metrics[f"{family}.mauve[{encoder}]"] = over_seeds(
+        [{**run.mauve, "score": run.mauve["mean"]} for run in runs]
+    )
+    return metrics
+
+
+def _arm_probes(runs: Sequence[RunScores]) -> dict[str, Any]:
+    names = dict.fromkeys(name for run in runs for name in run.probes)
+    return {
+        metric_name(name): {
+            **over_seeds([run.probes[name] for run in runs if name in run.probes]),
+            "chance": runs[0].probes.get(name, {}).get("chance"),
+            "higher_is_better": runs[0].probes.get(name, {}).get("higher_is_better"),
+        }
+        for name in names
+    }
+
+
+def metric_name(result_name: str) -> str:
+    """Name in the comparison of a probe's result."""
+    renamed = {
+        "reconstruction": "reconstruction.token_accuracy",
+        "scale": "scale.log_snr",
+        "velocity_floor": "floor.velocity",
+    }
+    group, _, rest = result_name.partition(".")
+    if group == "manifold_continuity":
+        return f"interpolation.{rest}"
+    return renamed.get(result_name, result_name)
+
+
+def over_seeds(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean over seeds; the interval is the mean of the seeds' own intervals over points.
+
+    With few seeds a spread over seeds says little; the seeds' numbers stand beside it.
+    """
+    defined = [r for r in results if r.get("score") is not None]
+    if not defined:
+        reason = next((r.get("reason") for r in results if r.get("reason")), "not measured")
+        return {"mean": None, "low": None, "high": None, "n": 0, "seeds": [], "reason": reason}
+
+    def mean(key: str) -> float | None:
+        values = [r[key] for r in defined if r.get(key) is not None]
+        return float(np.mean(values)) if len(values) == len(defined) else None
+
+    return {
+        "mean": mean("score"),
+        "low": mean("low"),
+        "high": mean("high"),
+        "n": int(defined[0]["n"]),
+        "seeds": [r.get("score") for r in results],
+    }
+
+
+def _generation_contrasts(
+    scores: Mapping[str, Sequence[RunScores]], a: str, b: str, study: Study, family: str
+) -> list[dict[str, Any]]:
+    from analyses.texts.mauve_contrast import mauve_paired_bootstrap
+
+    evaluation = study.config.base.evaluation
+    rows = []
+    for name in scores[a][0].per_text:
+        contrast = text_contrast(scores[a], scores[b], study, name)
+        rows.append(_row(a, b, f"{family}.{name}", contrast, HIGHER_IS_BETTER.get(name)))
+    from workbench.sample.references import open_references
+
+    contrast = mauve_paired_bootstrap(
+        open_references(study.references_dir).embeddings,
+        np.stack([run.embeddings for run in scores[a]]),
+        np.stack([run.embeddings for run in scores[b]]),
+        mauve_config(evaluation),
+        empty_a=np.stack([run.empty for run in scores[a]]),
+        empty_b=np.stack([run.empty for run in scores[b]]),
+    )
+    name = f"{family}.mauve[{featurizer_name(evaluation.encoder)}]"
+    return [*rows, _row(a, b, name, contrast, True)]
+
+
+def text_contrast(
+    a: Sequence[RunScores], b: Sequence[RunScores], study: Study, name: str
+) -> Contrast:
+    """Difference a - b of a score with a value a prompt, paired over prompts and seeds."""
+    from analyses.statistics.intervals import paired_hierarchical_bootstrap
+
+    tables = [np.stack([run.per_text[name] for run in runs]) for runs in (a, b)]
+    return paired_hierarchical_bootstrap(tables[0], tables[1], _bootstrap(study))
+
+
+def _probe_contrasts(arms: Mapping[str, Mapping[str, Any]], a: str, b: str) -> list[dict[str, Any]]:
+    rows = []
+    for name, first in arms[a].items():
+        second = arms[b].get(name)
+        if name.startswith("generation") or second is None:
+            continue
+        if first["mean"] is None or second["mean"] is None:
+            continue
+        contrast = probe_contrast(first, second)
+        rows.append(_row(a, b, name, contrast, first.get("higher_is_better")))
+    return rows
+
+
+def probe_contrast(first: Mapping[str, Any], second: Mapping[str, Any]) -> Contrast:
+    """Difference of two metrics' means; their 95 % intervals add in quadrature.
+
+    The p-value, two-sided, is that of a normal distribution with this interval.
+    """
+    from scipy.stats import norm
+
+    from analyses.statistics.intervals import Contrast
+
+    difference, half = first["mean"] - second["mean"], _quadrature(first, second)
+    return Contrast(
+        difference=difference,
+        low=None if half is None else difference - half,
+        high=None if half is None else difference + half,
+        n=min(first["n"], second["n"]),
+        p_value=float(2 * norm.sf(abs(difference) * norm.ppf(0.975) / half)) if half else None,
+    )
+
+
+def _quadrature(first: Mapping[str, Any], second: Mapping[str, Any]) -> float | None:
+    ends = [first["low"], first["high"], second["low"], second["high"]]
+    if any(end is None for end in ends):
+        return None
+    return 0.5 * math.hypot(ends[1] - ends[0], ends[3] - ends[2])
+
+
+def _row(
+    a: str, b: str, metric: str, contrast: Contrast, higher_is_better: bool | None
+) -> dict[str, Any]:
+    return {
+        "a": a,
+        "b": b,
+        "metric": metric,
+        **asdict(contrast),
+        "higher_is_better": higher_is_better,
+    }
+
+
+def _with_verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each row with Holm's p over its family (same pair, same kind of metric) and a verdict.
+
+    An arm is better or worse, higher or lower, when the interval excludes zero and Holm's p is at
+    most .05.
+    """
+    from analyses.statistics.intervals import Contrast, holm, verdict
+
+    keys = Contrast.__dataclass_fields__
+    for _, group in itertools.groupby(rows, key=lambda r: (r["a"], r["b"], _kind(r["metric"]))):
+        members = list(group)
+        raw = np.array([np.nan if r["p_value"] is None else r["p_value"] for r in members])
+        for row, adjusted in zip(members, holm(raw), strict=True):
+            row["p_holm"] = None if np.isnan(adjusted) else float(adjusted)
+            contrast = Contrast(**{key: row[key] for key in keys})
+            better = row["higher_is_better"]
+            row["verdict"] = (
+                _direction(verdict(contrast, adjusted_p=row["p_holm"]))
+                if better is None
+                else verdict(contrast, higher_is_better=better, adjusted_p=row["p_holm"])
+            )
+    return rows
+
+
+def _kind(metric: str) -> str:
+    return metric.split(".")[0]
+
+
+def _direction(found: Verdict) -> str:
+    """For metrics without a good end: which arm has more of it."""
+    return {"better": "higher", "worse": "lower"}.get(found, found)
+
+
+def _pairing(study: Study) -> dict[str, bool]:
+    """Whether all arms of every seed started equal and saw the same data and noise."""
+    verdicts = [
+        compare_pairing(
+            {arm: study.run(arm, seed).describe().get("pairing", {}) for arm in study.config.arms}
+        )
+        for seed in study.config.seeds
+    ]
+    return {kind: all(v[kind] for v in verdicts) for kind in ("data_order", "init", "noise")}
+
+
+def _baselines(study: Study) -> dict[str, Any]:
+    file = study.baselines_dir / "baselines.json"
+    if not file.is_file():
+        return {}
+    return {
+        name: {
+            f"generation.{metric}": {key: value.get(key) for key in ("mean", "low", "high", "n")}
+            for metric, value in scores["metrics"].items()
+        }
+        for name, scores in read_json(file).items()
+    }
+
+
+def _mean(values: np.ndarray) -> float | None:
+    kept = values[~np.isnan(values)]
+    return float(kept.mean()) if kept.size else None

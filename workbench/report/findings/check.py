@@ -1,0 +1,237 @@
+"""Check a finding: every number computed anew from the study as it is now, and what drifted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from workbench.errors import DamagedArtefactError, InputError, WorkbenchError
+from workbench.report.findings.finding import FOLDER, Finding, Number, Selected, read_finding
+from workbench.report.findings.ground import Ground, Measured
+from workbench.report.findings.keep import run_prints, texts_hash
+from workbench.report.findings.sources import SOURCES
+from workbench.store.manifest import MANIFEST, find_problems
+from workbench.study.folders import Run, Study, open_study
+
+Verdict = Literal["same", "drifted", "not defined any more"]
+SMALLEST = 1e-3  # part of the tolerance that a number near zero is held to
+WORDS = {
+    "configuration": "its settings are others",
+    "vae": "its autoencoder was trained anew",
+    "flow": "its generator was trained anew",
+    "latents": "its latents were made anew",
+    "samples": "its texts were written anew",
+    "scores": "its scores were made anew",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drift:
+    """One number then and now.
+
+    Attributes:
+        number: its name.
+        kept: as it was shown.
+        now: as it is.
+        difference: now - kept; None where one is not defined.
+        verdict: see `Verdict`.
+        how: `recomputed`, `read as stored`, or why there is none.
+    """
+
+    number: str
+    kept: float | None
+    now: float | None
+    difference: float | None
+    verdict: Verdict
+    how: str
+
+
+@dataclass(kw_only=True, slots=True)
+class FindingCheck:
+    """What became of a finding.
+
+    Attributes:
+        path: its file.
+        finding: its content.
+        drifts: a row a number.
+        changed: what it stands on and is another thing now, a line each.
+        damaged: files that are not what was written.
+    """
+
+    path: Path
+    finding: Finding
+    drifts: list[Drift] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every number is the same on unchanged, undamaged ground."""
+        same = all(drift.verdict == "same" for drift in self.drifts)
+        return same and not self.changed and not self.damaged
+
+
+def check_finding(path: Path, grounds: dict[Path, Ground] | None = None) -> FindingCheck:
+    """Recompute a finding's numbers.
+
+    Cost: seconds for scores and places, up to a minute a probe; MAUVE and the probes that are
+    not part of every study are read as stored.
+
+    Args:
+        path: the finding.
+        grounds: studies that are open already, by folder; new ones are added.
+
+    Raises:
+        InputError: it is no finding, or its study is gone.
+        DamagedArtefactError: it does not match its own sha256.
+    """
+    finding = read_finding(path)
+    directory = study_of_finding(path, finding)
+    grounds = {} if grounds is None else grounds
+    if directory not in grounds:
+        grounds[directory] = Ground(open_study(directory))
+    ground = grounds[directory]
+    check = FindingCheck(path=path, finding=finding)
+    check.changed += _changed(finding, ground.study)
+    check.damaged += _damage(finding, ground.study)
+    if finding.selection is not None:
+        check.changed += _selection_change(finding, finding.selection, ground)
+    check.drifts += [_drift(number, ground) for number in finding.numbers]
+    return check
+
+
+def study_of_finding(path: Path, finding: Finding) -> Path:
+    """The study that a finding lies in, or else the one of its name under the runs directory.
+
+    Raises:
+        InputError: there is none; the name is compared with the scan and never joined unchecked.
+    """
+    from workbench.store.paths import resolve_run
+
+    folder = Path(path).absolute().parent
+    if folder.name == FOLDER and (folder.parent / "study.json").is_file():
+        return folder.parent
+    try:
+        directory = resolve_run(finding.study)
+    except InputError as error:
+        raise InputError(f"{path}: its study is not here, {error}") from error
+    if not (directory / "study.json").is_file():
+        raise InputError(f"{path}: its study {finding.study!r} is not here any more")
+    return directory
+
+
+def _runs(finding: Finding, study: Study) -> Iterator[tuple[str, Run | None]]:
+    known = {run.name: run for run in study.runs}
+    for name in finding.runs:
+        yield name, known.get(name)
+
+
+def _changed(finding: Finding, study: Study) -> list[str]:
+    """A line for each run that is not the one the finding was made on."""
+    lines = []
+    for name, run in _runs(finding, study):
+        if run is None:
+            lines.append(f"{finding.study}/{name}: the study has no such run any more")
+            continue
+        try:
+            now = run_prints(run)
+        except WorkbenchError as error:
+            lines.append(f"{finding.study}/{name}: cannot be read ({error})")
+            continue
+        for stage, kept in finding.runs[name].items():
+            if now.get(stage) != kept:
+                what = WORDS.get(stage, f"its {stage} changed")
+                lines.append(
+                    f"{finding.study}/{name}: {what} since "
+                    f"({stage} {kept} then, {now.get(stage, 'missing')} now)"
+                )
+    return lines
+
+
+def _damage(finding: Finding, study: Study) -> list[str]:
+    """Files under the finding's runs that their manifests do not vouch for."""
+    lines = []
+    for _, run in _runs(finding, study):
+        for folder in [] if run is None else _folders(run):
+            try:
+                lines += [str(problem) for problem in find_problems(folder)]
+            except WorkbenchError as error:
+                lines.append(str(error))
+    return lines
+
+
+def _folders(run: Run) -> list[Path]:
+    steps = [f.parent for d in (run.vae_dir, run.flow_dir) for f in d.glob(f"step-*/{MANIFEST}")]
+    others = (run.latents_dir, run.samples_dir, run.scores_dir)
+    return sorted(steps) + [folder for folder in others if (folder / MANIFEST).is_file()]
+
+
+def _selection_change(finding: Finding, selection: Selected, ground: Ground) -> list[str]:
+    """A line if the chosen rows do not hold the texts any more that they held."""
+    try:
+        texts = selected_texts(finding, selection, ground)
+    except (WorkbenchError, ValueError, OSError, KeyError, IndexError) as error:
+        return [f"{finding.study}: the selection cannot be read any more ({_line(error)})"]
+    if texts_hash(texts) != selection.sha256:
+        return [f"{finding.study}: the {selection.level} chosen have other texts now"]
+    return []
+
+
+def selected_texts(finding: Finding, selection: Selected, ground: Ground) -> list[str]:
+    """The texts of the chosen rows as they are now."""
+    if selection.level == "prompts":
+        known = ground.references.prompts
+    else:
+        config = ground.study.config
+        arm = finding.view.query.get("a", next(iter(config.arms)))
+        seed = int(finding.view.query.get("seed", config.seeds[0]))
+        known = ground.items([arm], seed, selection.level).hover
+    return [known[row] for row in selection.rows]
+
+
+def _drift(number: Number, ground: Ground) -> Drift:
+    source = SOURCES[number.source["kind"]]
+    try:
+        now = source.measure(ground, number.source)
+    except (WorkbenchError, ValueError, OSError, KeyError, RuntimeError) as error:
+        return Drift(
+            number=number.name, kept=number.value, now=None, difference=None,
+            verdict="not defined any more", how=_line(error),
+        )  # fmt: skip
+    known = number.value is not None and now.value is not None
+    return Drift(
+        number=number.name,
+        kept=number.value,
+        now=now.value,
+        difference=now.value - number.value if known else None,  # type: ignore[operator]
+        verdict=_verdict(number, now, source.tolerance),
+        how="recomputed" if now.recomputed else "read as stored",
+    )
+
+
+def _verdict(number: Number, now: Measured, tolerance: float) -> Verdict:
+    if number.value is not None and now.value is None:
+        return "not defined any more"
+    pairs: list[tuple[Any, Any]] = [(number.value, now.value)]
+    # What the page did not show is not compared.
+    pairs += [
+        (kept, getattr(now, name))
+        for name in ("low", "high", "n", "chance")
+        if (kept := getattr(number, name)) is not None
+    ]
+    return "same" if all(_close(kept, there, tolerance) for kept, there in pairs) else "drifted"
+
+
+def _close(kept: float | None, now: float | None, tolerance: float) -> bool:
+    if kept is None or now is None:
+        return kept is now
+    return math.isclose(kept, now, rel_tol=tolerance, abs_tol=tolerance * SMALLEST)
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    kind = "damaged: " if isinstance(error, DamagedArtefactError) else ""
+    return f"{kind}{text[:200]}"

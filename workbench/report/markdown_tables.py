@@ -1,0 +1,90 @@
+"""A study's numbers and a scorecard as Markdown tables: for a README, an issue or a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.report.number_text import baseline_text, interval_text, number_text
+from workbench.store.atomic import write_file
+from workbench.store.json_files import read_json
+
+if TYPE_CHECKING:
+    from analyses.scorecard.row import ScorecardRow
+    from workbench.study.folders import Study
+
+UNDECIDED = "not distinguishable"
+
+
+def write_markdown(study: Study) -> Path:
+    """Write `report.md`, the tables of a finished study, and return its path.
+
+    Raises:
+        InputError: the study is not finished, so there is no comparison.
+    """
+    path = study.directory / "report.md"
+    write_file(path, study_tables(read_json(study.directory / "comparison.json")).encode())
+    return path
+
+
+def study_tables(comparison: Mapping[str, Any]) -> str:
+    """One table a family of metrics: arms, their differences from the first, chance, human, n.
+
+    A difference that its interval and Holm's p allow is followed by its verdict, any other by
+    "not distinguishable".
+    """
+    arms: Mapping[str, Mapping[str, Any]] = comparison["arms"]
+    first, *others = arms
+    contrasts = {(row["a"], row["b"], row["metric"]): row for row in comparison["contrasts"]}
+    header = ["metric", *arms, *(f"{arm} - {first}" for arm in others), "chance", "human", "n"]
+    families: dict[str, list[list[str]]] = {}
+    for metric in dict.fromkeys(metric for values in arms.values() for metric in values):
+        measured = next(values[metric] for values in arms.values() if metric in values)
+        family = families.setdefault(metric.split(".")[0], [])
+        family.append(
+            [
+                metric,
+                *(interval_text(values.get(metric, {})) for values in arms.values()),
+                *(_difference(contrasts.get((arm, first, metric))) for arm in others),
+                number_text(measured.get("chance")),
+                baseline_text(comparison.get("baselines", {}), _without_guidance(metric)) or "-",
+                str(measured["n"]),
+            ]
+        )
+    return "\n".join(f"### {name}\n\n{table(header, rows)}" for name, rows in families.items())
+
+
+def _without_guidance(metric: str) -> str:
+    """What people score is no matter of guidance: `generation[g1].x` is held against the same."""
+    family, _, name = metric.partition("].")
+    return f"generation.{name}" if family.startswith("generation[") else metric
+
+
+def _difference(row: Mapping[str, Any] | None) -> str:
+    if row is None or row["difference"] is None:
+        return "-"
+    text = interval_text({**row, "mean": row["difference"]})
+    return f"{text} {UNDECIDED}" if row["verdict"] == UNDECIDED else f"{text} **{row['verdict']}**"
+
+
+def scorecard_tables(rows: Sequence[ScorecardRow]) -> str:
+    """One table a generation score: every predictor, the strongest rank correlation first."""
+    from workbench.report.scorecard import table_rows
+
+    parts = []
+    for score in dict.fromkeys(row.score for row in rows):
+        cells = table_rows(rows, score)
+        body = table(list(cells[0]), [list(row.values()) for row in cells])
+        parts.append(f"### {score}\n\n{body}")
+    return "\n".join(parts)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in the pipe syntax; what is in a cell stays in it."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(map(_cell, line)) + " |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

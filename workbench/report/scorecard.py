@@ -1,0 +1,228 @@
+"""The scorecard over studies: which probe, measured on the autoencoder, foretells generation?
+
+Rows come from each study's `scorecard.parquet` (a row an arm and seed), directions from its
+`comparison.json`, sizes from the stored weights. A metric without a good end counts as "more is
+better", so its verdict may be that it foretells the reverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.errors import InputError
+from workbench.probes.catalogue import probe_of
+from workbench.score.directions import ACCURACY, HIGHER_IS_BETTER
+from workbench.store.json_files import read_json, write_json
+from workbench.study.folders import Run, Study, open_study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analyses.scorecard.predictors import ScorecardConfig
+    from analyses.scorecard.row import ScorecardRow
+    from analyses.scorecard.run_table import RunTable
+
+PARAMETERS = "parameters.vae"
+# Every other score of a study goes with one of these.
+SCORES = ("mauve[", "valid_4gram", "nats_per_token", "fidelity", "embedding_f1")
+
+
+@dataclass(frozen=True)
+class StudyRows:
+    """One finished study: its scorecard rows and the direction of each metric, None = neither."""
+
+    study: Study
+    frame: pd.DataFrame
+    directions: Mapping[str, bool | None]
+
+
+def read_study_rows(study: Study) -> StudyRows:
+    """Read what a finished study stored.
+
+    Raises:
+        InputError: the study is not finished.
+    """
+    import pandas as pd
+
+    table = study.directory / "scorecard.parquet"
+    comparison = study.directory / "comparison.json"
+    if not table.is_file() or not comparison.is_file():
+        raise InputError(f"{study.directory}: not finished yet; run `study` first")
+    directions: dict[str, bool | None] = {}
+    for metrics in read_json(comparison)["arms"].values():
+        for name, value in metrics.items():
+            known = HIGHER_IS_BETTER.get(name.removeprefix("generation."))
+            directions[name] = value.get("higher_is_better", known)
+    return StudyRows(study, pd.read_parquet(table), directions)
+
+
+def finished_studies(directory: Path) -> list[Study]:
+    """Studies directly under a folder that have been compared, by name."""
+    files = sorted(directory.glob("*/comparison.json"))
+    return [open_study(file.parent) for file in files if (file.parent / "study.json").is_file()]
+
+
+def run_table(studies: Sequence[Study]) -> RunTable:
+    """One row a run over all the studies.
+
+    A study goes by its folder's name, for a copy keeps the name in its settings. Scores are those
+    at each study's first guidance scale. Probes that need a trained flow are
+    left out, for they cannot foretell it, and so are maps. Families are the settings in which an
+    arm departs from its study's base.
+
+    Raises:
+        InputError: there is no study, one is not finished, two share a name, or they share no
+            generation score.
+    """
+    from analyses.scorecard.run_table import RunTable
+
+    parts = [read_study_rows(study) for study in studies]
+    if not parts:
+        raise InputError("no finished study to make a scorecard of; run `study` first")
+    names = [part.study.directory.name for part in parts]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"two studies are called {twice[0]!r}: give one folder another name")
+    runs = [part.study.run(arm, int(seed)) for part in parts for arm, seed in _runs_of(part)]
+    probes, scores = _predictors(parts), _scores(parts)
+    if not scores:
+        raise InputError("the studies share no generation score")
+    directions = dict.fromkeys((*probes, ACCURACY, PARAMETERS), True)
+    for part in parts:
+        known = part.directions.items()
+        directions |= {name: value for name, value in known if value is not None}
+    # MAUVE's name carries its encoder, so no table of directions lists it.
+    directions |= {name: directions.get(name, True) for name in scores}
+    return RunTable(
+        arms=[f"{run.study.directory.name}/{run.arm}" for run in runs],
+        families=[family_of(run) for run in runs],
+        probes={name: _column(parts, name) for name in probes},
+        scores={name: _column(parts, name) for name in scores},
+        baselines={
+            ACCURACY: _column(parts, ACCURACY),
+            PARAMETERS: np.array([_vae_parameters(run) for run in runs]),
+        },
+        higher_is_better=directions,
+    )
+
+
+def family_of(run: Run) -> str:
+    """The study and the settings, other than REPA's weight, that the arm departs in."""
+    keys = sorted(set(run.study.config.arms[run.arm]) - {"vae_loss.repa_weight"})
+    return f"{run.study.directory.name}: {', '.join(keys) or 'vae_loss.repa_weight'}"
+
+
+def make_scorecard(
+    studies: Sequence[Study], out: Path, config: ScorecardConfig | None = None
+) -> list[ScorecardRow]:
+    """Compute the scorecard of studies and write it as JSON.
+
+    Args:
+        studies: finished studies.
+        out: the file.
+        config: list length, resamples, permutations.
+
+    Returns:
+        Rows by score; `out` holds the same with the runs they stand on.
+    """
+    from dataclasses import asdict
+
+    from analyses.result import json_safe
+    from analyses.scorecard.predictors import scorecard
+
+    table = run_table(studies)
+    rows = scorecard(table, config)
+    document: dict[str, Any] = {
+        "studies": [study.directory.name for study in studies],
+        "runs": len(table.arms),
+        "arms": sorted(set(table.arms)),
+        "families": sorted(set(table.families)),
+        "rows": [asdict(row) for row in rows],
+    }
+    write_json(out, json_safe(document, reasons={}))
+    return rows
+
+
+def table_rows(rows: Sequence[ScorecardRow], score: str = "") -> list[dict[str, str]]:
+    """The rows of one score (the first by default) for people, the strongest first."""
+    chosen = score or (rows[0].score if rows else "")
+    if chosen not in {row.score for row in rows}:
+        known = ", ".join(dict.fromkeys(row.score for row in rows))
+        raise InputError(f"no score {chosen!r}; the scorecard has {known}")
+    kept = [row for row in rows if row.score == chosen]
+    kept.sort(key=lambda row: -abs(row.spearman.value or 0.0))
+    return [_cells(row) for row in kept]
+
+
+def _cells(row: ScorecardRow) -> dict[str, str]:
+    def text(value: float | None) -> str:
+        return "-" if value is None else f"{value:.2f}"
+
+    interval = f"[{text(row.spearman.low)}, {text(row.spearman.high)}]"
+    return {
+        "predictor": row.predictor + (" (baseline)" if row.is_baseline else ""),
+        "Spearman": f"{text(row.spearman.value)} {interval}",
+        "Kendall": text(row.kendall.value),
+        "partial": text(row.partial.value),
+        "top-k": text(row.top_k_overlap.value),
+        "regret": text(row.regret.value),
+        "p (Holm)": text(row.adjusted_p),
+        "arms": str(row.num_arms),
+        "verdict": row.reason or row.verdict,
+    }
+
+
+def _runs_of(part: StudyRows) -> list[tuple[str, int]]:
+    return list(zip(part.frame["arm"], part.frame["seed"], strict=True))
+
+
+def _predictors(parts: Sequence[StudyRows]) -> list[str]:
+    """Metrics of probes that could foretell generation, in the studies' order."""
+    metrics = dict.fromkeys(name for part in parts for name in part.directions)
+    owners = {name: probe_of(name) for name in metrics if name != ACCURACY}
+    return [name for name, probe in owners.items() if probe and probe.can_foretell]
+
+
+def _scores(parts: Sequence[StudyRows]) -> list[str]:
+    shared = set.intersection(*(set(part.directions) for part in parts))
+    return [
+        name
+        for wanted in SCORES
+        for name in parts[0].directions
+        if name in shared and _is_score(name, wanted)
+    ]
+
+
+def _is_score(name: str, wanted: str) -> bool:
+    metric = name.removeprefix("generation.")
+    if metric == name:
+        return False
+    return metric.startswith(wanted) if wanted.endswith("[") else metric == wanted
+
+
+def _column(parts: Sequence[StudyRows], name: str) -> np.ndarray:
+    """The metric (R,) over all runs, NaN where a study or a run lacks it."""
+    columns = [
+        part.frame[name].to_numpy(np.float64, na_value=np.nan)
+        if name in part.frame
+        else np.full(len(part.frame), np.nan)
+        for part in parts
+    ]
+    return np.concatenate(columns)
+
+
+def _vae_parameters(run: Run) -> float:
+    """Weights of the stored VAE without its REPA projector; NaN when they are gone."""
+    from safetensors import safe_open
+
+    files = sorted(run.vae_dir.glob("step-*/model.safetensors"))
+    if not files:
+        return float("nan")
+    with safe_open(files[-1], framework="numpy") as file:
+        shapes = [file.get_slice(k).get_shape() for k in file.keys() if "projector" not in k]  # noqa: SIM118
+    return float(sum(np.prod(shape) for shape in shapes))

@@ -1,0 +1,260 @@
+"""One self-contained HTML file of a study: what is equal, what is not, and what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.report.number_text import interval_text, number_text
+from workbench.sample.held_out import scale_name
+from workbench.store.json_files import read_json
+from workbench.store.metrics_log import read_metrics
+
+if TYPE_CHECKING:
+    from workbench.study.folders import Study
+
+TEMPLATE = Path(__file__).with_name("study_report.html.j2")
+NUM_SAMPLES = 12
+KEY_GENERATION = ("valid_4gram", "nats_per_token", "fidelity", "embedding_f1", "rouge1")
+
+
+def write_report(study: Study, comparison: Mapping[str, Any] | None = None) -> Path:
+    """Write `report.html` and return its path.
+
+    Raises:
+        InputError: the study is not finished, so there is no comparison.
+    """
+    import jinja2
+    from plotly.offline import get_plotlyjs
+
+    from workbench.store.atomic import write_file
+
+    comparison = comparison or read_json(study.directory / "comparison.json")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        study=study,
+        plotly=get_plotlyjs(),
+        headline=headline(comparison),
+        tables=_tables(comparison),
+        figures=_figures(study, comparison),
+        samples=_samples(study),
+        contrasts=_contrast_rows(comparison),
+        pairing=comparison["paired"],
+        corpus=_corpus_facts(study),
+    )
+    path = study.directory / "report.html"
+    write_file(path, page.encode())
+    return path
+
+
+def headline(comparison: Mapping[str, Any]) -> list[str]:
+    """The finding in sentences: for each arm against the first, what is equal and what is not."""
+    lines = []
+    arms = comparison["arms"]
+    first = next(iter(arms))
+    for arm in arms:
+        if arm == first:
+            continue
+        rows = {r["metric"]: r for r in comparison["contrasts"] if (r["a"], r["b"]) == (arm, first)}
+        accuracy = [
+            arms[name].get("reconstruction.token_accuracy", {}).get("mean") for name in (first, arm)
+        ]
+        better = [m for m, r in rows.items() if _is_score(m) and r["verdict"] == "better"]
+        worse = [m for m, r in rows.items() if _is_score(m) and r["verdict"] == "worse"]
+        lines.append(
+            f"{arm} against {first}: token accuracy {number_text(accuracy[1])} and "
+            f"{number_text(accuracy[0])}; {_listed('better', better)}; {_listed('worse', worse)}."
+        )
+    return lines
+
+
+def _is_score(metric: str) -> bool:
+    return metric.startswith("generation.")
+
+
+def _listed(word: str, metrics: Sequence[str]) -> str:
+    names = [metric.removeprefix("generation.") for metric in metrics]
+    return f"{word} on {', '.join(names)}" if names else f"{word} on no generation score"
+
+
+def _tables(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The arms' metrics by family, with the human controls beside generation."""
+    arms, baselines = comparison["arms"], comparison.get("baselines", {})
+    first = next(iter(arms))
+    grey = {
+        (row["a"], row["metric"])
+        for row in comparison["contrasts"]
+        if row["b"] == first and row["verdict"] == "not distinguishable"
+    }
+    metrics = list(dict.fromkeys(metric for values in arms.values() for metric in values))
+    families: dict[str, list[str]] = {}
+    for metric in metrics:
+        families.setdefault(metric.split(".")[0], []).append(metric)
+    tables = []
+    for family, names in families.items():
+        beside = list(baselines) if family == "generation" else []
+        rows = [
+            {
+                "metric": metric.removeprefix(family + "."),
+                "beside": [number_text(baselines[b].get(metric, {}).get("mean")) for b in beside],
+                **_table_cells(arms, metric, grey),
+            }
+            for metric in names
+        ]
+        tables.append({"family": family, "arms": list(arms), "beside": beside, "rows": rows})
+    return tables
+
+
+def _table_cells(
+    arms: Mapping[str, Mapping[str, Any]], metric: str, grey: set[tuple[str, str]]
+) -> dict[str, Any]:
+    """One metric's cells, an arm each, with its chance level and n."""
+    values: dict[str, Mapping[str, Any]] = {arm: v.get(metric, {}) for arm, v in arms.items()}
+    measured: Mapping[str, Any] = next((value for value in values.values() if value), {})
+    return {
+        "cells": [
+            {
+                "text": interval_text(value),
+                "grey": (arm, metric) in grey,
+                "seeds": ", ".join(number_text(seed) for seed in value.get("seeds", [])),
+            }
+            for arm, value in values.items()
+        ],
+        "chance": number_text(measured.get("chance")),
+        "n": measured.get("n", ""),
+    }
+
+
+def _figures(study: Study, comparison: Mapping[str, Any]) -> list[dict[str, str]]:
+    from analyses.figures.arm_scores import scores_figure
+    from analyses.figures.loss_floors import loss_figure
+
+    arms = comparison["arms"]
+    names = list(next(iter(arms.values())))
+    wanted = ["reconstruction.token_accuracy"]
+    wanted += [name for name in names if name.startswith("generation.mauve[")]
+    wanted += [f"generation.{name}" for name in KEY_GENERATION]
+    shown = [metric for metric in wanted if metric in names]
+    figures = [
+        ("The story in one picture", scores_figure(arms, metrics=shown)),
+        ("Reconstruction against generation", _scatter(study, comparison, names)),
+    ]
+    curves = _loss_curves(study)
+    if curves:
+        figures.append(
+            ("Flow loss against its floors", loss_figure(curves, arms=list(study.config.arms)))
+        )
+    return [
+        {
+            "title": title,
+            "html": figure.to_html(full_html=False, include_plotlyjs=False, default_width="100%"),
+        }
+        for title, figure in figures
+    ]
+
+
+def _scatter(study: Study, comparison: Mapping[str, Any], names: Sequence[str]) -> Any:
+    from analyses.figures.reconstruction_generation import (
+        RunPoint,
+        reconstruction_generation_figure,
+    )
+    from analyses.statistics.intervals import Interval
+
+    score = next(name for name in names if name.startswith("generation.mauve["))
+    points = []
+    for run in study.runs:
+        place = study.config.seeds.index(run.seed)
+        both = []
+        for metric in ("reconstruction.token_accuracy", score):
+            value = comparison["arms"][run.arm][metric]
+            seeds = value.get("seeds") or [None]
+            mean = seeds[place] if place < len(seeds) else None
+            whole = len(study.config.seeds) == 1
+            both.append(
+                Interval(
+                    mean=mean,
+                    low=value["low"] if whole else None,
+                    high=value["high"] if whole else None,
+                    n=value["n"],
+                )
+            )
+        points.append(
+            RunPoint(arm=run.arm, seed=run.seed, reconstruction=both[0], generation=both[1])
+        )
+    return reconstruction_generation_figure(
+        points,
+        reconstruction_name="token accuracy",
+        generation_name=score.removeprefix("generation."),
+        arms=list(study.config.arms),
+    )
+
+
+def _loss_curves(study: Study) -> list[Any]:
+    import numpy as np
+
+    from analyses.figures.loss_floors import LossCurve
+
+    curves = []
+    for run in study.runs:
+        log = run.directory / "metrics.jsonl"
+        logged = read_metrics(log) if log.is_file() else []
+        records = [record for record in logged if record.get("stage") == "flow"]
+        if records:
+            curves.append(
+                LossCurve(
+                    arm=run.arm,
+                    seed=run.seed,
+                    steps=np.array([r["step"] for r in records]),
+                    loss=np.array([np.nan if r["loss"] is None else r["loss"] for r in records]),
+                    floor_gaussian=records[-1]["floor_gaussian"],
+                    floor_mu=records[-1]["floor_given_mu"],
+                )
+            )
+    return curves
+
+
+def _samples(study: Study) -> dict[str, Any]:
+    """The first prompts with what a human, every arm and the baseline wrote next."""
+    import pandas as pd
+
+    scale = scale_name(study.config.base.sampling.guidance_scales[0])
+    seed = study.config.seeds[0]
+    frames = {
+        arm: pd.read_parquet(study.run(arm, seed).samples_dir / f"{scale}.parquet")
+        for arm in study.config.arms
+    }
+    frames["autoregressive"] = pd.read_parquet(study.baselines_dir / "autoregressive.parquet")
+    first = next(iter(frames.values())).head(NUM_SAMPLES)
+    rows = [
+        [prompt, reference, *(frame["continuation"].iloc[row] for frame in frames.values())]
+        for row, (prompt, reference) in enumerate(
+            zip(first["prompt"], first["reference"], strict=True)
+        )
+    ]
+    return {"columns": ["prompt", "human", *frames], "rows": rows, "scale": scale}
+
+
+def _contrast_rows(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [
+        {
+            "pair": f"{row['a']} - {row['b']}",
+            "metric": row["metric"],
+            "difference": number_text(row["difference"]),
+            "interval": f"[{number_text(row['low'])}, {number_text(row['high'])}]",
+            "p": number_text(row.get("p_holm")),
+            "n": str(row["n"]),
+            "verdict": row["verdict"],
+        }
+        for row in comparison["contrasts"]
+    ]
+
+
+def _corpus_facts(study: Study) -> dict[str, Any]:
+    manifest = read_json(study.corpus_dir / "corpus.json")
+    return {
+        "name": study.config.base.corpus.name,
+        "texts": {name: split["windows"] for name, split in manifest["splits"].items()},
+        "vocabulary": manifest["vocab_size"],
+        "window": manifest["window"],
+    }

@@ -1,0 +1,1 @@
+"""From prompts to text: held-out prompts, generation, trajectories, playback."""

@@ -1,0 +1,212 @@
+"""One prompt followed from noise to text, with everything that is read off the way.
+
+What playback shows and what findings of it are checked by: the decoder's reading of each moment,
+when each word settled, how far the path is from real latents, fluency and fidelity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.sample.playback import Fork, Track, trace_track
+
+if TYPE_CHECKING:
+    from data.corpus_store import Corpus
+    from models.configs.flow import SamplerConfig, SamplerName
+    from workbench.sample.generate import Generator
+    from workbench.sample.prompts import Prompts
+    from workbench.sample.references import References
+    from workbench.study.folders import Run
+
+FAR_QUANTILE = 0.95
+NATS, FIDELITY = "fluency: nats a token", "fidelity: share of facts"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlaybackView:
+    """Everything that determines one playback; part of cache keys.
+
+    Attributes:
+        row: held-out prompt, or -1 for `typed`.
+        typed: a prompt of the reader's own.
+        sampler: solver.
+        num_steps: intervals.
+        guidance_scale: 1 is off.
+        seed: of the starting noise.
+    """
+
+    row: int
+    typed: str
+    sampler: SamplerName
+    num_steps: int
+    guidance_scale: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Following:
+    """One track with what is read off it.
+
+    Attributes:
+        track: the moments.
+        tokens: of each moment, the target's tokens as text.
+        is_text: (S + 1, T) bool, before the first end-of-text.
+        commit: (T,) first moment from which each token never changes again.
+        far: (S + 1, T) distance to the nearest real latent, 1 = as real ones are to each other.
+        far_limit: what 95 % of real latents stay below.
+        curves: name -> (S + 1,), NaN at moments that read no text.
+        text: the last moment's.
+    """
+
+    track: Track
+    tokens: list[list[str]]
+    is_text: np.ndarray
+    commit: np.ndarray
+    far: np.ndarray
+    far_limit: float
+    curves: dict[str, np.ndarray]
+    text: str
+
+    @property
+    def settled(self) -> np.ndarray:
+        """(T,) share of the way at which each place of the final text settled; NaN after it."""
+        share = self.commit / max(1, len(self.track.t) - 1)
+        return np.where(self.is_text[-1], share, np.nan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Follower:
+    """What it takes to follow prompts through one run.
+
+    Attributes:
+        run: the arm.
+        corpus: its corpus.
+        generator: its VAE and flow.
+        references: held-out prompts.
+        language_model: judges fluency.
+        real: (N, D) latents of real tokens.
+    """
+
+    run: Run
+    corpus: Corpus
+    generator: Generator
+    references: References
+    language_model: Any
+    real: np.ndarray
+
+    def follow(self, view: PlaybackView, fork: Fork | None = None) -> Following:
+        """Trace one prompt and read its moments."""
+        guidance = self.run.config.sampling.guidance(view.guidance_scale)
+        sampler = self._sampler(view)
+        track = trace_track(self.generator, self.prompt(view), sampler, guidance, view.seed, fork)
+        ids = track.token_ids[:, track.cut :]
+        is_text = np.cumsum(ids == self.corpus.tokenizer.eot_id, axis=1) == 0
+        far, limit = self._distances(track)
+        texts = [self.corpus.tokenizer.decode(line) for line in ids]
+        return Following(
+            track=track,
+            tokens=[self.corpus.tokenizer.decode_tokens(line) for line in ids],
+            is_text=is_text,
+            commit=commit_steps(ids),
+            far=far,
+            far_limit=limit,
+            curves=self._curves(view, track, is_text, far, texts),
+            text=texts[-1],
+        )
+
+    def prompt(self, view: PlaybackView) -> Prompts:
+        """The view's prompt; held-out ones keep their identity, so arms share their noise."""
+        from workbench.sample.prompts import held_out_prompts, typed_prompts
+
+        if view.row < 0:
+            return typed_prompts(self.corpus, [view.typed], self.references)
+        row, known = slice(view.row, view.row + 1), self.references
+        joint = self.run.study.config.base.context.joint
+        return held_out_prompts(
+            self.corpus, known.indices[row], known.cuts[row], known.prompts[row], joint=joint
+        )
+
+    def _sampler(self, view: PlaybackView) -> SamplerConfig:
+        """The run's solver with the view's choices."""
+        stored = self.run.config.sampling.sampler
+        return replace(stored, name=view.sampler, num_steps=view.num_steps)
+
+    def _distances(self, track: Track) -> tuple[np.ndarray, float]:
+        """Distance of each target latent to the nearest real one, and what is unusual there."""
+        from analyses.numerics.neighbors import NeighborConfig, nearest_in, nearest_neighbors
+
+        search = NeighborConfig(k=1, metric="euclidean")
+        own = nearest_neighbors(self.real, search).distances[:, 0]
+        unit = float(np.median(own)) or 1.0
+        target = track.z_t[:, track.cut :]
+        flat = target.reshape(-1, target.shape[-1])
+        away = nearest_in(flat, self.real, search).distances[:, 0]
+        return away.reshape(target.shape[:2]) / unit, float(np.quantile(own, FAR_QUANTILE)) / unit
+
+    def _curves(
+        self,
+        view: PlaybackView,
+        track: Track,
+        is_text: np.ndarray,
+        far: np.ndarray,
+        texts: list[str],
+    ) -> dict[str, np.ndarray]:
+        """Curves over the moments; means are over the tokens of the text read at each."""
+        ids = track.token_ids[:, track.cut :]
+        counts = is_text.sum(axis=1)
+
+        def mean(values: np.ndarray) -> np.ndarray:
+            return (values * is_text).sum(axis=1) / np.maximum(counts, 1)
+
+        curves = {
+            "entropy (nats)": mean(track.entropy[:, track.cut :]),
+            "margin (probability)": mean(track.margin[:, track.cut :]),
+            "tokens as in the end": (ids == ids[-1]).mean(axis=1),
+            "distance from real latents (× usual)": mean(far),
+            NATS: self._nats(track),
+        }
+        kept = self._fidelity(view, texts)
+        if np.isfinite(kept).any():
+            curves[FIDELITY] = kept
+        return {name: np.where(counts > 0, values, np.nan) for name, values in curves.items()}
+
+    def _nats(self, track: Track) -> np.ndarray:
+        """Nats a token that the judge gives each moment's text, with its prompt."""
+        import torch
+
+        eot = self.corpus.tokenizer.eot_id
+        ids = track.token_ids.copy()
+        ended = np.cumsum(ids[:, track.cut :] == eot, axis=1) > 0
+        ids[:, track.cut :][ended] = eot
+        lengths = track.cut + (~ended).sum(axis=1)
+        mask = np.arange(ids.shape[1]) < lengths[:, None]
+        cuts = np.full(len(ids), track.cut, np.int64)
+        parts = (torch.from_numpy(part) for part in (ids, mask, cuts))
+        with torch.inference_mode():
+            return self.language_model.nats_per_token(*parts).cpu().numpy()
+
+    def _fidelity(self, view: PlaybackView, texts: list[str]) -> np.ndarray:
+        """Share of the prompt's facts that each moment's text keeps; NaN where there are none."""
+        from analyses.texts.fidelity import fidelity
+
+        unknown, known, n = np.full(len(texts), np.nan), self.references, len(texts)
+        if view.row < 0 or not known.facts[view.row]:
+            return unknown
+        scored = fidelity(
+            texts,
+            [known.prompts[view.row]] * n,
+            [known.continuations[view.row]] * n,
+            [known.facts[view.row]] * n,
+            self.corpus.fact_values,
+        )
+        return scored.values["fidelity"]
+
+
+def commit_steps(ids: np.ndarray) -> np.ndarray:
+    """(T,) first moment of ids (S + 1, T) from which each token never changes again."""
+    differs = ids != ids[-1]
+    last = len(ids) - 1 - np.argmax(differs[::-1], axis=0)
+    return np.where(differs.any(axis=0), last + 1, 0)

@@ -1,0 +1,121 @@
+"""The sampling stage of a run: one continuation of every held-out prompt, stored with its cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.machine.context import StageContext, stage_fingerprint
+from workbench.sample.generate import Continuations, continue_prompts, load_generator
+from workbench.sample.prompts import Prompts, held_out_prompts
+from workbench.sample.references import References, open_references
+from workbench.sample.trajectories import write_trajectory
+from workbench.store.atomic import publish
+from workbench.store.manifest import is_complete
+from workbench.train.flow import flow_fingerprint
+from workbench.train.latents import latents_fingerprint
+from workbench.train.vae import vae_fingerprint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from data.corpus_store import Corpus
+    from workbench.study.folders import Run
+
+
+def sampling_fingerprint(run: Run, corpus: Corpus) -> str:
+    """Fingerprint of the sampling stage."""
+    flow = flow_fingerprint(run, latents_fingerprint(run, vae_fingerprint(run, corpus)))
+    return stage_fingerprint(flow, run.config.sampling, run.study.config.base.evaluation.encoder)
+
+
+def scale_name(guidance_scale: float) -> str:
+    """File stem of one guidance scale: `g1`, `g2.5`."""
+    return f"g{guidance_scale:g}"
+
+
+def sample_run(run: Run, corpus: Corpus, context: StageContext) -> str:
+    """Continue the held-out prompts at every guidance scale; done once.
+
+    Returns:
+        The stage's fingerprint.
+    """
+    print_ = sampling_fingerprint(run, corpus)
+    if is_complete(run.samples_dir, print_) and is_complete(run.trajectories_dir, print_):
+        return print_
+    sampling = run.config.sampling
+    generator = load_generator(run, corpus, context.place)
+    references = open_references(run.study.references_dir)
+    prompts = held_out_prompts(
+        corpus,
+        references.indices,
+        references.cuts,
+        references.prompts,
+        joint=run.config.context.joint,
+    )
+    traced = first_prompts(prompts, sampling.num_traces)
+    with (
+        publish(run.trajectories_dir, meta={"fingerprint": print_}) as traces,
+        publish(run.samples_dir, meta={"fingerprint": print_}) as samples,
+    ):
+        for scale in sampling.guidance_scales:
+            name = scale_name(scale)
+            options: dict[str, Any] = {
+                "sampler": sampling.sampler,
+                "guidance": sampling.guidance(scale),
+                "seed": run.seed,
+                "batch_size": sampling.batch_size,
+            }
+            written = continue_prompts(
+                generator, corpus, prompts, context, stage=f"sampling {name}", **options
+            )
+            samples_frame(written, references).to_parquet(samples / f"{name}.parquet", index=False)
+            if len(traced):
+                trace = continue_prompts(
+                    generator, corpus, traced, context, stage=f"trace {name}", trace=True, **options
+                )
+                write_trajectory(traces / f"{name}.safetensors", trace, traced, scale)
+    return print_
+
+
+def first_prompts(prompts: Prompts, count: int) -> Prompts:
+    """The first `count` prompts, with the same identities and so the same noise."""
+    return replace(
+        prompts,
+        token_ids=prompts.token_ids[:count],
+        cuts=prompts.cuts[:count],
+        identities=prompts.identities[:count],
+        texts=prompts.texts[:count],
+    )
+
+
+def samples_frame(written: Continuations, references: References) -> pd.DataFrame:
+    """One row a prompt: prompt, human and generated continuation, tokens, length, cost."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "index": references.indices,
+            "prompt": references.prompts,
+            "reference": references.continuations,
+            "continuation": written.texts,
+            "token_ids": [ids.tolist() for ids in written.token_ids],
+            "num_tokens": [len(ids) for ids in written.token_ids],
+            "ended": written.ended,
+            "nfe": written.nfe,
+            "seconds": written.seconds / max(1, len(written.texts)),
+        }
+    )
+
+
+def read_samples(path: Path) -> tuple[list[str], list[np.ndarray], np.ndarray]:
+    """Texts, token ids and ended flags of a samples file."""
+    import pandas as pd
+
+    frame = pd.read_parquet(path)
+    tokens = [np.asarray(ids, np.int64) for ids in frame["token_ids"]]
+    return frame["continuation"].tolist(), tokens, frame["ended"].to_numpy(bool)

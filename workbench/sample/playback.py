@@ -1,0 +1,221 @@
+"""One prompt, one noise, one arm: a denoising run moment by moment, and what else it might become.
+
+A moment is a grid point: the state there, the clean latent the network sees from there, and what
+the decoder reads in it. A fork follows the same run to a step, changes one thing, and goes on with
+the same network and the same self-conditioning; a fork that changes nothing is the run itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.configs.flow import GuidanceConfig, SamplerConfig
+from models.guidance import ContextVelocity, Guided
+from models.samplers import SAMPLERS, renoise
+from models.time_samplers import TimeSampler, time_grid
+from workbench.machine.devices import autocast
+from workbench.sample.generate import Generator, read_latents, renoising, starting_noise
+from workbench.sample.prompts import Prompts, encode_context
+from workbench.train.loop import step_generator
+
+if TYPE_CHECKING:
+    from workbench.train.texts import TextBatch
+
+ForkKind = Literal["nudge", "blend", "renoise", "guidance"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fork:
+    """One change to a run at a step.
+
+    Attributes:
+        step: grid point where the change happens, 1 to num_steps - 1.
+        kind: `nudge` adds Gaussian noise of size `strength` (in latent standard deviations) to the
+            target; `blend` moves the target by `strength` in [0, 1] along the sphere towards the
+            same step of a run from another noise; `renoise` goes back to the grid point `back_to`
+            with fresh noise; `guidance` goes on at `guidance_scale`.
+        strength: see `kind`.
+        back_to: see `kind`, smaller than `step`.
+        guidance_scale: see `kind`.
+        seed: of the nudge, the other noise, the fresh noise.
+    """
+
+    step: int
+    kind: ForkKind
+    strength: float = 0.5
+    back_to: int = 0
+    guidance_scale: float = 1.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(ForkKind):
+            raise ValueError(f"kind must be one of {', '.join(get_args(ForkKind))}: {self.kind!r}")
+        if self.step < 1:
+            raise ValueError(f"step must be >= 1, got {self.step}")
+        if self.strength < 0 or (self.kind == "blend" and self.strength > 1):
+            raise ValueError(f"strength must be >= 0, and <= 1 for a blend, got {self.strength}")
+        if self.kind == "renoise" and not 0 <= self.back_to < self.step:
+            raise ValueError(f"back_to must lie in [0, {self.step}), got {self.back_to}")
+
+    def describe(self) -> str:
+        """What was changed, for people."""
+        what = {
+            "nudge": f"nudged by {self.strength:g} std (seed {self.seed})",
+            "blend": f"blended {self.strength:.0%} with noise seed {self.seed}",
+            "renoise": f"sent back to step {self.back_to} with fresh noise (seed {self.seed})",
+            "guidance": f"guidance {self.guidance_scale:g} from here",
+        }
+        return f"at step {self.step}: {what[self.kind]}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Track:
+    """A run of one prompt, S + 1 moments from noise to text.
+
+    Attributes:
+        t: (S + 1,) flow time of each moment; a fork that goes back in time has it twice.
+        z_t: (S + 1, L, D) float32 states, normalised.
+        z_hat: (S + 1, L, D) float32, the clean latent foreseen at each moment; the last is z_t.
+        token_ids: (S + 1, L) int64, the decoder's reading of `z_hat`.
+        entropy: (S + 1, L) nats of the decoder's distribution.
+        margin: (S + 1, L) probability of its first less its second choice.
+        nfe: network evaluations in all.
+        cut: context tokens.
+    """
+
+    t: np.ndarray
+    z_t: np.ndarray
+    z_hat: np.ndarray
+    token_ids: np.ndarray
+    entropy: np.ndarray
+    margin: np.ndarray
+    nfe: int
+    cut: int
+
+
+@torch.inference_mode()
+def trace_track(
+    generator: Generator,
+    prompt: Prompts,
+    sampler: SamplerConfig,
+    guidance: GuidanceConfig,
+    seed: int,
+    fork: Fork | None = None,
+) -> Track:
+    """Follow one prompt from noise to text, or to the future that a fork gives it.
+
+    Args:
+        generator: an arm's trained pair.
+        prompt: one prompt; the noise depends on its identity and the seed, so arms share it.
+        sampler: solver, steps, grid, re-noising.
+        guidance: scale and interval.
+        seed: of the starting noise and of the re-noising.
+        fork: the change, if any.
+
+    Raises:
+        ValueError: more than one prompt, or a fork beyond the last step.
+    """
+    if len(prompt) != 1:
+        raise ValueError(f"playback follows one prompt, got {len(prompt)}")
+    with autocast(generator.place, "auto"):
+        run = _Run(generator, prompt, sampler, seed)
+        if fork is None:
+            moments = list(run.follow(run.noise(seed), run.times, guidance))
+        else:
+            moments = run.forked(guidance, fork)
+    return _track(generator, moments, run.velocity.nfe, int(prompt.cuts[0]))
+
+
+Moment = tuple[float, Tensor, Tensor]  # t, z_t, z_hat
+
+
+class _Run:
+    """One prompt's velocity field; its self-conditioning lives on across a fork."""
+
+    def __init__(
+        self, generator: Generator, prompt: Prompts, sampler: SamplerConfig, seed: int
+    ) -> None:
+        self.place, self.sampler, self.seed = generator.place, sampler, seed
+        self.prompt, self.width = prompt, generator.vae.config.latent_width
+        batch: TextBatch = prompt.batch(slice(0, 1)).to(self.place.device)
+        self.ctx_mask = batch.ctx_mask
+        ctx = encode_context(generator.vae, batch, joint=generator.joint)
+        self.velocity = ContextVelocity(
+            generator.dit, ctx, self.ctx_mask, generator.flow.prediction
+        )
+        self.times = time_grid(sampler.grid, sampler.num_steps, TimeSampler(generator.flow.time))
+
+    def noise(self, seed: int) -> Tensor:
+        """The starting noise (1, L, D) of a seed."""
+        shape = (self.prompt.token_ids.shape[1], self.width)
+        return starting_noise(self.prompt, slice(0, 1), shape, seed).to(self.place.device)
+
+    def follow(self, z_t: Tensor, times: list[float], guidance: GuidanceConfig) -> Iterator[Moment]:
+        """Moments along `times`; the last one is where the solver ends."""
+        solver = SAMPLERS[self.sampler.name]
+        churn = renoising(self.place.device, self.seed, int(self.prompt.identities[0]))
+        start = times[0]
+        for step in solver(Guided(self.velocity, guidance), z_t, times, self.sampler.churn, churn):
+            yield start, z_t, step.z_hat
+            start, z_t = step.t, step.z_t
+        yield start, z_t, z_t
+
+    def forked(self, guidance: GuidanceConfig, fork: Fork) -> list[Moment]:
+        """The run up to the fork, then the other future."""
+        k = fork.step
+        if k >= self.sampler.num_steps:
+            raise ValueError(f"step must be < {self.sampler.num_steps}, got {k}")
+        other = None
+        if fork.kind == "blend":
+            other = self._state_at(k, guidance, fork.seed)
+        *before, (_, state, _) = self.follow(self.noise(self.seed), self.times[: k + 1], guidance)
+        state, first = self._changed(state, other, fork)
+        if fork.kind == "guidance":
+            guidance = GuidanceConfig(guidance_scale=fork.guidance_scale)
+        return [*before, *self.follow(state, self.times[first:], guidance)]
+
+    def _state_at(self, k: int, guidance: GuidanceConfig, seed: int) -> Tensor:
+        *_, (_, state, _) = self.follow(self.noise(seed), self.times[: k + 1], guidance)
+        self.velocity.reset()
+        return state
+
+    def _changed(self, state: Tensor, other: Tensor | None, fork: Fork) -> tuple[Tensor, int]:
+        """The state after the change, and the grid point it stands at."""
+        draw = step_generator(self.place.device, fork.seed, "fork")
+        target = ~self.ctx_mask.unsqueeze(-1)
+        if fork.kind == "nudge":
+            noise = torch.randn(state.shape, generator=draw, device=self.place.device)
+            return torch.where(target, state + fork.strength * noise, state), fork.step
+        if other is not None:
+            from analyses.spaces.manifold_continuity import slerp
+
+            mixed = slerp(state.cpu().numpy(), other.cpu().numpy(), fork.strength)
+            blended = torch.from_numpy(mixed.astype(np.float32)).to(state)
+            return torch.where(target, blended, state), fork.step
+        if fork.kind == "renoise":
+            earlier = self.times[fork.back_to]
+            return renoise(state, self.times[fork.step], earlier, draw)[0], fork.back_to
+        return state, fork.step
+
+
+def _track(generator: Generator, moments: list[Moment], nfe: int, cut: int) -> Track:
+    z_hat = torch.cat([moment[2] for moment in moments])
+    # One by one, as generation reads its last state: bf16 rounds by the batch's shape.
+    read = [read_latents(generator, one) for one in z_hat.split(1)]
+    token_ids, entropy, margin = (torch.cat(parts) for parts in zip(*read, strict=True))
+    return Track(
+        t=np.array([moment[0] for moment in moments]),
+        z_t=torch.cat([moment[1] for moment in moments]).float().cpu().numpy(),
+        z_hat=z_hat.float().cpu().numpy(),
+        token_ids=token_ids.cpu().numpy(),
+        entropy=entropy.cpu().numpy(),
+        margin=margin.cpu().numpy(),
+        nfe=nfe,
+        cut=cut,
+    )

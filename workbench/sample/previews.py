@@ -1,0 +1,80 @@
+"""Samples shown while the flow trains: a few held-out prompts continued at every checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import nn
+
+from workbench.machine.context import StageContext
+from workbench.machine.stopping import StopSignal
+from workbench.train.texts import middle_cuts
+
+if TYPE_CHECKING:
+    from data.corpus_store import Corpus
+    from models.text_vae import TextVAE
+    from workbench.sample.prompts import Prompts
+    from workbench.study.folders import Run
+
+NUM_SAMPLES = 3
+SAMPLE_STEPS = 16
+SHOWN_CHARACTERS = 60
+
+
+class SampleWriter:
+    """Continues the first validation texts from the same noise each time, without guidance.
+
+    Args:
+        run: whose flow trains.
+        vae: its trained VAE.
+        corpus: its corpus; without validation texts nothing is written.
+        context: whose loggers and reporter receive the samples.
+    """
+
+    def __init__(self, run: Run, vae: TextVAE, corpus: Corpus, context: StageContext) -> None:
+        self._run, self._vae, self._corpus, self._context = run, vae, corpus, context
+        self._prompts = first_validation_prompts(corpus, NUM_SAMPLES)
+
+    def __call__(self, dit: nn.Module, step: int) -> None:
+        """Sample with the weights of a checkpoint; all samples are logged, the first one shown."""
+        from models.configs.flow import GuidanceConfig
+        from workbench.sample.generate import Generator, continue_prompts
+
+        if len(self._prompts) == 0:
+            return
+        config, context = self._run.config, self._context
+        place = context.place.alone()
+        written = continue_prompts(
+            Generator(self._vae, dit, config.flow, config.context.joint, place),  # type: ignore[arg-type]
+            self._corpus,
+            self._prompts,
+            StageContext(place, stop=StopSignal()),
+            sampler=replace(
+                config.sampling.sampler,
+                num_steps=min(SAMPLE_STEPS, config.sampling.sampler.num_steps),
+            ),
+            guidance=GuidanceConfig(),
+            seed=config.seed,
+        )
+        pairs = zip(self._prompts.texts, written.texts, strict=True)
+        lines = [f"...{prompt[-SHOWN_CHARACTERS:]} | {text}" for prompt, text in pairs]
+        for logger in context.loggers:
+            for number, line in enumerate(lines, start=1):
+                logger.text("flow", step, f"sample {number}", line)
+        context.reporter.note(f"flow step {step}: {lines[0][: 2 * SHOWN_CHARACTERS]}")
+
+
+def first_validation_prompts(corpus: Corpus, count: int) -> Prompts:
+    """The first validation texts of two tokens or more, cut in the middle."""
+    from workbench.sample.prompts import Prompts
+
+    split = corpus.split("valid")
+    rows = np.flatnonzero(np.asarray(split.lengths) >= 2)[:count]
+    cuts = middle_cuts(split.lengths[rows])
+    token_ids, _ = split.padded(rows)
+    inside = np.arange(corpus.window) < cuts[:, None]
+    token_ids = np.where(inside, token_ids, corpus.tokenizer.eot_id)
+    texts = [corpus.tokenizer.decode(ids[:cut]) for ids, cut in zip(token_ids, cuts, strict=True)]
+    return Prompts(token_ids, cuts, rows, texts)

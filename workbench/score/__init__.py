@@ -1,0 +1,1 @@
+"""Scores of texts, and the evaluation of a run."""

@@ -1,0 +1,1 @@
+"""What a study is: its folders, its record, the proof of its pairing."""

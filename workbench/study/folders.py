@@ -1,0 +1,188 @@
+"""Where a study and its runs keep things, and how one is found again by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.config import settings
+from workbench.errors import DamagedArtefactError, InputError
+from workbench.store.json_files import read_json
+from workbench.store.paths import runs_directory
+from workbench.store.schema import Schema
+
+if TYPE_CHECKING:
+    from workbench.config.study import RunConfig, StudyConfig
+
+STUDY_SCHEMA = Schema(name="study", version=1, needs_release="0.1.0", migrations={0: dict})
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's folder: its configuration and what its runs share."""
+
+    directory: Path
+    config: StudyConfig
+
+    @property
+    def corpus_dir(self) -> Path:
+        """Tokens, labels, facts, splits."""
+        return self.directory / "corpus"
+
+    @property
+    def language_model_dir(self) -> Path:
+        """The judging causal language model."""
+        return self.directory / "language_model"
+
+    @property
+    def references_dir(self) -> Path:
+        """Prompts, human continuations, their embeddings, floors and ceilings."""
+        return self.directory / "references"
+
+    @property
+    def baselines_dir(self) -> Path:
+        """Scores of human controls and of the autoregressive baseline."""
+        return self.directory / "baselines"
+
+    def teacher_dir(self, config: RunConfig) -> Path:
+        """Hidden states of one teacher at one layer (shared by arms that use it)."""
+        from workbench.pipeline.prepare import teacher_key
+
+        return self.directory / "teacher" / teacher_key(config.teacher)
+
+    def run(self, arm: str, seed: int) -> Run:
+        """The run of one arm under one seed."""
+        return Run(self, arm, seed)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run, seeds outermost, so that a study cut short has whole pairs."""
+        return [self.run(arm, seed) for seed in self.config.seeds for arm in self.config.arms]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm under one seed: its folder and configuration."""
+
+    study: Study
+    arm: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Short name, as in `repa/seed-0`."""
+        return f"{self.arm}/seed-{self.seed}"
+
+    @property
+    def directory(self) -> Path:
+        """The run's folder."""
+        return self.study.directory / "arms" / self.arm / f"seed-{self.seed}"
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The run's configuration: the study's base under the arm's overrides."""
+        return self.study.config.run(self.arm, self.seed)
+
+    @property
+    def vae_dir(self) -> Path:
+        """VAE checkpoints."""
+        return self.directory / "vae"
+
+    @property
+    def flow_dir(self) -> Path:
+        """Flow checkpoints."""
+        return self.directory / "flow"
+
+    @property
+    def latents_dir(self) -> Path:
+        """Cached posteriors."""
+        return self.directory / "latents"
+
+    @property
+    def samples_dir(self) -> Path:
+        """Generated continuations and their embeddings."""
+        return self.directory / "samples"
+
+    @property
+    def trajectories_dir(self) -> Path:
+        """Stored denoising trajectories."""
+        return self.directory / "trajectories"
+
+    @property
+    def probes_dir(self) -> Path:
+        """Probe results."""
+        return self.directory / "probes"
+
+    @property
+    def over_training_dir(self) -> Path:
+        """Probe results of the weights at each milestone."""
+        return self.directory / "over_training"
+
+    @property
+    def scores_dir(self) -> Path:
+        """Scores a prompt, and features of the continuations."""
+        return self.directory / "scores"
+
+    @property
+    def evaluation_file(self) -> Path:
+        """Scores of this run."""
+        return self.directory / "evaluation.json"
+
+    def describe(self) -> dict[str, Any]:
+        """What `run.json` holds."""
+        path = self.directory / "run.json"
+        return read_json(path) if path.is_file() else {}
+
+
+def open_study(directory: Path) -> Study:
+    """Open a study by its folder.
+
+    Raises:
+        DamagedArtefactError: its configuration cannot be read.
+        InputError: there is no study there, or a newer release made it.
+    """
+    from workbench.config.study import StudyConfig
+
+    file = directory / "study.json"
+    if not file.is_file():
+        raise InputError(f"{directory}: no study here (study.json is missing)")
+    # Studies made before they carried a version are version 0.
+    document = STUDY_SCHEMA.migrate({"schema": 0, **read_json(file)}, str(file))
+    if "config" not in document:
+        raise DamagedArtefactError(f"{file}: changed, it holds no configuration")
+    return Study(directory, settings.build(StudyConfig, document["config"]))
+
+
+def find_study(name: str) -> Study:
+    """Open a study by path, or by its name under the runs directory."""
+    path = Path(name)
+    return open_study(path if (path / "study.json").is_file() else runs_directory() / name)
+
+
+def find_run(name: str) -> Run:
+    """Open a run by path (`.../arms/repa/seed-0`) or short name (`demo/repa/0`).
+
+    Raises:
+        InputError: there is no such run; the message lists those that exist.
+    """
+    parts = Path(name).parts
+    for depth, part in enumerate(parts):
+        if part == "arms" and depth > 0 and len(parts) == depth + 3:
+            study = find_study(str(Path(*parts[:depth])))
+            return _pick(study, parts[depth + 1], parts[depth + 2])
+    if len(parts) >= 3:
+        return _pick(find_study(str(Path(*parts[:-2]))), parts[-2], parts[-1])
+    if len(parts) == 2:
+        study = find_study(parts[0])
+        return _pick(study, parts[1], str(study.config.seeds[0]))
+    raise InputError(f"{name!r} names no run; write STUDY/ARM/SEED, for example demo/repa/0")
+
+
+def _pick(study: Study, arm: str, seed: str) -> Run:
+    names = {run.name: run for run in study.runs}
+    wanted = f"{arm}/{seed if seed.startswith('seed-') else 'seed-' + seed}"
+    if wanted not in names:
+        raise InputError(f"{study.directory}: no run {wanted}; it has {', '.join(names)}")
+    return names[wanted]

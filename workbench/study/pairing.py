@@ -1,0 +1,62 @@
+"""Proof that twins are twins: hashes of initial weights, data order and noise."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.train.loop import step_generator
+
+NOISE_DRAWS = 64
+
+
+def digest_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """16 hex digits over names, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def digest_weights(model: nn.Module, without: str = "projector") -> str:
+    """Hash of a model's weights, leaving out the REPA projector.
+
+    The projector is no part of the autoencoder: its input differs between alignment sites and its
+    output with the teacher's width.
+    """
+    return digest_tensors(
+        (name, tensor) for name, tensor in model.state_dict().items() if without not in name
+    )
+
+
+def digest_noise(seed: int, stage: str, num_steps: int) -> str:
+    """Hash of the first draws at every step's generator, which is all the noise a stage uses."""
+    device = torch.device("cpu")
+    draws = [
+        torch.randn(2, generator=step_generator(device, seed, stage, step, 0))
+        for step in range(0, num_steps, max(1, num_steps // NOISE_DRAWS))
+    ]
+    return digest_tensors([("noise", torch.cat(draws))])
+
+
+def compare_pairing(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, bool]:
+    """Whether runs of the same seed agree in initial weights, data order and noise.
+
+    Args:
+        runs: run name -> its `pairing` record of hashes.
+
+    Returns:
+        `init`, `data_order`, `noise` -> True when all runs agree.
+    """
+    verdict = {}
+    for kind in ("init", "data_order", "noise"):
+        keys = {key for record in runs.values() for key in record if key.startswith(kind)}
+        verdict[kind] = bool(keys) and all(
+            len({record.get(key) for record in runs.values()}) == 1 for key in keys
+        )
+    return verdict

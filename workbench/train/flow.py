@@ -1,0 +1,223 @@
+"""The flow stage: train the DiT on cached latents, its loss beside the Gaussian floors."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from data.batches import BatchConfig, BatchPlan
+from models.configs.flow import FlowConfig
+from models.dit import TextDiT
+from models.flow import draw_latents, flow_loss
+from models.time_samplers import TimeSampler
+from workbench.errors import InputError
+from workbench.machine.context import StageContext, stage_fingerprint, update_json
+from workbench.sample.previews import SampleWriter
+from workbench.study.pairing import digest_noise, digest_weights
+from workbench.train.latents import Latents, encode_latents, latents_fingerprint, open_latents
+from workbench.train.log import record_steps
+from workbench.train.loop import fit, load_finished, resumed_step, step_generator
+from workbench.train.vae import load_vae, vae_fingerprint
+from workbench.train.window import StepRecord
+
+if TYPE_CHECKING:
+    from data.corpus_store import Corpus
+    from workbench.config.study import RunConfig
+    from workbench.config.training import TrainingConfig
+    from workbench.machine.devices import Placement
+    from workbench.study.folders import Run
+
+FLOOR_TEXTS = 2048
+FLOOR_QUANTILES = 512
+
+
+class FlowObjective(nn.Module):
+    """The whole forward pass of a step, so that it can be replicated over processes."""
+
+    def __init__(self, dit: TextDiT, config: FlowConfig) -> None:
+        super().__init__()
+        self.dit, self.config = dit, config
+
+    def forward(
+        self, mu: Tensor, std: Tensor, cuts: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Losses of a batch of normalised posteriors (B, L, D) with cuts (B,).
+
+        The context is the posterior mean; the target is drawn as the config says.
+        """
+        z = draw_latents(mu, 2 * std.log(), self.config.latent_target, generator)
+        ctx_mask = torch.arange(mu.shape[1], device=mu.device) < cuts[:, None]
+        losses = flow_loss(self.dit, z, mu, ctx_mask, self.config, generator)
+        quartiles = torch.where(losses.quartile_counts > 0, losses.quartile_losses, torch.nan)
+        return {"loss": losses.loss} | {f"loss_q{i + 1}": q for i, q in enumerate(quartiles)}
+
+
+class FlowTask:
+    """Batches of cached latents; z is drawn from the posterior afresh at every visit."""
+
+    name = "flow"
+
+    def __init__(
+        self, dit: TextDiT, config: RunConfig, latents: Latents, plan: BatchPlan, place: Placement
+    ) -> None:
+        self.model = dit
+        self.objective = FlowObjective(dit, config.flow)
+        self._seed, self._latents, self._plan, self._place = config.seed, latents, plan, place
+
+    def loss(self, objective: nn.Module, step: int) -> tuple[dict[str, Tensor], int]:
+        """Losses at `step`; the tokens are those of this process times their number."""
+        place = self._place
+        indices = self._plan.batch(step).indices[place.rank :: place.world_size]
+        rng = np.random.default_rng([self._seed, 2, step, place.rank])
+        variants = rng.integers(self._latents.cuts.shape[1], size=len(indices))
+        mu, std, cuts = (x.to(place.device) for x in self._latents.gather(indices, variants))
+        generator = step_generator(place.device, self._seed, "flow", step, place.rank)
+        metrics = objective(mu, std, cuts, generator)
+        return metrics, mu.shape[0] * mu.shape[1] * place.world_size
+
+
+def flow_fingerprint(run: Run, latents_print: str, training: TrainingConfig | None = None) -> str:
+    """Fingerprint of the flow stage, or of what it would be under another `training`."""
+    config = run.config
+    identity = (training or config.flow_training).identity
+    return stage_fingerprint(latents_print, config.dit, config.flow, identity)
+
+
+def build_dit(run: Run, corpus: Corpus, place: Placement) -> TextDiT:
+    """A DiT whose initial weights depend on its settings and the seed alone."""
+    config = dataclasses.replace(
+        run.config.dit, latent_width=run.config.vae.latent_width, window=corpus.window
+    )
+    return TextDiT(config, torch.Generator().manual_seed(run.config.seed)).to(place.device)
+
+
+def train_flow(run: Run, corpus: Corpus, context: StageContext) -> TextDiT:
+    """Encode the run's latents and train its flow, or load it when it is done.
+
+    Raises:
+        StopRequested, NumericalError, ValueError: see `training.fit`.
+    """
+    config, training = run.config, run.config.flow_training
+    vae = load_vae(run, corpus, context.place)
+    vae_print = vae_fingerprint(run, corpus)
+    if context.place.is_main:
+        encode_latents(run, vae, corpus, context, vae_print)
+    context.place.wait_for_all()
+    latents_print = latents_fingerprint(run, vae_print)
+    print_ = flow_fingerprint(run, latents_print)
+    if load_finished(run.flow_dir, training.num_steps, print_, restart=context.restart):
+        return load_dit(run, corpus, context.place)
+    dit = build_dit(run, corpus, context.place)
+    latents = open_latents(run.latents_dir, "train")
+    plan = BatchPlan(
+        corpus.split("train").lengths,
+        corpus.window,
+        BatchConfig(batch_size=training.batch_size),
+        config.seed + 1,
+    )
+    if context.place.is_main:
+        _record_pairing(run, dit, plan)
+    with context.stop.interrupting("flow"):
+        floors = flow_floors(latents, config.flow)
+    records = fit(
+        FlowTask(dit, config, latents, plan, context.place),
+        training,
+        run.flow_dir,
+        context.place,
+        fingerprint=print_,
+        beginnings=[flow_fingerprint(run, latents_print, t) for t in training.beginnings],
+        stop=context.stop,
+        after_save=SampleWriter(run, vae, corpus, context),
+        restart=context.restart,
+    )
+    step = resumed_step(run.flow_dir, restart=context.restart)
+    beside = (_with_floors(record, floors) for record in records)
+    for _ in record_steps(beside, "flow", run.directory, context, step):
+        pass
+    return load_dit(run, corpus, context.place)
+
+
+def load_dit(run: Run, corpus: Corpus, place: Placement) -> TextDiT:
+    """The run's trained flow.
+
+    Raises:
+        InputError: it is not trained yet.
+    """
+    latents_print = latents_fingerprint(run, vae_fingerprint(run, corpus))
+    print_ = flow_fingerprint(run, latents_print)
+    finished = load_finished(run.flow_dir, run.config.flow_training.num_steps, print_)
+    if finished is None:
+        raise InputError(f"{run.flow_dir}: not trained yet; run `train-flow` first")
+    dit = build_dit(run, corpus, place)
+    dit.load_state_dict(finished.model)
+    return dit.eval()
+
+
+def _record_pairing(run: Run, dit: TextDiT, plan: BatchPlan) -> None:
+    num_steps = run.config.flow_training.num_steps
+    known = run.describe().get("pairing", {})
+    update_json(
+        run.directory / "run.json",
+        {
+            "pairing": {
+                **known,
+                "init.flow": digest_weights(dit),
+                "data_order.flow": plan.order_hash(num_steps)[:16],
+                "noise.flow": digest_noise(run.config.seed, "flow", num_steps),
+            }
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFloors:
+    """Losses that need no learning: `gaussian`, knowing the covariance of z alone, and `given_mu`,
+    knowing mu exactly and not the posterior's noise. Both per channel, under the training times."""
+
+    gaussian: float
+    given_mu: float
+
+
+def flow_floors(latents: Latents, config: FlowConfig) -> FlowFloors:
+    """The floors of a run's latents on target positions, from up to 2,048 training texts."""
+    from analyses.spaces.velocity_floor import (
+        covariance_eigenvalues,
+        floor_given_mu,
+        midpoint_quantiles,
+        velocity_floor,
+    )
+
+    indices = np.arange(min(FLOOR_TEXTS, len(latents.cuts)))
+    target = np.arange(latents.mu.shape[2]) >= latents.cuts[indices, 0][:, None]
+    variances = np.asarray(latents.std[indices, 0], np.float64)[target] ** 2
+    if config.latent_target == "mean":
+        features, variances = np.asarray(latents.mu[indices, 0])[target], 0 * variances
+    else:
+        features = latents.sample(indices, seed=0)[target]
+    shares = torch.from_numpy(midpoint_quantiles(FLOOR_QUANTILES))
+    times = TimeSampler(config.time).quantile(shares).numpy()
+    clamp = config.t_clamp if config.prediction == "z" else 0.0
+    return FlowFloors(
+        gaussian=velocity_floor(covariance_eigenvalues(features), times, t_clamp=clamp),
+        given_mu=floor_given_mu(variances, times, t_clamp=clamp),
+    )
+
+
+def _with_floors(record: StepRecord, floors: FlowFloors) -> StepRecord:
+    """The record with both floors and where between them its loss lies: 1 Gaussian, 0 given mu."""
+    from analyses.spaces.velocity_floor import band_fraction
+
+    loss = record.metrics["loss"]
+    within = band_fraction(loss, floor_mu=floors.given_mu, floor_gaussian=floors.gaussian)
+    metrics = {
+        **record.metrics,
+        "floor_gaussian": floors.gaussian,
+        "floor_given_mu": floors.given_mu,
+        "band_fraction": np.nan if within is None else within,
+    }
+    return dataclasses.replace(record, metrics=metrics)

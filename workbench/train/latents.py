@@ -1,0 +1,175 @@
+"""The latents stage: every text's posterior, encoded once and memory-mapped.
+
+Context and target are encoded apart, at `cuts_per_text` fixed cuts a text, so that a flow epoch
+costs no encoding. `z` is drawn afresh from (mu, logvar) whenever a batch is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.text_vae import TextVAE
+from workbench.machine.context import StageContext, stage_fingerprint
+from workbench.machine.devices import autocast
+from workbench.store.atomic import publish
+from workbench.store.faults import check_room
+from workbench.store.manifest import is_complete
+from workbench.train.texts import fixed_cuts, load_texts, middle_cuts
+
+if TYPE_CHECKING:
+    from data.corpus_store import Corpus, Split
+    from workbench.config.study import ContextConfig
+    from workbench.machine.devices import Placement
+    from workbench.study.folders import Run
+
+ENCODE_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Cached posteriors of one split, normalised as the flow sees them.
+
+    Attributes:
+        mu: (N, K, L, D) float16 normalised posterior means, K cuts a text.
+        std: (N, K, L, D) float16 normalised posterior standard deviations.
+        cuts: (N, K) int64 context lengths.
+    """
+
+    mu: np.ndarray
+    std: np.ndarray
+    cuts: np.ndarray
+
+    def gather(self, indices: np.ndarray, variants: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """mu (B, L, D), std (B, L, D) and cuts (B,) of texts at chosen cuts, float32."""
+        mu = torch.from_numpy(np.asarray(self.mu[indices, variants], np.float32))
+        std = torch.from_numpy(np.asarray(self.std[indices, variants], np.float32))
+        return mu, std, torch.from_numpy(self.cuts[indices, variants])
+
+    def sample(self, indices: np.ndarray, seed: int, variant: int = 0) -> np.ndarray:
+        """z (B, L, D) float32 of texts: one draw from each posterior."""
+        rng = np.random.default_rng(seed)
+        mu = np.asarray(self.mu[indices, variant], np.float32)
+        std = np.asarray(self.std[indices, variant], np.float32)
+        return mu + std * rng.standard_normal(mu.shape, np.float32)
+
+
+def open_latents(directory: Path, split: str) -> Latents:
+    """Open what `encode_latents` wrote."""
+    return Latents(
+        np.load(directory / f"{split}-mu.npy", mmap_mode="r"),
+        np.load(directory / f"{split}-std.npy", mmap_mode="r"),
+        np.load(directory / f"{split}-cuts.npy"),
+    )
+
+
+def latents_fingerprint(run: Run, vae_print: str) -> str:
+    """Fingerprint of the stage, part of everything that stands on the latents."""
+    return stage_fingerprint("latents", vae_print, run.config.context)
+
+
+def encode_latents(
+    run: Run, vae: TextVAE, corpus: Corpus, context: StageContext, vae_print: str
+) -> str:
+    """Encode all splits of the corpus; held-out texts are cut at half.
+
+    Returns:
+        The stage's fingerprint.
+    """
+    config = run.config.context
+    print_ = latents_fingerprint(run, vae_print)
+    if is_complete(run.latents_dir, print_):
+        return print_
+    check_room(run.latents_dir, latents_bytes(corpus, config, vae.config.latent_width))
+    with publish(run.latents_dir, meta={"fingerprint": print_}) as folder:
+        for name in ("train", "valid", "test"):
+            split = corpus.split(name)
+            if name == "train":
+                cuts = np.stack(
+                    [
+                        fixed_cuts(split.lengths, config, k, run.config.seed)
+                        for k in range(config.cuts_per_text)
+                    ],
+                    axis=1,
+                )
+            else:
+                cuts = middle_cuts(split.lengths)[:, None]
+            _encode_split(vae, split, name, cuts, config, folder, context)
+    return print_
+
+
+def latents_bytes(corpus: Corpus, config: ContextConfig, width: int) -> int:
+    """Bytes of the cached latents: mean and spread in float16, a variant for each cut."""
+    variants = {"train": config.cuts_per_text, "valid": 1, "test": 1}
+    texts = sum(len(corpus.split(name)) * count for name, count in variants.items())
+    return texts * corpus.window * width * 2 * 2
+
+
+def _encode_split(
+    vae: TextVAE,
+    split: Split,
+    name: str,
+    cuts: np.ndarray,
+    config: ContextConfig,
+    folder: Path,
+    context: StageContext,
+) -> None:
+    window, width = split.window, vae.config.latent_width
+    shape = (len(split), cuts.shape[1], window, width)
+    files = {
+        kind: np.lib.format.open_memmap(
+            folder / f"{name}-{kind}.npy", mode="w+", dtype=np.float16, shape=shape
+        )
+        for kind in ("mu", "std")
+    }
+    np.save(folder / f"{name}-cuts.npy", cuts.astype(np.int64))
+    for start in range(0, len(split), ENCODE_BATCH):
+        context.stop.check("latents")
+        indices = np.arange(start, min(start + ENCODE_BATCH, len(split)))
+        context.reporter.update(f"latents ({name})", int(indices[-1]) + 1, len(split), {})
+        for variant in range(cuts.shape[1]):
+            mu, std = _encode(vae, split, indices, cuts[indices, variant], config, context.place)
+            files["mu"][indices, variant] = mu
+            files["std"][indices, variant] = std
+    for file in files.values():
+        file.flush()
+
+
+def held_out_latents(
+    vae: TextVAE, split: Split, count: int, config: ContextConfig, place: Placement
+) -> Latents:
+    """Posteriors of the first `count` held-out texts, cut at half, as `encode_latents` stores them.
+
+    For weights whose latents are not kept, such as those of a milestone; held in memory.
+    """
+    cuts = middle_cuts(split.lengths)[:count]
+    parts = [
+        _encode(vae, split, rows, cuts[rows], config, place)
+        for rows in np.split(np.arange(count), range(ENCODE_BATCH, count, ENCODE_BATCH))
+    ]
+    mu, std = (
+        np.concatenate(kind).astype(np.float16)[:, None] for kind in zip(*parts, strict=True)
+    )
+    return Latents(mu, std, cuts[:, None])
+
+
+def _encode(
+    vae: TextVAE,
+    split: Split,
+    indices: np.ndarray,
+    cuts: np.ndarray,
+    config: ContextConfig,
+    place: Placement,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Normalised posterior means and standard deviations (B, L, D) of texts at given cuts."""
+    batch = load_texts(split, indices, split.window, cuts).to(place.device)
+    with torch.inference_mode(), autocast(place, "auto"):
+        posterior = vae.encode(batch.token_ids, None if config.joint else batch.segments)
+    mu = vae.normalise(posterior.mu.float())
+    std = (0.5 * posterior.logvar.float()).exp() / vae.latent_std
+    return mu.cpu().numpy(), std.cpu().numpy()

@@ -1,0 +1,279 @@
+"""One training loop for every model: VAE, flow, and the judging language model.
+
+A stage hands in a `Task` (a model and its loss at a step); `fit` yields a `StepRecord` a log
+interval, so the command line, the app and the tests watch the same loop. Randomness at a step
+depends on (seed, stage, step, rank) alone: resuming needs no stored generator, and twins that
+share a seed share their noise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from workbench.config.training import TrainingConfig
+from workbench.errors import NumericalError, StopRequested
+from workbench.machine.devices import (
+    autocast,
+    check_batch,
+    compute_precision,
+    process_group,
+    replicate,
+)
+from workbench.machine.memory import memory_advice
+from workbench.machine.stopping import StopSignal
+from workbench.store.checkpoints import Checkpoint, load_latest
+from workbench.store.faults import check_room
+from workbench.train.sharding import repeated_blocks, shard_parameters
+from workbench.train.state import (
+    TrainState,
+    build_average,
+    build_optimizer,
+    checkpoint_bytes,
+    restore,
+    take_snapshot,
+    weights_bytes,
+    write_milestone,
+    write_snapshot,
+)
+from workbench.train.window import StepRecord, Window
+
+if TYPE_CHECKING:
+    from workbench.machine.devices import Placement
+
+
+class Task(Protocol):
+    """What `fit` needs of a stage."""
+
+    name: str
+
+    @property
+    def model(self) -> nn.Module:
+        """What is trained and saved; it has a `config`."""
+
+    @property
+    def objective(self) -> nn.Module:
+        """Holds the model; its forward is the whole forward pass of a step."""
+
+    def loss(self, objective: nn.Module, step: int) -> tuple[dict[str, Tensor], int]:
+        """Scalars of this step, `loss` among them, and the number of tokens it covered.
+
+        `objective` is `self.objective`, possibly wrapped for several processes.
+        """
+
+
+def step_generator(device: torch.device, *parts: int | str) -> torch.Generator:
+    """A generator that depends on nothing but `parts`, such as (seed, stage, step, rank)."""
+    digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
+    generator = torch.Generator(device=device)
+    generator.manual_seed(int.from_bytes(digest[:7], "little"))
+    return generator
+
+
+def learning_rate(step: int, config: TrainingConfig) -> float:
+    """Linear warm-up over `warmup_steps`, then half a cosine down to the final fraction.
+
+    A training that went on follows the cosine of each of its lengths in turn.
+    """
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    span = max(1, config.horizon(step) - config.warmup_steps)
+    progress = min(1.0, (step - config.warmup_steps) / span)
+    low = config.final_lr_fraction
+    return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def build_state(
+    task: Task, config: TrainingConfig, place: Placement
+) -> tuple[TrainState, nn.Module]:
+    """The state at step 0, and the objective as it is to be called.
+
+    The blocks are compiled if asked for, and with several processes the objective is replicated
+    (DDP) or its parameters are sharded (FSDP2).
+
+    Raises:
+        ValueError: the batch does not divide among the processes.
+    """
+    check_batch(config, place)
+    sharded = config.shard == "fsdp" and place.world_size > 1
+    average = build_average(task.model, config.ema_decay)
+    if config.compile:
+        for block in repeated_blocks(task.model):
+            block.compile()
+    if sharded:
+        shard_parameters(task.objective, place.device.type)
+        if average is not None:
+            shard_parameters(average, place.device.type)
+    optimizer = build_optimizer(task.model, config)
+    objective = task.objective if sharded else replicate(task.objective, place)
+    return TrainState(task.model, optimizer, average, sharded), objective
+
+
+def train_step(
+    state: TrainState, task: Task, objective: nn.Module, config: TrainingConfig, place: Placement
+) -> tuple[dict[str, Tensor], int]:
+    """One optimiser step; a non-finite loss or gradient leaves the weights untouched.
+
+    Raises:
+        NumericalError: more than `max_skipped_steps` consecutive steps were not finite.
+        ResourceError: the batch does not fit in memory.
+    """
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(state.step, config)
+    smaller = f"{task.name}: lower batch_size (now {config.batch_size}), window or width"
+    with memory_advice(smaller):
+        with autocast(place, config.precision):
+            metrics, num_tokens = task.loss(objective, state.step)
+        metrics["loss"].backward()
+    limit = config.clip_norm or math.inf
+    norm = nn.utils.clip_grad_norm_(state.model.parameters(), limit)
+    norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+    finite = torch.isfinite(norm) & torch.isfinite(metrics["loss"].detach())
+    if not place.any(not bool(finite)):
+        state.optimizer.step()
+        if state.average is not None:
+            state.average.update_parameters(state.model)
+        state.skipped = 0
+    else:
+        state.skipped += 1
+        if state.skipped > config.max_skipped_steps:
+            raise NumericalError(
+                f"{task.name}: loss or gradient not finite for {state.skipped} steps in a row at "
+                f"step {state.step}; lower learning_rate (now {config.learning_rate:g}) or set "
+                "precision=float32; the last good checkpoint is kept"
+            )
+    state.optimizer.zero_grad(set_to_none=True)
+    state.step += 1
+    return {**{k: v.detach() for k, v in metrics.items()}, "grad_norm": norm.detach()}, num_tokens
+
+
+def fit(
+    task: Task,
+    config: TrainingConfig,
+    directory: Path,
+    place: Placement,
+    *,
+    fingerprint: str,
+    beginnings: Sequence[str] = (),
+    stop: StopSignal,
+    before_last_save: Callable[[nn.Module], None] | None = None,
+    after_save: Callable[[nn.Module, int], None] | None = None,
+    restart: bool = False,
+) -> Iterator[StepRecord]:
+    """Train `task.model` up to `config.num_steps`, resuming from the newest sound checkpoint.
+
+    Args:
+        task: the model and its loss.
+        config: the training settings.
+        directory: holds `step-<n>` checkpoints, and milestones below it.
+        place: device and rank.
+        fingerprint: of the whole stage; a checkpoint of another one is refused.
+        beginnings: fingerprints of the shorter trainings that this one goes on from.
+        stop: when set, the state is saved and `StopRequested` raised.
+        before_last_save: called in the main process on the final weights before they are saved.
+        after_save: called in the main process with the weights and the step of a checkpoint.
+        restart: begin again although every checkpoint is damaged.
+
+    Yields:
+        A record each `log_every` steps and at the last step.
+
+    Raises:
+        StopRequested: a stop was asked for; the checkpoint is written.
+        NumericalError: the loss stays non-finite.
+        ResourceError: the disk has no room for a checkpoint more, or memory does not suffice.
+        DamagedArtefactError: no sound checkpoint is left.
+        ValueError: the checkpoint belongs to another configuration, or the batch does not divide.
+    """
+    facts, milestones = _bit_facts(config, place), config.milestone_steps
+    with process_group(place):
+        state, objective = build_state(task, config, place)
+        checkpoint = load_latest(directory, restart=restart)
+        if checkpoint is not None:
+            _check_fingerprint(checkpoint, (fingerprint, *beginnings), directory)
+            restore(state, checkpoint, facts)
+        _note(state, config)
+        if place.is_main and state.step < config.num_steps:
+            left = sum(step > state.step for step in milestones)
+            check_room(directory, checkpoint_bytes(state) + left * weights_bytes(state))
+        window = Window()
+        while state.step < config.num_steps:
+            metrics, num_tokens = train_step(state, task, objective, config, place)
+            window.add(metrics, num_tokens)
+            last = state.step == config.num_steps
+            stopping = place.any(stop.requested) and not last
+            due = last or stopping or state.step % config.checkpoint_every == 0
+            kept = state.step in milestones
+            if due or kept:
+                snapshot = take_snapshot(state, place)
+                if place.is_main and kept:
+                    # Before the checkpoint: who resumes from one has passed its step's milestone.
+                    write_milestone(snapshot, state.step, directory, fingerprint)
+                if place.is_main and due:
+                    if last and before_last_save is not None:
+                        before_last_save(snapshot.weights)
+                    known = {**facts, "fingerprint": fingerprint}
+                    means = window.means()
+                    write_snapshot(
+                        snapshot, state, directory, config.keep_checkpoints, known, means
+                    )
+                    if after_save is not None and not stopping:
+                        after_save(snapshot.weights, state.step)
+            if stopping:
+                place.wait_for_all()
+                raise StopRequested(f"{task.name}: stopped at step {state.step}, resumable")
+            if last or state.step % config.log_every == 0:
+                rate = learning_rate(state.step - 1, config)
+                yield window.record(state, config.num_steps, rate, place)
+        place.wait_for_all()
+
+
+def _bit_facts(config: TrainingConfig, place: Placement) -> dict[str, object]:
+    """What decides the bits of a step besides settings and seed."""
+    return {
+        "threads": torch.get_num_threads(),
+        "processes": place.world_size,
+        "device": place.device.type,
+        "precision": compute_precision(place, config.precision),
+        "torch": torch.__version__,
+    }
+
+
+def load_finished(
+    directory: Path, num_steps: int, fingerprint: str, *, restart: bool = False
+) -> Checkpoint | None:
+    """The weights of a training that has reached `num_steps` under `fingerprint`, else None."""
+    checkpoint = load_latest(directory, restart=restart, model_only=True)
+    if checkpoint is None or checkpoint.step < num_steps:
+        return None
+    _check_fingerprint(checkpoint, (fingerprint,), directory)
+    return checkpoint
+
+
+def resumed_step(directory: Path, *, restart: bool = False) -> int:
+    """Step that `fit` will go on from: of the newest checkpoint sound in every file, else 0."""
+    checkpoint = load_latest(directory, restart=restart)
+    return checkpoint.step if checkpoint is not None else 0
+
+
+def _note(state: TrainState, config: TrainingConfig) -> None:
+    """Say, here and in every checkpoint, that a training went on beyond its first length."""
+    new = [line for line in config.notes if line not in state.inexact]
+    state.inexact += new
+    state.notices += new
+
+
+def _check_fingerprint(
+    checkpoint: Checkpoint, fingerprints: tuple[str, ...], directory: Path
+) -> None:
+    found = checkpoint.state.get("fingerprint")
+    if found not in fingerprints:
+        raise ValueError(
+            f"{directory}: the checkpoint at step {checkpoint.step} was trained under another "
+            f"configuration ({found}, now {fingerprints[0]}); restore the settings or use a new run"
+        )

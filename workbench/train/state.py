@@ -1,0 +1,234 @@
+"""What a training carries from step to step, and how it goes to disk and comes back.
+
+A state may be sharded over processes (FSDP2). Only here does that show: what is saved is gathered
+into whole tensors first, so a checkpoint reads the same however it was trained.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+from torch.optim.swa_utils import AveragedModel
+
+from workbench.store.checkpoints import Checkpoint, save_checkpoint
+from workbench.store.milestones import save_milestone
+from workbench.store.tensors import count_bytes
+from workbench.train.sharding import GatheredOptimizer, full_weights, load_full_weights
+
+if TYPE_CHECKING:
+    from workbench.config.training import TrainingConfig
+    from workbench.machine.devices import Placement
+
+LIVE = "live."  # prefix of the weights being trained, where a checkpoint leads with an average
+
+
+@dataclass(slots=True)
+class TrainState:
+    """Everything that a checkpoint restores.
+
+    Attributes:
+        model: the weights being trained.
+        optimizer: AdamW.
+        average: the running average of the weights; None without one.
+        sharded: the parameters are spread over processes.
+        step: optimiser steps done.
+        skipped: consecutive steps that were not finite.
+        inexact: why this training is not bit-equal to an uninterrupted one, a line each.
+        notices: lines to tell the user once.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: AveragedModel | None
+    sharded: bool = False
+    step: int = 0
+    skipped: int = 0
+    inexact: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def weights(self) -> nn.Module:
+        """The weights to use afterwards: the average where there is one."""
+        return self.average.module if self.average is not None else self.model
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A state in whole tensors, as a checkpoint holds it; empty but in the main process.
+
+    Attributes:
+        weights: the model to use afterwards.
+        live: the weights being trained where `weights` is an average, else empty.
+        optimizer: has the optimiser's `state_dict`.
+    """
+
+    weights: nn.Module
+    live: Mapping[str, Tensor]
+    optimizer: Any
+
+
+def build_average(model: nn.Module, decay: float) -> AveragedModel | None:
+    """An exponential average whose decay starts low, so that early steps are soon forgotten."""
+    return AveragedModel(model, multi_avg_fn=_warmed_average(decay)) if decay > 0 else None
+
+
+def _warmed_average(decay: float) -> Callable[..., None]:
+    @torch.no_grad()
+    def update(averages: list[Tensor], values: list[Tensor], num_averaged: Tensor | int) -> None:
+        count = int(num_averaged)
+        weight = 1 - min(decay, (1 + count) / (10 + count))
+        torch._foreach_lerp_(_local(averages), _local(values), weight)
+
+    return update
+
+
+def _local(tensors: list[Tensor]) -> list[Tensor]:
+    """This process's shard of each; two averages of one model are cut alike."""
+    return [t.to_local() if isinstance(t, DTensor) else t for t in tensors]
+
+
+def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW with decay on matrices only; one fused kernel unless the parameters are sharded."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in parameters if p.ndim >= 2]
+    others = [p for p in parameters if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        fused=not any(isinstance(p, DTensor) for p in parameters),
+    )
+
+
+def checkpoint_bytes(state: TrainState) -> int:
+    """At most the bytes of a checkpoint's tensors: weights, their average, AdamW's two moments."""
+    weights = weights_bytes(state)
+    trained = count_bytes(p for p in state.model.parameters() if p.requires_grad)
+    return weights * (1 if state.average is None else 2) + 2 * trained
+
+
+def weights_bytes(state: TrainState) -> int:
+    """Bytes of one copy of the weights."""
+    return count_bytes(state.model.state_dict().values())
+
+
+def take_snapshot(state: TrainState, place: Placement) -> Snapshot:
+    """Gather a state; every process must take part when it is sharded."""
+    if not state.sharded:
+        live = state.model.state_dict() if state.average is not None else {}
+        return Snapshot(state.weights, live, state.optimizer)
+    optimizer = GatheredOptimizer.gather(state.model, state.optimizer)
+    live = full_weights(state.model)
+    leading = full_weights(state.average.module) if state.average is not None else live
+    if not place.is_main:
+        return Snapshot(nn.Module(), {}, optimizer)
+    weights = type(state.model)(state.model.config)
+    weights.load_state_dict(leading)
+    return Snapshot(weights.to(place.device), live if state.average is not None else {}, optimizer)
+
+
+def write_snapshot(
+    snapshot: Snapshot,
+    state: TrainState,
+    directory: Path,
+    keep: int,
+    facts: Mapping[str, object],
+    metrics: Mapping[str, float],
+) -> None:
+    """Write `directory/step-<n>`; `model.safetensors` holds the weights to use afterwards.
+
+    With `config.json` beside them they load by the model's `from_pretrained`; the model card
+    shows `metrics`.
+    """
+    known = {**facts, "skipped": state.skipped, "inexact": state.inexact}
+    if state.average is not None:
+        known["num_averaged"] = int(state.average.n_averaged)
+    model = snapshot.weights
+    save_checkpoint(
+        directory,
+        state.step,
+        model.state_dict(),
+        snapshot.optimizer,
+        known,
+        {LIVE + name: tensor for name, tensor in snapshot.live.items()},
+        keep=keep,
+        files={
+            "config.json": _config_text(model),
+            "README.md": model_card(model, state.step, metrics),
+        },
+    )
+
+
+def write_milestone(snapshot: Snapshot, step: int, directory: Path, fingerprint: str) -> None:
+    """Keep the weights of a snapshot under `directory/milestones`, to look back at."""
+    model = snapshot.weights
+    files = {"config.json": _config_text(model)}
+    save_milestone(directory, step, model.state_dict(), fingerprint, files)
+
+
+def _config_text(model: nn.Module) -> str:
+    return json.dumps(asdict(model.config), indent=2)  # type: ignore[call-overload]
+
+
+def model_card(model: nn.Module, step: int, metrics: Mapping[str, float]) -> str:
+    """The text of a model card: what the weights are and what they scored in training."""
+    known = {name: value for name, value in sorted(metrics.items()) if math.isfinite(value)}
+    rows = [f"| {name} | {value:.4g} |" for name, value in known.items()]
+    table = "\n".join(["| metric | value |", "|---|---|", *rows])
+    card = model.generate_model_card(  # type: ignore[operator]
+        model_name=f"{type(model).__name__} after {step} steps",
+        metrics=f"Means over the last logged steps of training.\n\n{table}",
+    )
+    return str(card)
+
+
+def restore(state: TrainState, checkpoint: Checkpoint, facts: Mapping[str, object]) -> None:
+    """Put a checkpoint's weights, average and optimiser back into `state`, in place.
+
+    Args:
+        state: as built for a training from step 0.
+        checkpoint: of the same training.
+        facts: what decides the bits of a step here (threads, precision, release); where they are
+            not the checkpoint's, the training goes on and says that it is not bit-equal.
+    """
+    live = {k.removeprefix(LIVE): v for k, v in checkpoint.tensors.items() if k.startswith(LIVE)}
+    _load(state.model, live or checkpoint.model, state)
+    if state.average is not None:
+        _load(state.average.module, checkpoint.model, state)
+        state.average.n_averaged.fill_(checkpoint.state["num_averaged"])
+    optimizer: Any = state.optimizer
+    if state.sharded:
+        optimizer = GatheredOptimizer(state.model, state.optimizer)
+    checkpoint.restore_optimizer(optimizer)
+    state.step = checkpoint.step
+    state.skipped = int(checkpoint.state.get("skipped", 0))
+    state.inexact = [*checkpoint.state.get("inexact", [])]
+    state.notices += checkpoint.notices
+    changed = [
+        f"{name} {checkpoint.state[name]} before, {value} now"
+        for name, value in facts.items()
+        if name in checkpoint.state and checkpoint.state[name] != value
+    ]
+    if changed:
+        line = f"resumed at step {state.step} with {', '.join(changed)}: not bit-equal from there"
+        state.inexact.append(line)
+        state.notices.append(line)
+
+
+def _load(model: nn.Module, weights: Mapping[str, Tensor], state: TrainState) -> None:
+    if state.sharded:
+        load_full_weights(model, weights)
+    else:
+        model.load_state_dict(weights)

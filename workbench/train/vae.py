@@ -1,0 +1,288 @@
+"""The VAE stage: train, store the normalisation, report reconstruction on held-out texts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from data.batches import BatchConfig, BatchPlan, random_cuts
+from models.text_vae import TextVAE
+from models.vae_loss import vae_loss
+from workbench.config.study import needs_teacher, settings
+from workbench.errors import InputError
+from workbench.machine.context import StageContext, stage_fingerprint, update_json
+from workbench.store.json_files import read_json
+from workbench.study.model_content import stored_content
+from workbench.study.pairing import digest_noise, digest_weights
+from workbench.train.log import record_steps
+from workbench.train.loop import fit, load_finished, resumed_step, step_generator
+from workbench.train.teacher_states import TeacherStates
+from workbench.train.texts import TextBatch, fixed_cuts, load_texts
+
+if TYPE_CHECKING:
+    from data.corpus_store import Corpus
+    from models.configs.vae import TextVAEConfig, VAELossConfig
+    from workbench.config.study import RunConfig
+    from workbench.config.training import TrainingConfig
+    from workbench.machine.devices import Placement
+    from workbench.study.folders import Run, Study
+
+NORMALISATION_TEXTS = 2048
+ENCODE_BATCH = 128
+SHARES = ("grad_share_recon", "grad_share_kl", "grad_share_repa")
+
+
+class VAEObjective(nn.Module):
+    """The whole forward pass of a step, so that it can be replicated over processes."""
+
+    def __init__(self, vae: TextVAE, config: VAELossConfig, training: TrainingConfig) -> None:
+        super().__init__()
+        self.vae, self.config, self.schedule = vae, config, training
+
+    def forward(
+        self,
+        batch: TextBatch,
+        segments: Tensor | None,
+        teacher: tuple[Tensor, Tensor] | None,
+        step: int,
+        generator: torch.Generator,
+        watch_gradients: bool = False,
+    ) -> dict[str, Tensor]:
+        """Losses of a batch; `teacher` holds states (B, L, W) and their validity (B, L).
+
+        Gradient shares are among them only where they are asked for.
+        """
+        states, valid = teacher if teacher is not None else (None, None)
+        losses = vae_loss(
+            self.vae,
+            batch.token_ids,
+            batch.mask,
+            self.config,
+            step=step,
+            num_steps=self.schedule.horizon(step),
+            generator=generator,
+            segments=segments,
+            teacher_states=states,
+            teacher_valid=valid,
+            watch_gradients=watch_gradients,
+        )._asdict()
+        shares = losses.pop("gradient_shares")
+        if watch_gradients:
+            losses.update(zip(SHARES, shares, strict=True))
+        return losses
+
+
+class VAETask:
+    """Batches of the training split, their cuts and their teacher states."""
+
+    name = "vae"
+
+    def __init__(
+        self,
+        vae: TextVAE,
+        config: RunConfig,
+        corpus: Corpus,
+        teacher: TeacherStates | None,
+        plan: BatchPlan,
+        place: Placement,
+    ) -> None:
+        self.model = vae
+        self.objective = VAEObjective(vae, config.vae_loss, config.vae_training)
+        self._config, self._split = config, corpus.split("train")
+        self._eot = corpus.tokenizer.eot_id
+        self._teacher, self._plan, self._place = teacher, plan, place
+
+    def loss(self, objective: nn.Module, step: int) -> tuple[dict[str, Tensor], int]:
+        """Losses at `step`; the tokens are those of this process times their number."""
+        place, context = self._place, self._config.context
+        plan = self._plan.batch(step)
+        indices = plan.indices[place.rank :: place.world_size]
+        rng = np.random.default_rng([self._config.seed, 1, step, place.rank])
+        lengths = self._split.lengths[indices]
+        cuts = random_cuts(lengths, context.cut_low, context.cut_high, rng)
+        batch = load_texts(self._split, indices, plan.length, cuts)
+        batch = _truncated(batch, context.truncation_prob, self._eot, rng).to(place.device)
+        apart = rng.random() < context.split_prob
+        teacher = None
+        if self._teacher is not None:
+            states, valid = self._teacher.gather(indices, plan.length)
+            teacher = (states.to(place.device), valid.to(place.device) & batch.mask)
+        generator = step_generator(place.device, self._config.seed, "vae", step, place.rank)
+        segments = batch.segments if apart else None
+        watch = self._ends_interval(step)
+        metrics = objective(batch, segments, teacher, step, generator, watch)
+        return metrics, batch.token_ids.numel() * place.world_size
+
+    def _ends_interval(self, step: int) -> bool:
+        """Whether a record follows this step, so that gradient shares are worth their cost."""
+        training = self._config.vae_training
+        return (step + 1) % training.log_every == 0 or step + 1 == training.num_steps
+
+
+def _truncated(
+    batch: TextBatch, probability: float, eot: int, rng: np.random.Generator
+) -> TextBatch:
+    """Each text cut at a random length with `probability`; what follows is end-of-text."""
+    if probability == 0:
+        return batch
+    lengths = batch.mask.sum(1)
+    shares = torch.from_numpy(rng.random(len(lengths)))
+    shorter = (1 + (shares * lengths).long()).clamp(max=lengths)
+    chosen = torch.from_numpy(rng.random(len(lengths)) < probability)
+    new_lengths = torch.where(chosen, shorter, lengths)
+    mask = torch.arange(batch.mask.shape[1]) < new_lengths[:, None]
+    return TextBatch(batch.token_ids.masked_fill(~mask, eot), mask, batch.cuts)
+
+
+def vae_config(config: RunConfig, corpus: Corpus, teacher_width: int) -> TextVAEConfig:
+    """The VAE's settings with what the corpus and the teacher determine filled in."""
+    import dataclasses
+
+    return dataclasses.replace(
+        config.vae,
+        vocab_size=corpus.vocab_size,
+        window=corpus.window,
+        teacher_width=teacher_width,
+    )
+
+
+def build_vae(config: TextVAEConfig, seed: int, place: Placement) -> TextVAE:
+    """A VAE whose initial weights depend on its settings and `seed` alone."""
+    return TextVAE(config, torch.Generator().manual_seed(seed)).to(place.device)
+
+
+def teacher_width(study: Study, config: RunConfig) -> int:
+    """Width of the run's teacher; without one, of the study's first, so that twins match."""
+    for candidate in [config, *(run.config for run in study.runs)]:
+        if needs_teacher(candidate):
+            report = read_json(study.teacher_dir(candidate) / "report.json")
+            return int(report["width"])
+    return config.vae.teacher_width or config.vae.projector_width
+
+
+def vae_fingerprint(run: Run, corpus: Corpus, training: TrainingConfig | None = None) -> str:
+    """Fingerprint of the VAE stage, or of what it would be under another `training`."""
+    config = run.config
+    teacher, content = None, []
+    if needs_teacher(config):
+        teacher, stored = config.teacher, stored_content(run.study.teacher_dir(config))
+        content = [stored] if stored is not None else []
+    return stage_fingerprint(
+        corpus.manifest["content_hash"],
+        config.vae,
+        config.vae_loss,
+        (training or config.vae_training).identity,
+        config.context,
+        teacher,
+        config.seed,
+        *content,
+    )
+
+
+def train_vae(run: Run, corpus: Corpus, context: StageContext) -> TextVAE:
+    """Train the run's VAE, or load it when it is done.
+
+    Raises:
+        StopRequested, NumericalError, ValueError: see `training.fit`.
+    """
+    config, training = run.config, run.config.vae_training
+    print_ = vae_fingerprint(run, corpus)
+    if load_finished(run.vae_dir, training.num_steps, print_, restart=context.restart):
+        return load_vae(run, corpus, context.place)
+    vae = untrained_vae(run, corpus, context.place)
+    split = corpus.split("train")
+    plan = BatchPlan(
+        split.lengths,
+        corpus.window,
+        BatchConfig(batch_size=training.batch_size, bucket_multiple=training.bucket_multiple),
+        config.seed,
+    )
+    teacher = None
+    if needs_teacher(config):
+        teacher = TeacherStates(run.study.teacher_dir(config), "train", split, config.teacher)
+    if context.place.is_main:
+        _record_pairing(run, vae, plan)
+    records = fit(
+        VAETask(vae, config, corpus, teacher, plan, context.place),
+        training,
+        run.vae_dir,
+        context.place,
+        fingerprint=print_,
+        beginnings=[vae_fingerprint(run, corpus, shorter) for shorter in training.beginnings],
+        stop=context.stop,
+        before_last_save=lambda model: normalise_latents(model, run, corpus, context.place),
+        restart=context.restart,
+    )
+    step = resumed_step(run.vae_dir, restart=context.restart)
+    for _ in record_steps(records, "vae", run.directory, context, step):
+        pass
+    return load_vae(run, corpus, context.place)
+
+
+def untrained_vae(run: Run, corpus: Corpus, place: Placement) -> TextVAE:
+    """The run's VAE as it was before its first step."""
+    sizes = vae_config(run.config, corpus, teacher_width(run.study, run.config))
+    return build_vae(sizes, run.config.seed, place)
+
+
+def load_vae(run: Run, corpus: Corpus, place: Placement) -> TextVAE:
+    """The run's trained VAE.
+
+    Raises:
+        InputError: it is not trained yet.
+    """
+    print_ = vae_fingerprint(run, corpus)
+    finished = load_finished(run.vae_dir, run.config.vae_training.num_steps, print_)
+    if finished is None:
+        raise InputError(f"{run.vae_dir}: not trained yet; run `train-vae` first")
+    vae = untrained_vae(run, corpus, place)
+    vae.load_state_dict(finished.model)
+    return vae.eval()
+
+
+def _record_pairing(run: Run, vae: TextVAE, plan: BatchPlan) -> None:
+    num_steps = run.config.vae_training.num_steps
+    update_json(
+        run.directory / "run.json",
+        {
+            "arm": run.arm,
+            "seed": run.seed,
+            "config": settings.to_dict(run.config),
+            "pairing": {
+                "init.vae": digest_weights(vae),
+                "data_order.vae": plan.order_hash(num_steps)[:16],
+                "noise.vae": digest_noise(run.config.seed, "vae", num_steps),
+            },
+        },
+    )
+
+
+@torch.inference_mode()
+def normalise_latents(vae: nn.Module, run: Run, corpus: Corpus, place: Placement) -> None:
+    """Store in the VAE the mean and std per channel of z, over whole windows as the flow sees them.
+
+    The variance is that of mu over positions plus the mean posterior variance, so that z, not mu,
+    has unit variance in the flow's units.
+    """
+    assert isinstance(vae, TextVAE)
+    split = corpus.split("train")
+    indices = np.arange(min(NORMALISATION_TEXTS, len(split)))
+    cuts = fixed_cuts(split.lengths[indices], run.config.context, 0, run.config.seed)
+    total = torch.zeros(3, vae.config.latent_width, dtype=torch.float64)
+    count = 0
+    for start in range(0, len(indices), ENCODE_BATCH):
+        rows = slice(start, start + ENCODE_BATCH)
+        batch = load_texts(split, indices[rows], corpus.window, cuts[rows])
+        batch = batch.to(place.device)
+        segments = None if run.config.context.joint else batch.segments
+        posterior = vae.encode(batch.token_ids, segments)
+        mu = posterior.mu.double().flatten(0, 1).cpu()
+        variance = posterior.logvar.double().exp().flatten(0, 1).cpu()
+        total += torch.stack([mu.sum(0), mu.square().sum(0), variance.sum(0)])
+        count += len(mu)
+    mean = total[0] / count
+    std = (total[1] / count - mean.square() + total[2] / count).clamp(min=0).sqrt()
+    vae.set_normalisation(mean.float(), std.float())

@@ -1,0 +1,78 @@
+"""What a training says of itself: means over one log interval, and over processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from workbench.machine.devices import Placement
+    from workbench.train.state import TrainState
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """Means over one log interval, and over processes.
+
+    Attributes:
+        step: steps done.
+        num_steps: steps in all.
+        metrics: name -> mean; NaN where it was not defined at any step.
+        tokens_per_second: over all processes.
+        notices: lines to tell the user, such as what a damaged checkpoint has cost.
+    """
+
+    step: int
+    num_steps: int
+    metrics: Mapping[str, float]
+    tokens_per_second: float
+    notices: tuple[str, ...] = ()
+
+
+class Window:
+    """Running means of one log interval, kept on the device until they are read."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self._metrics: list[dict[str, Tensor]] = []
+        self._num_tokens = 0
+        self._start = time.monotonic()
+
+    def add(self, metrics: dict[str, Tensor], num_tokens: int) -> None:
+        """Take in one step."""
+        self._metrics.append(metrics)
+        self._num_tokens += num_tokens
+
+    def means(self) -> dict[str, float]:
+        """Means of this process so far; NaN is left out."""
+        return dict(zip(self._names(), self._stacked().tolist(), strict=True))
+
+    def _names(self) -> list[str]:
+        return list(dict.fromkeys(name for metrics in self._metrics for name in metrics))
+
+    def _stacked(self) -> Tensor:
+        columns = [
+            torch.stack([m[name].float() for m in self._metrics if name in m]).nanmean()
+            for name in self._names()
+        ]
+        return torch.stack(columns) if columns else torch.empty(0)
+
+    def record(
+        self, state: TrainState, num_steps: int, rate: float, place: Placement
+    ) -> StepRecord:
+        """Means over the interval and all processes, then start anew; `rate` of learning."""
+        names, shared = self._names(), place.mean(self._stacked())
+        means = dict(zip(names, shared.tolist(), strict=True))
+        means["learning_rate"] = rate
+        means["skipped"] = float(state.skipped)
+        per_second = self._num_tokens / max(1e-9, time.monotonic() - self._start)
+        notices, state.notices = tuple(state.notices), []
+        self._reset()
+        return StepRecord(state.step, num_steps, means, per_second, notices)

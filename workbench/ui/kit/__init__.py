@@ -1,0 +1,1 @@
+"""What all pages share: cached calls, figures, error cards, theme, sidebar."""

@@ -1,0 +1,68 @@
+"""What is on disk, found by looking: studies that open, and studies that do not and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from workbench.errors import WorkbenchError
+from workbench.store.paths import list_runs, runs_directory
+from workbench.study.folders import Study, open_study
+
+SECONDS = 2.0  # a page drawn twice within this time looks at the disk once
+
+
+@dataclass(frozen=True)
+class FoundStudy:
+    """A study on disk.
+
+    Attributes:
+        name: its path below the runs directory.
+        directory: its folder.
+        problem: why it does not open, or empty.
+    """
+
+    name: str
+    directory: Path
+    problem: str
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Part of every cache key: when a file was replaced, and its size; (0, 0) if it is missing."""
+    try:
+        state = path.stat()
+    except OSError:
+        return (0, 0)
+    return (state.st_mtime_ns, state.st_size)
+
+
+def found_studies() -> list[FoundStudy]:
+    """Every study below the runs directory, damaged ones with the reason."""
+    return _scan(str(runs_directory()))
+
+
+@st.cache_data(ttl=SECONDS, max_entries=8, show_spinner=False)
+def _scan(root: str) -> list[FoundStudy]:
+    found = []
+    for entry in list_runs(Path(root)):
+        if entry.kind != "study":
+            continue
+        try:
+            open_study(entry.path)
+            problem = ""
+        except (WorkbenchError, ValueError, OSError) as error:
+            problem = " ".join(str(error).split())
+        found.append(FoundStudy(entry.name, entry.path, problem))
+    return found
+
+
+def study_of(found: FoundStudy) -> Study:
+    """Open a study again when its `study.json` changed, else the one already read."""
+    return _open(str(found.directory), stamp(found.directory / "study.json"))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _open(directory: str, stamp: tuple[int, int]) -> Study:
+    return open_study(Path(directory))

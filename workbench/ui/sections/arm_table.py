@@ -1,0 +1,150 @@
+"""A comparison as tables: scores by arm with chance and controls, and contrasts with verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from workbench.report.number_text import interval_text, number_text
+from workbench.report.predictors import metric_direction
+from workbench.score.directions import ACCURACY
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEY_SCORES = ("valid_4gram", "nats_per_token", "fidelity", "embedding_f1", "rouge1")
+CONTROLS = ("human", "autoregressive")
+LEVEL = 0.05
+FIDELITY = "generation.fidelity"
+UNCLEAR = "not distinguishable"
+
+
+def metric_names(comparison: Mapping[str, Any], family: str = "") -> list[str]:
+    """Every metric of any arm, or those of one family, in order of appearance."""
+    names = dict.fromkeys(name for values in comparison["arms"].values() for name in values)
+    return [name for name in names if family in ("", name.split(".")[0])]
+
+
+def family_names(comparison: Mapping[str, Any]) -> list[str]:
+    """Families of metrics, generation first."""
+    names = list(dict.fromkeys(name.split(".")[0] for name in metric_names(comparison)))
+    return sorted(names, key=lambda name: (not name.startswith("generation"), names.index(name)))
+
+
+def headline_metrics(comparison: Mapping[str, Any]) -> list[str]:
+    """Reconstruction, then the scores of generation that tell the story."""
+    names = metric_names(comparison)
+    wanted = ["reconstruction.token_accuracy"]
+    wanted += [name for name in names if name.startswith("generation.mauve[")]
+    wanted += [f"generation.{name}" for name in KEY_SCORES]
+    return [name for name in wanted if name in names]
+
+
+def score_frame(comparison: Mapping[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
+    """A row a metric: each arm's mean and interval, chance, and controls where they exist."""
+    import pandas as pd
+
+    arms, baselines = comparison["arms"], comparison.get("baselines", {})
+    rows = []
+    for metric in dict.fromkeys(metrics):
+        values = {arm: own.get(metric, {}) for arm, own in arms.items()}
+        known: Mapping[str, Any] = next((value for value in values.values() if value.get("n")), {})
+        row = {"metric": metric, **{arm: _cell(value) for arm, value in values.items()}}
+        chance = known.get("chance")
+        row["chance"] = "" if chance is None else number_text(chance)
+        for name in CONTROLS:
+            mean = baselines.get(name, {}).get(metric, {}).get("mean")
+            row[name] = "" if mean is None else number_text(mean)
+        row["n"] = known.get("n", 0)
+        rows.append(row)
+    frame = pd.DataFrame(rows)
+    empty = [name for name in ("chance", *CONTROLS) if name in frame and not frame[name].any()]
+    return frame.drop(columns=empty)
+
+
+def contrast_frame(comparison: Mapping[str, Any], family: str, *, only_clear: bool) -> pd.DataFrame:
+    """A row a contrast of one family: difference, interval, p, verdict."""
+    import pandas as pd
+
+    rows = [
+        {
+            "arms": f"{row['a']} − {row['b']}",
+            "metric": row["metric"],
+            "difference": number_text(row["difference"]),
+            "95 % interval": f"[{number_text(row['low'])}, {number_text(row['high'])}]",
+            "p (Holm)": number_text(row.get("p_holm")),
+            "n": row["n"],
+            "verdict": row["verdict"] if is_clear(row) else UNCLEAR,
+        }
+        for row in comparison["contrasts"]
+        if row["metric"].split(".")[0] == family and not (only_clear and not is_clear(row))
+    ]
+    columns = ["arms", "metric", "difference", "95 % interval", "p (Holm)", "n", "verdict"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def is_clear(contrast: Mapping[str, Any]) -> bool:
+    """Whether a difference stands: its interval excludes zero, and its p, where there is one, is
+    small after Holm's correction for looking at many scores."""
+    p = contrast.get("p_holm")
+    return contrast["verdict"] != UNCLEAR and (p is None or p <= LEVEL)
+
+
+def findings(comparison: Mapping[str, Any], first: str, second: str) -> list[str]:
+    """The comparison of two arms in sentences: reconstruction, then generation."""
+    rows = {
+        row["metric"]: row
+        for row in comparison["contrasts"]
+        if {row["a"], row["b"]} == {first, second}
+    }
+    scores = [
+        row
+        for name, row in rows.items()
+        if name.startswith("generation.") and metric_direction(name, {}) is not None
+    ]
+    if not scores:
+        return []
+    arms = comparison["arms"]
+    read = [number_text(arms[arm].get(ACCURACY, {}).get("mean")) for arm in (first, second)]
+    gate = rows.get(ACCURACY)
+    apart = gate is not None and is_clear(gate)
+    told = "these differ" if apart else UNCLEAR
+    better, worse = (_clear_scores(scores, second, verdict) for verdict in ("better", "worse"))
+    unclear = sum(not is_clear(row) for row in scores)
+    lines = [
+        f"Reading back: {first} {read[0]}, {second} {read[1]} of tokens ({told}).",
+        f"Writing: of {len(scores)} scores with a better end, {second} is better than {first} on "
+        f"{len(better)} and worse on {len(worse)}; {unclear} cannot be told apart.",
+    ]
+    if FIDELITY in better + worse:
+        kept = [arms[arm][FIDELITY]["mean"] for arm in (first, second)]
+        lines.append(
+            "For instance, of the facts that a prompt sets (who, where, with what), "
+            f"{first} keeps {kept[0]:.0%} and {second} {kept[1]:.0%}."
+        )
+    return [*lines, _lesson(first, second, apart=apart, parted=bool(better or worse))]
+
+
+def _lesson(first: str, second: str, *, apart: bool, parted: bool) -> str:
+    """What the reader may take home, and no more than the numbers allow."""
+    if not parted:
+        return f"So here {first} and {second} write alike, as far as these scores can tell."
+    if apart:
+        return "Reconstruction differs too here, so this pair cannot show that it misleads."
+    return "So reconstruction could not have told which of the two to choose."
+
+
+def _clear_scores(scores: Sequence[Mapping[str, Any]], arm: str, verdict: str) -> list[str]:
+    """Scores by which an arm is clearly better or worse than the other."""
+    other = {"better": "worse", "worse": "better"}[verdict]
+    return [
+        row["metric"]
+        for row in scores
+        if is_clear(row) and row["verdict"] == (verdict if row["a"] == arm else other)
+    ]
+
+
+def _cell(value: Mapping[str, Any]) -> str:
+    if value.get("mean") is None:
+        return str(value.get("reason") or "not defined")
+    return interval_text(value)

@@ -1,0 +1,106 @@
+"""From a prompt and settings to the player's lanes, cached for all sessions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from workbench.sample.follow import Follower, Following, PlaybackView
+from workbench.sample.playback import Fork
+from workbench.study.folders import Run, Study, open_study
+from workbench.ui.kit.cached import (
+    context,
+    corpus_of,
+    generator_of,
+    references_of,
+    space_of,
+    weights_stamp,
+)
+from workbench.ui.player.build import Lane
+
+if TYPE_CHECKING:
+    from workbench.score.judge import Judge
+
+
+def follow(run: Run, view: PlaybackView, fork: Fork | None = None) -> Following:
+    """Trace one arm and read its moments; computed once for all sessions."""
+    return _follow(str(run.study.directory), run.arm, run.seed, weights_stamp(run), view, fork)
+
+
+@st.cache_resource(max_entries=48, show_spinner="Denoising, step by step …", show_time=True)
+def _follow(
+    directory: str, arm: str, seed: int, weights: str, view: PlaybackView, fork: Fork | None
+) -> Following:
+    run = open_study(Path(directory)).run(arm, seed)
+    follower = Follower(
+        run=run,
+        corpus=corpus_of(run.study),
+        generator=generator_of(run),
+        references=references_of(run.study),
+        language_model=judge_of(run.study).language_model,
+        real=space_of(run).tokens,
+    )
+    return follower.follow(view, fork)
+
+
+def judge_of(study: Study) -> Judge:
+    """The study's judge: its language model scores every generator."""
+    return _judge(str(study.directory), _judge_stamp(study))
+
+
+def _judge_stamp(study: Study) -> str:
+    from workbench.ui.kit.scan import stamp
+
+    files = sorted(study.language_model_dir.glob("*/manifest.json"))
+    return repr([stamp(file) for file in files])
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _judge(directory: str, stamp: str) -> Judge:
+    from workbench.score.judge import Judge
+
+    study = open_study(Path(directory))
+    return Judge(study, corpus_of(study), context().place)
+
+
+def lanes_of(
+    followed: dict[str, tuple[Run, Following, str]], bases: dict[str, Following], palette: Any
+) -> list[Lane]:
+    """Lanes for the player.
+
+    Args:
+        followed: title -> (run, what was followed, subtitle).
+        bases: arm -> the unforked run, whose axes the arm's forks share.
+        palette: arm -> colour.
+    """
+    from analyses.maps.linear_basis import fit_linear_basis
+
+    lanes = []
+    axes = {}
+    for title, (run, found, subtitle) in followed.items():
+        real = space_of(run)
+        cloud = real.tokens[real.token_is_target]
+        if run.arm not in axes:
+            path = bases[run.arm].track
+            width = path.z_t.shape[-1]
+            axes[run.arm] = fit_linear_basis(
+                [cloud, path.z_t[:, path.cut :].reshape(-1, width)], num_components=2
+            )
+        lanes.append(
+            Lane(
+                title=title,
+                subtitle=subtitle,
+                colour=palette[run.arm],
+                track=found.track,
+                tokens=found.tokens,
+                is_text=found.is_text,
+                commit=found.commit,
+                far=found.far,
+                basis=axes[run.arm],
+                cloud=cloud,
+                curves=found.curves,
+            )
+        )
+    return lanes

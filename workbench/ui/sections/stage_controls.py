@@ -1,0 +1,140 @@
+"""Single stages of a run, and what is left of its study: how far each is, and a button to start it.
+
+A stage that is done has no button: its results would come out the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from workbench.pipeline.stage_states import STAGES, Stage, StageState, stage_state
+from workbench.study.folders import Run, open_study
+from workbench.ui.kit.cached import corpus_of, weights_stamp
+from workbench.ui.kit.escape import inline
+from workbench.ui.kit.scan import stamp
+from workbench.ui.sections.job_cards import start_job, watch_jobs
+
+if TYPE_CHECKING:
+    from workbench.ui.kit.sidebar import Selection
+
+
+@dataclass(frozen=True)
+class StageEntry:
+    """A stage as people know it: its name, what it makes, and the verb that makes it."""
+
+    title: str
+    makes: str
+    verb: tuple[str, ...]
+
+
+ENTRIES: Mapping[Stage, StageEntry] = {
+    "vae": StageEntry("Train the VAE", "the latent space", ("train-vae",)),
+    "flow": StageEntry("Train the flow", "the generator in that space", ("train-flow",)),
+    "samples": StageEntry(
+        "Sample", "a continuation of every held-out prompt", ("sample", "--held-out")
+    ),
+    "probes": StageEntry("Probe", "what the space is like", ("probe",)),
+    "evaluation": StageEntry("Evaluate", "scores of the continuations", ("evaluate",)),
+}
+
+
+def show_stages(selection: Selection) -> None:
+    """The study's rest, the stages of one of its runs, and the jobs that make them."""
+    st.caption(
+        "Each row stands on those above it. A stage runs in a process of its own and goes on from "
+        "its last checkpoint; one job runs at a time, others wait."
+    )
+    _offer_rest(selection)
+    runs = {run.name: run for run in selection.study.runs}
+    first = list(runs).index(next(iter(selection.runs.values())).name)
+    name = st.selectbox("Run", list(runs), index=first, key="stage-run")
+    if not selection.study.corpus_dir.is_dir():
+        st.info("Its corpus is not prepared yet: let the whole study go on first.")
+    else:
+        _show_run(selection, runs[name])
+    watch_jobs()
+
+
+def _offer_rest(selection: Selection) -> None:
+    """Whether the study is finished, and a button that goes on with it where it is not."""
+    study = selection.study
+    words, button = st.columns([0.75, 0.25], vertical_alignment="center")
+    if (study.directory / "comparison.json").is_file():
+        words.markdown(f"**{inline(selection.name)}** :green[is done]: its arms are compared")
+        label = "Check that it is up to date"
+    else:
+        words.markdown(f"**{inline(selection.name)}** :orange[is unfinished]")
+        label = "Go on with the study"
+    if button.button(label, key="stage-study", width="stretch"):
+        start_job(["study", "--out", str(study.directory)], selection.name, study.directory)
+
+
+def _show_run(selection: Selection, run: Run) -> None:
+    from workbench.probes.catalogue import PROBES
+
+    chosen = st.multiselect(
+        "Probes to run",
+        list(PROBES),
+        key="stage-probes",
+        placeholder="those of the study",
+        help="What each asks: `python -m workbench probes`",
+    )
+    for stage in STAGES:
+        state = _state(
+            str(run.study.directory), run.arm, run.seed, stage, tuple(chosen), _stamps(run)
+        )
+        _show_stage(selection, run, stage, state, chosen)
+
+
+def _show_stage(
+    selection: Selection, run: Run, stage: Stage, state: StageState, probes: Sequence[str]
+) -> None:
+    entry = ENTRIES[stage]
+    words, far, button = st.columns([0.4, 0.35, 0.25], vertical_alignment="center")
+    words.markdown(f"**{entry.title}** :gray[makes {entry.makes}]")
+    colour = "green" if state.is_done else "orange" if state.done else "gray"
+    progress = f"{state.done:,} of {state.total:,} {state.unit}"
+    far.markdown(f":{colour}[{'done' if state.is_done else 'to do'}]: {progress}")
+    clicked = button.button(
+        "Done" if state.is_done else "Start" if not state.done else "Go on",
+        key=f"start-{stage}", disabled=state.is_done, width="stretch",
+    )  # fmt: skip
+    if clicked:
+        title = f"{selection.name}/{run.name}: {entry.title.lower()}"
+        arguments = stage_arguments(run, stage, probes)
+        start_job(arguments, title, run.study.directory, f"{run.name} {stage}")
+
+
+def stage_arguments(run: Run, stage: Stage, probes: Sequence[str] = ()) -> list[str]:
+    """The verb of one stage of a run, with its arguments."""
+    from workbench.probes.catalogue import probe_names
+
+    verb, *options = ENTRIES[stage].verb
+    if stage == "probes":
+        names = list(probes) or probe_names(run.study.config.base.evaluation.probes)
+        options += ["--only", ",".join(names)]
+    return [verb, str(run.directory), *options]
+
+
+def _stamps(run: Run) -> str:
+    """Changes when any stage of the run does."""
+    folders = (run.samples_dir, run.trajectories_dir, run.scores_dir)
+    files = [
+        *(folder / "manifest.json" for folder in folders),
+        *sorted(run.probes_dir.glob("*.json")),
+    ]
+    return repr([weights_stamp(run), [stamp(file) for file in (*files, run.evaluation_file)]])
+
+
+@st.cache_data(max_entries=64, show_spinner="Looking how far it is …")
+def _state(
+    directory: str, arm: str, seed: int, stage: Stage, probes: tuple[str, ...], stamps: str
+) -> StageState:
+    from pathlib import Path
+
+    run = open_study(Path(directory)).run(arm, seed)
+    return stage_state(run, stage, corpus_of(run.study), probes)
