@@ -21,12 +21,12 @@ from workbench.config import settings
 from workbench.config.presets import demo
 from workbench.machine.context import StageContext
 from workbench.machine.devices import Placement, find_placement
-from workbench.pipeline.prepare import prepare_corpus, prepare_teacher
 from workbench.store.json_files import write_json
+from workbench.study.corpus import prepare_corpus
 from workbench.study.folders import Study, open_study
 from workbench.train.flow import build_dit
 from workbench.train.latents import encode_latents, open_latents
-from workbench.train.teacher_states import TeacherStates
+from workbench.train.teacher_states import TeacherStates, prepare_teacher
 from workbench.train.vae import build_vae, teacher_width, vae_config
 
 if TYPE_CHECKING:

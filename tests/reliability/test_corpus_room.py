@@ -12,9 +12,9 @@ from short_training import context, short_config
 
 from data.corpora import CorpusConfig, load_documents
 from workbench.errors import ResourceError
-from workbench.pipeline import prepare
-from workbench.pipeline.disk_estimate import expected_characters, stored_bytes
-from workbench.pipeline.prepare import prepare_corpus
+from workbench.study import corpus as corpus_stage
+from workbench.study.corpus import prepare_corpus
+from workbench.study.disk_estimate import expected_characters, stored_bytes
 from workbench.study.folders import Study
 
 SETTINGS: dict[str, Any] = {"window": 56, "vocabulary": "bpe", "vocabulary_size": 600}
@@ -74,7 +74,7 @@ def test_the_estimate_is_near_what_is_stored(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(prepare, "check_room", lambda directory, needed: asked.append(needed))
+    monkeypatch.setattr(corpus_stage, "check_room", lambda directory, needed: asked.append(needed))
     study = study_of(tmp_path, **source(name, tmp_path))
     prepare_corpus(study, context())
     stored = sum(path.stat().st_size for path in study.corpus_dir.rglob("*.[np]*"))

@@ -18,12 +18,13 @@ from models.teachers.content import ARCHITECTURE, content_hash
 from models.teachers.pretrained import local_directory
 from workbench.config import settings
 from workbench.errors import InputError, exit_code
-from workbench.pipeline.prepare import prepare_corpus, prepare_teacher
 from workbench.store.atomic import publish
 from workbench.store.checkpoints import list_checkpoints
 from workbench.store.manifest import read_manifest
+from workbench.study.corpus import prepare_corpus
 from workbench.study.folders import Run, Study
 from workbench.study.model_content import stored_content
+from workbench.train.teacher_states import prepare_teacher
 from workbench.train.vae import vae_fingerprint
 
 

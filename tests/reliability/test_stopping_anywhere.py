@@ -16,14 +16,15 @@ from data.corpus_store import Corpus
 from workbench.errors import StopRequested, exit_code
 from workbench.machine.context import StageContext
 from workbench.machine.stopping import StopSignal
-from workbench.pipeline import prepare
 from workbench.pipeline import run_study as study
 from workbench.probes import pair as probe_pair
 from workbench.probes import run as probe
 from workbench.sample import references
 from workbench.score import evaluate
+from workbench.study import corpus as corpus_stage
 from workbench.study.folders import Study
 from workbench.train import flow as train_flow
+from workbench.train import teacher_states
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 LIMIT_SECONDS = 20.0
@@ -83,17 +84,17 @@ PHASES = {
     "tokenizer": Phase(
         "data.tokenization.build_tokenizer",
         lambda made: made.corpus_dir,
-        lambda made, corpus, context: prepare.prepare_corpus(made, context),
+        lambda made, corpus, context: corpus_stage.prepare_corpus(made, context),
     ),
     "corpus": Phase(
         "data.corpus_store.write_corpus",
         lambda made: made.corpus_dir,
-        lambda made, corpus, context: prepare.prepare_corpus(made, context),
+        lambda made, corpus, context: corpus_stage.prepare_corpus(made, context),
     ),
     "teacher": Phase(
         "models.teachers.load_teacher",
         lambda made: made.teacher_dir(made.run("repa", 0).config),
-        lambda made, corpus, context: prepare.prepare_teacher(
+        lambda made, corpus, context: teacher_states.prepare_teacher(
             made, made.run("repa", 0).config, corpus, context
         ),
     ),

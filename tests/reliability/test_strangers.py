@@ -38,11 +38,12 @@ from workbench.errors import (
     StopRequested,
     exit_code,
 )
-from workbench.pipeline import prepare
-from workbench.pipeline.prepare import prepare_teacher
 from workbench.store.checkpoints import list_checkpoints, load_latest
+from workbench.study import corpus as corpus_stage
 from workbench.study.folders import Study, open_study
 from workbench.study.record import create_study
+from workbench.train import teacher_states
+from workbench.train.teacher_states import prepare_teacher
 from workbench.train.vae import load_vae, train_vae
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -101,7 +102,7 @@ def test_a_corpus_that_changed_under_a_run_is_refused(tmp_path: Path) -> None:
     )
     changed = Study(tmp_path, dataclasses.replace(config, base=base))
     with pytest.raises(InputError, match="changed under a study that has trained on it"):
-        prepare.prepare_corpus(changed, context())
+        corpus_stage.prepare_corpus(changed, context())
     assert (run.study.corpus_dir / "manifest.json").read_bytes() == stored
 
 
@@ -168,7 +169,7 @@ def test_a_teacher_with_broken_states_ends_with_five(
     """
     run = random_teacher_run(tmp_path)
     left = {"texts": broken_texts}
-    load = prepare._load_teacher
+    load = teacher_states._load_teacher
 
     def load_broken(*arguments: Any) -> Any:
         teacher = load(*arguments)
@@ -185,7 +186,7 @@ def test_a_teacher_with_broken_states_ends_with_five(
         teacher.backbone.hidden_states = overflowing
         return teacher
 
-    monkeypatch.setattr(prepare, "_load_teacher", load_broken)
+    monkeypatch.setattr(teacher_states, "_load_teacher", load_broken)
     if refused:
         with pytest.raises(NumericalError, match="zero or not finite; use another") as caught:
             prepare_teacher(run.study, run.config, corpus(), context())
@@ -203,7 +204,7 @@ def test_room_for_teacher_states_is_looked_at_first(
     run = random_teacher_run(tmp_path)
     disk = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: disk._replace(free=1000))
-    monkeypatch.setattr(prepare, "_write_states", None)
+    monkeypatch.setattr(teacher_states, "_write_states", None)
     with pytest.raises(ResourceError, match=r"teacher/random.*: needs"):
         prepare_teacher(run.study, run.config, corpus(), context())
 

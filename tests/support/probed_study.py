@@ -12,13 +12,14 @@ from data.corpus_store import Corpus, open_corpus
 from workbench.config.presets import smoke
 from workbench.machine.context import StageContext
 from workbench.machine.devices import find_placement
-from workbench.pipeline.prepare import prepare_corpus, prepare_teacher
 from workbench.probes.inputs.run_inputs import ProbeInputs
 from workbench.sample.held_out import sample_run
 from workbench.sample.references import prepare_references
+from workbench.study.corpus import prepare_corpus
 from workbench.study.folders import Run, Study
 from workbench.train.flow import train_flow
 from workbench.train.language_model import train_language_model
+from workbench.train.teacher_states import prepare_teacher
 from workbench.train.vae import train_vae
 
 

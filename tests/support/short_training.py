@@ -21,8 +21,8 @@ from workbench.config.training import TrainingConfig
 from workbench.machine.context import StageContext
 from workbench.machine.devices import find_placement
 from workbench.machine.stopping import StopSignal
-from workbench.pipeline.prepare import prepare_corpus
 from workbench.store.checkpoints import Checkpoint
+from workbench.study.corpus import prepare_corpus
 from workbench.study.folders import Run, Study
 from workbench.study.record import create_study
 from workbench.train.vae import train_vae

@@ -97,7 +97,7 @@ class _Fork:
     def everything(self) -> None:
         """All that fits: what runs share, then run by run."""
         from data.corpus_store import open_corpus
-        from workbench.pipeline.prepare import corpus_fingerprint
+        from workbench.study.corpus import corpus_fingerprint
 
         print_ = corpus_fingerprint(self.study.config.base)
         if not self._artefact(self.source.corpus_dir, self.study.corpus_dir, print_):
@@ -110,10 +110,10 @@ class _Fork:
                 self._run(self.source.run(run.arm, run.seed), run, corpus)
 
     def _shared(self, corpus: Corpus) -> None:
-        from workbench.pipeline.prepare import states_fit, teacher_fingerprint
         from workbench.sample.references import references_fingerprint
         from workbench.score.evaluate import baselines_fingerprint
         from workbench.train.language_model import language_model_fingerprint
+        from workbench.train.teacher_states import states_fit, teacher_fingerprint
 
         source, study = self.source, self.study
         self._training(

@@ -66,10 +66,11 @@ def run_study(config: StudyConfig, directory: Path, context: StageContext) -> Ou
 
 def prepare_study(study: Study, context: StageContext) -> None:
     """What all runs share: corpus, judging language model, teacher states, references."""
-    from workbench.pipeline.prepare import prepare_corpus, prepare_teacher
     from workbench.sample.references import prepare_references
     from workbench.score.evaluate import prepare_baselines
+    from workbench.study.corpus import prepare_corpus
     from workbench.train.language_model import train_language_model
+    from workbench.train.teacher_states import prepare_teacher
 
     corpus = prepare_corpus(study, context)
     aligned = [run.config for run in study.runs if needs_teacher(run.config)]

@@ -14,6 +14,7 @@ from workbench.store.paths import runs_directory
 from workbench.store.schema import Schema
 
 if TYPE_CHECKING:
+    from models.configs.teacher import TeacherConfig
     from workbench.config.study import RunConfig, StudyConfig
 
 STUDY_SCHEMA = Schema(name="study", version=1, needs_release="0.1.0", migrations={0: dict})
@@ -48,8 +49,6 @@ class Study:
 
     def teacher_dir(self, config: RunConfig) -> Path:
         """Hidden states of one teacher at one layer (shared by arms that use it)."""
-        from workbench.pipeline.prepare import teacher_key
-
         return self.directory / "teacher" / teacher_key(config.teacher)
 
     def run(self, arm: str, seed: int) -> Run:
@@ -134,6 +133,13 @@ class Run:
         """What `run.json` holds."""
         path = self.directory / "run.json"
         return read_json(path) if path.is_file() else {}
+
+
+def teacher_key(config: TeacherConfig) -> str:
+    """Folder name of a teacher's states: name and layer, and the seed of one that is random."""
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.name)
+    seed = f"-seed{config.seed}" if config.name == "random" else ""
+    return f"{plain}-layer{config.layer}{seed}"
 
 
 def open_study(directory: Path) -> Study:

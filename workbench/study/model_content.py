@@ -12,28 +12,10 @@ from typing import TYPE_CHECKING
 from workbench.store.manifest import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
-    from data.corpus_store import Corpus
-    from models.configs.teacher import TeacherConfig
     from workbench.config.study import EvaluationConfig, RunConfig
-    from workbench.study.folders import Study
 
 # In the manifests' meta.
 TEACHER, PIECES, ENCODER = "teacher_content", "pieces_content", "encoder_content"
-
-
-def teacher_content(study: Study, config: TeacherConfig, corpus: Corpus) -> str | None:
-    """Hash of what this teacher consists of here; None where its files are not at hand."""
-    from models.teachers.content import ARCHITECTURE, EVERYTHING, content_hash
-    from models.teachers.pretrained import local_directory
-    from workbench.train.language_model import language_model_fingerprint
-
-    if config.name == "own":
-        return language_model_fingerprint(study, corpus)
-    directory = local_directory(config.name)
-    if directory is None:
-        return None
-    # The weights of `random` are drawn from its seed.
-    return content_hash(directory, ARCHITECTURE if config.name == "random" else EVERYTHING)
 
 
 def pieces_content(config: RunConfig) -> str | None:

@@ -1,18 +1,197 @@
-"""Cached teacher states, gathered for a batch of texts."""
+"""The teacher's hidden states of every token: stored once, then gathered for a batch of texts."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.config.study import needs_teacher
+from workbench.errors import InputError, NumericalError
+from workbench.machine.context import StageContext, stage_fingerprint
+from workbench.store.atomic import publish
+from workbench.store.checkpoints import list_checkpoints
+from workbench.store.faults import check_room
+from workbench.store.manifest import is_complete
+from workbench.study.model_content import TEACHER, is_exchanged, stored_content
+from workbench.train.language_model import language_model_fingerprint, load_language_model
+
 if TYPE_CHECKING:
-    from data.corpus_store import Split
+    from data.corpus_store import Corpus, Split
     from models.configs.teacher import TeacherConfig
+    from models.teachers import Teacher, TokenStates
+    from workbench.config.study import RunConfig
+    from workbench.study.folders import Study
+
+TEXTS_AT_ONCE = 4096
+SPLITS = ("train", "valid", "test")
+
+
+def teacher_fingerprint(study: Study, config: TeacherConfig, corpus: Corpus) -> str:
+    """Fingerprint of a teacher's states; how they are standardised and permuted comes later."""
+    parts: list[Any] = [config.name, config.layer, corpus.manifest["content_hash"]]
+    if config.name == "random":
+        parts.append(config.seed)
+    if config.name == "own":
+        parts.append(language_model_fingerprint(study, corpus))
+    return stage_fingerprint(*parts)
+
+
+def prepare_teacher(study: Study, config: RunConfig, corpus: Corpus, context: StageContext) -> Path:
+    """Store the teacher's hidden state of every token as memory-mapped bfloat16.
+
+    Files: `<split>.npy` (tokens, width) uint16 holding bfloat16 bits, `<split>-valid.npy`,
+    `standardiser.safetensors`, `report.json` (width, anisotropy, masked tokens).
+
+    Raises:
+        NumericalError: more than 0.1 % of the states are missing, zero or not finite.
+        ResourceError: the disk has no room for them.
+        ValueError: the teacher cannot be had, or lacks the layer; or its files were exchanged
+            under runs that are aligned with it.
+    """
+    directory = study.teacher_dir(config)
+    if states_fit(study, config, corpus, directory):
+        if teacher_content(study, config.teacher, corpus) is None:
+            context.reporter.note(
+                f"teacher {config.teacher.name} is not on this machine: its stored states are used"
+            )
+        return directory
+    _refuse_exchange(study, config, corpus)
+    print_ = teacher_fingerprint(study, config.teacher, corpus)
+    with context.stop.interrupting("teacher states"):
+        teacher = _load_teacher(study, config.teacher, corpus, context)
+    check_room(directory, teacher_bytes(corpus, teacher.width))
+    content = teacher_content(study, config.teacher, corpus)
+    with publish(directory, meta={"fingerprint": print_, TEACHER: content}) as folder:
+        report = _write_states(teacher, config.teacher, corpus, folder, context)
+        (folder / "report.json").write_text(json.dumps(report, indent=2, sort_keys=True))
+    return directory
+
+
+def states_fit(study: Study, config: RunConfig, corpus: Corpus, directory: Path) -> bool:
+    """Whether `directory` holds the states of this teacher, and of the files it has here."""
+    print_ = teacher_fingerprint(study, config.teacher, corpus)
+    if not is_complete(directory, print_):
+        return False
+    return not is_exchanged(directory, teacher_content(study, config.teacher, corpus))
+
+
+def _refuse_exchange(study: Study, config: RunConfig, corpus: Corpus) -> None:
+    """States of other files would not be those that runs were aligned with.
+
+    Raises:
+        InputError: naming the states and both hashes.
+    """
+    directory = study.teacher_dir(config)
+    present = teacher_content(study, config.teacher, corpus)
+    aligned = [run for run in study.runs if needs_teacher(run.config)]
+    trained = [
+        run
+        for run in aligned
+        if study.teacher_dir(run.config) == directory and list_checkpoints(run.vae_dir)
+    ]
+    if trained and is_exchanged(directory, present):
+        raise InputError(
+            f"{directory}: the files of teacher {config.teacher.name} changed under runs that are "
+            f"aligned with it (content {stored_content(directory)}, now {present}); put the former "
+            "back, or use another --out or --fork"
+        )
+
+
+def teacher_bytes(corpus: Corpus, width: int) -> int:
+    """Bytes of a teacher's states of every token, in bfloat16."""
+    return sum(int(corpus.split(name).lengths.sum()) for name in SPLITS) * width * 2
+
+
+def _load_teacher(
+    study: Study, config: TeacherConfig, corpus: Corpus, context: StageContext
+) -> Teacher:
+    from models.teachers import OwnBackbone, load_teacher
+
+    own = None
+    if config.name == "own":
+        model = load_language_model(study, corpus, context.place)
+        own = OwnBackbone(model, corpus.tokenizer.encode_batch)
+    return load_teacher(config, context.place.device, own)
+
+
+def _write_states(
+    teacher: Teacher, config: TeacherConfig, corpus: Corpus, folder: Path, context: StageContext
+) -> dict[str, Any]:
+    from models.teachers import RunningMoments, Standardiser, StateTally, anisotropy
+
+    moments, tally = RunningMoments(teacher.width), StateTally()
+    sample: list[Tensor] = []
+    for name in SPLITS:
+        split = corpus.split(name)
+        num_tokens = int(split.lengths.sum())
+        states = np.lib.format.open_memmap(
+            folder / f"{name}.npy", mode="w+", dtype=np.uint16, shape=(num_tokens, teacher.width)
+        )
+        valid = np.zeros(num_tokens, bool)
+        rows_before = np.cumsum(split.lengths) - split.lengths
+        for done, batch in _batches(teacher, split):
+            context.stop.check("teacher states")
+            context.reporter.update(f"teacher states ({name})", done, len(split), {})
+            block = batch.states[config.layer]
+            first = np.repeat(rows_before[batch.indices], batch.lengths)
+            within = np.arange(len(first)) - np.repeat(
+                np.cumsum(batch.lengths) - batch.lengths, batch.lengths
+            )
+            rows = first + within
+            states[rows] = block.to(torch.bfloat16).view(torch.uint16).numpy()
+            valid[rows] = batch.valid.numpy()
+            tally.add(batch)
+            if name == "train":
+                moments.update(block[batch.valid])
+                sample.append(block[batch.valid][:32])
+        states.flush()
+        np.save(folder / f"{name}-valid.npy", valid)
+    if tally.too_many_bad:
+        raise NumericalError(
+            f"teacher {config.name}: {tally.num_bad} of {tally.num_tokens} states are zero or not "
+            "finite; use another layer or teacher"
+        )
+    Standardiser.from_moments("dimension", moments).save(folder / "standardiser.safetensors")
+    return {
+        "teacher": config.name,
+        "layer": config.layer,
+        "width": teacher.width,
+        "num_tokens": tally.num_tokens,
+        "masked_tokens": tally.num_tokens - tally.num_valid,
+        "anisotropy": dataclasses.asdict(anisotropy(torch.cat(sample)[:8192])),
+    }
+
+
+def _batches(teacher: Teacher, split: Split) -> Iterator[tuple[int, TokenStates]]:
+    """States of a split, a few thousand texts in memory at a time; indices are the split's."""
+    done = 0
+    for start in range(0, len(split), TEXTS_AT_ONCE):
+        indices = np.arange(start, min(start + TEXTS_AT_ONCE, len(split)))
+        texts, offsets = split.texts(indices), split.token_offsets(indices)
+        for batch in teacher.iter_token_states(texts, offsets):
+            done += len(batch.indices)
+            yield done, dataclasses.replace(batch, indices=batch.indices + start)
+
+
+def teacher_content(study: Study, config: TeacherConfig, corpus: Corpus) -> str | None:
+    """Hash of what this teacher consists of here; None where its files are not at hand."""
+    from models.teachers.content import ARCHITECTURE, EVERYTHING, content_hash
+    from models.teachers.pretrained import local_directory
+
+    if config.name == "own":
+        return language_model_fingerprint(study, corpus)
+    directory = local_directory(config.name)
+    if directory is None:
+        return None
+    # The weights of `random` are drawn from its seed.
+    return content_hash(directory, ARCHITECTURE if config.name == "random" else EVERYTHING)
 
 
 class TeacherStates:
@@ -38,7 +217,7 @@ class TeacherStates:
         if config.permuted:
             self._source = derangement(len(split), config.seed)
         stored = Standardiser.load(directory / "standardiser.safetensors")
-        self._standardiser = replace(stored, mode=config.standardise)
+        self._standardiser = dataclasses.replace(stored, mode=config.standardise)
         self.width = int(self._states.shape[1])
 
     def gather(self, indices: np.ndarray, length: int) -> tuple[Tensor, Tensor]:

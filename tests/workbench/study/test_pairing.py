@@ -144,7 +144,7 @@ def test_a_study_without_alignment_needs_no_teacher(
     def refuse(*_: Any) -> None:
         raise AssertionError("a teacher was loaded")
 
-    monkeypatch.setattr("workbench.pipeline.prepare._load_teacher", refuse)
+    monkeypatch.setattr("workbench.train.teacher_states._load_teacher", refuse)
     monkeypatch.setattr(vae_stage, "TeacherStates", refuse)
     run_stage(study.run("none", 0), "vae", context)
     assert not (prepared.directory / "teacher").exists()
