@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from data.batches import Batch, BatchConfig, BatchPlan
 from data.corpus_store import Corpus
+from workbench.config.training import TrainingConfig
 from workbench.machine.devices import find_placement
 from workbench.machine.stopping import StopSignal
 from workbench.store.checkpoints import Checkpoint
@@ -19,7 +20,7 @@ from workbench.train.flow import FlowTask, build_dit
 from workbench.train.language_model import LanguageModelTask
 from workbench.train.language_model import _build as build_language_model
 from workbench.train.latents import open_latents
-from workbench.train.loop import Task, TrainingConfig, fit
+from workbench.train.loop import Task, fit
 from workbench.train.teacher_states import TeacherStates
 from workbench.train.vae import VAETask, build_vae, teacher_width, vae_config
 from workbench.train.window import StepRecord

@@ -21,8 +21,8 @@ from workbench.config.study import (
     StudyConfig,
     settings,
 )
+from workbench.config.training import TrainingConfig
 from workbench.errors import InputError
-from workbench.train.loop import TrainingConfig
 
 
 def _arms(*names: str) -> dict[str, dict[str, Any]]:

@@ -20,12 +20,12 @@ from training_tasks import bits
 from models.dit import TextDiT
 from models.text_vae import TextVAE
 from workbench.config import settings
+from workbench.config.training import TrainingConfig
 from workbench.machine.devices import Placement, check_batch
 from workbench.store.checkpoints import Checkpoint, load_latest
 from workbench.store.json_files import read_json, write_json
 from workbench.store.metrics_log import read_metrics
 from workbench.study.folders import Study, open_study
-from workbench.train.loop import TrainingConfig
 
 ROOT = Path(__file__).parents[3]
 CHILD = ROOT / "tests/support/rank_child.py"
