@@ -62,7 +62,7 @@ def half_sample_interval(
     if values.size < 2:
         reason = "the statistic is not defined on half samples"
         return Interval(mean=float(observed), low=None, high=None, n=n, reason=reason)
-    half = stats.norm.ppf(0.5 + config.level / 2) * values.std(ddof=1)
+    half = float(stats.norm.ppf(0.5 + config.level / 2) * values.std(ddof=1))
     return Interval(mean=float(observed), low=observed - half, high=observed + half, n=n)
 
 

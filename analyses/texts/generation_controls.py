@@ -26,6 +26,27 @@ def shuffled_words(
     return [" ".join(rng.permutation(np.array(text.split(), dtype=object))) for text in references]
 
 
+def swapped_words(share: float) -> Control:
+    """Exchange adjacent words in this share of the places of each reference, each word once."""
+
+    def control(
+        prompts: Sequence[str], references: Sequence[str], rng: np.random.Generator
+    ) -> list[str]:
+        return [_swapped(text.split(), share, rng) for text in references]
+
+    return control
+
+
+def _swapped(words: list[str], share: float, rng: np.random.Generator) -> str:
+    place = 0
+    for drawn in rng.random(max(len(words) - 1, 0)) < share:
+        if drawn and place + 1 < len(words):
+            words[place], words[place + 1] = words[place + 1], words[place]
+            place += 1
+        place += 1
+    return " ".join(words)
+
+
 def wrong_source(
     prompts: Sequence[str], references: Sequence[str], rng: np.random.Generator
 ) -> list[str]:
@@ -47,6 +68,9 @@ def prompt_copy(
 
 CONTROLS: Mapping[str, Control] = {
     "human": human,
+    "swap_2": swapped_words(0.02),
+    "swap_10": swapped_words(0.10),
+    "swap_30": swapped_words(0.30),
     "shuffled_words": shuffled_words,
     "wrong_source": wrong_source,
     "prompt_copy": prompt_copy,

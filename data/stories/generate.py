@@ -19,7 +19,7 @@ _EXTRA_SETUP = 0.4  # how often a set-up goes beyond the plot's needs, where the
 _KEEP_SKIPPABLE = 0.6  # how often a beat that may be left out is told, where there is room
 _ROOMY_PIECES = 49  # a story that would stay below this has room for what may be left out
 _SENTENCE_PIECES = 9  # typical length of a sentence after the opening
-_EXTRAS = frozenset({"weather", "mood"})
+EXTRAS = frozenset({"weather", "mood"})
 _NOTHING: frozenset[str] = frozenset()
 _MAX_ATTEMPTS = 10_000
 
@@ -93,7 +93,7 @@ def _tell_setups(telling: Telling, plot: Plot, rng: Random) -> bool:
         useful = tuple(frame for frame in SETUPS if frame.tells & missing)
         if not _tell_one(telling, useful, plot.withheld, rng):
             return False
-    extra = _EXTRAS - telling.told
+    extra = EXTRAS - telling.told
     needed = len(plot.beats) - len(plot.skippable)
     if extra and _has_room(telling, needed + 1) and rng.random() < _EXTRA_SETUP:
         useful = tuple(frame for frame in SETUPS if frame.tells & extra)

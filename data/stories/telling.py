@@ -4,10 +4,10 @@ The output is a flat list of pieces (words and punctuation marks), each with its
 fact field it states, if any.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
-from data.stories.cast import Cast, pick
+from data.stories.cast import Cast, Choice, pick
 from data.stories.frames import Frame, compile_frame
 from data.stories.words import VERBS, inflect, literal_tag, tag
 
@@ -56,6 +56,14 @@ class Telling:
         self.words[start] = self.words[start].capitalize()
         self.told |= frame.tells
 
+    def one_of(self, choices: Sequence[Choice]) -> Choice:
+        """Draw one of several wordings."""
+        return pick(choices, self._rng)
+
+    def chance(self, share: float) -> bool:
+        """Draw whether something that happens this often happens now."""
+        return self._rng.random() < share
+
     def _fill(self, frame: Frame) -> None:
         for form, text, labels in frame.parts:
             if form == "slot":
@@ -80,7 +88,7 @@ class Telling:
         self._say(self.cast.hero, PERSON_NAME, "hero")
 
     def _say_reference(self) -> None:
-        if self._rng.random() < _NAME_AGAIN:
+        if self.chance(_NAME_AGAIN):
             self._say_hero()
         else:
             self._say("the", DETERMINER)
@@ -122,7 +130,7 @@ class Telling:
 
     def _say_known_thing(self) -> None:
         self._say("the", DETERMINER)
-        if self._rng.random() < _COLOUR_AGAIN:
+        if self.chance(_COLOUR_AGAIN):
             self._say_colour()
         self._say_noun()
 
@@ -137,7 +145,7 @@ class Telling:
         self._say(*inflect(self.cast.thing.damage, self.cast.tense))
 
     def _say_one_of(self, sources: tuple[str, ...]) -> None:
-        frame = compile_frame(pick(sources, self._rng))
+        frame = compile_frame(self.one_of(sources))
         self._fill(frame)
         self.told |= frame.tells
 

@@ -110,7 +110,7 @@ def test_controls_do_what_they_say():
     assert copied[2] == "prompt 2 has some words prompt"
     assert control_texts("human", PROMPTS, REFERENCES) == REFERENCES
     assert control_texts("prompt_copy", [""], ["a b"]) == [""]
-    with pytest.raises(ValueError, match="choose one of human, shuffled_words"):
+    with pytest.raises(ValueError, match="choose one of human, swap_2"):
         control_texts("humans", PROMPTS, REFERENCES)
 
 
