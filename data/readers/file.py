@@ -13,17 +13,17 @@ from data.readers.tables import read_csv, read_jsonl, read_parquet
 from data.readers.tally import Record
 
 
-def _parquet_columns(path: Path, config: CorpusConfig) -> Iterator[Record]:
-    columns = [config.text_column, *config.label_columns, *config.fact_columns]
-    columns += [config.id_column] if config.id_column else []
-    return read_parquet(path, list(dict.fromkeys(columns)))
+def _columns(config: CorpusConfig) -> list[str]:
+    """Columns that a corpus reads, each once."""
+    columns = (config.text_column, *config.label_columns, *config.fact_columns, config.id_column)
+    return [name for name in dict.fromkeys(columns) if name]
 
 
 RECORD_READERS: dict[str, Callable[[Path, CorpusConfig], Iterator[Record]]] = {
     ".jsonl": lambda path, config: read_jsonl(path, config.errors),
-    ".csv": lambda path, config: read_csv(path, config.errors),
-    ".tsv": lambda path, config: read_csv(path, config.errors),
-    ".parquet": _parquet_columns,
+    ".csv": lambda path, config: read_csv(path, config.errors, _columns(config)),
+    ".tsv": lambda path, config: read_csv(path, config.errors, _columns(config)),
+    ".parquet": lambda path, config: read_parquet(path, _columns(config)),
 }
 SUFFIXES = (".txt", *RECORD_READERS)
 

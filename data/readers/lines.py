@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 MAX_LINE_BYTES = 1 << 24
 _CHUNK_BYTES = 1 << 20
@@ -54,7 +55,7 @@ def check_regular_file(path: Path) -> None:
 
 
 def read_lines(path: Path, errors: str, *, split_long: bool = False) -> Iterator[Line]:
-    """Lines of a UTF-8 file, numbered from 1; a byte order mark at its start is dropped.
+    """Lines of a UTF-8 file, see `stream_lines`.
 
     Args:
         path: an uncompressed regular file.
@@ -66,30 +67,47 @@ def read_lines(path: Path, errors: str, *, split_long: bool = False) -> Iterator
     """
     check_regular_file(path)
     with path.open("rb") as file:
-        _check_start(path, file.read(8))
-        file.seek(0)
-        number, rest = 1, b""
-        while chunk := file.read(_CHUNK_BYTES):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                yield _decode(path, number, line, errors, whole=True)
-                number += 1
-            if len(rest) > MAX_LINE_BYTES:
-                if not split_long:
-                    raise ValueError(
-                        f"{path}:{number}: the line is longer than {MAX_LINE_BYTES >> 20} MiB"
-                    )
-                cut = _character_border(rest)
-                yield _decode(path, number, rest[:cut], errors, whole=False)
-                rest = rest[cut:]
-        if rest:
-            yield _decode(path, number, rest, errors, whole=True)
+        yield from stream_lines(file, str(path), errors, split_long=split_long)
 
 
-def _check_start(path: Path, start: bytes) -> None:
+def stream_lines(
+    file: BinaryIO, name: str, errors: str, *, split_long: bool = False
+) -> Iterator[Line]:
+    """Lines of an open UTF-8 file, numbered from 1; a byte order mark at its start is dropped.
+
+    Args:
+        file: bytes from their start, uncompressed.
+        name: the file's, for messages.
+        errors: see `read_lines`.
+        split_long: see `read_lines`.
+
+    Raises:
+        ValueError: see `read_lines`.
+    """
+    _check_start(name, file.read(8))
+    file.seek(0)
+    number, rest = 1, b""
+    while chunk := file.read(_CHUNK_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield _decode(name, number, line, errors, whole=True)
+            number += 1
+        if len(rest) > MAX_LINE_BYTES:
+            if not split_long:
+                raise ValueError(
+                    f"{name}:{number}: the line is longer than {MAX_LINE_BYTES >> 20} MiB"
+                )
+            cut = _character_border(rest)
+            yield _decode(name, number, rest[:cut], errors, whole=False)
+            rest = rest[cut:]
+    if rest:
+        yield _decode(name, number, rest, errors, whole=True)
+
+
+def _check_start(name: str, start: bytes) -> None:
     for magic, kind in _FOREIGN.items():
         if start.startswith(magic):
-            raise ValueError(f"{path} is {kind}, not UTF-8 text: convert or unpack it first")
+            raise ValueError(f"{name} is {kind}, not UTF-8 text: convert or unpack it first")
 
 
 def _character_border(data: bytes) -> int:
@@ -103,7 +121,7 @@ def _character_border(data: bytes) -> int:
     return border
 
 
-def _decode(path: Path, number: int, line: bytes, errors: str, *, whole: bool) -> Line:
+def _decode(name: str, number: int, line: bytes, errors: str, *, whole: bool) -> Line:
     if number == 1 and line.startswith(_BOM):
         line = line[len(_BOM) :]
     if whole and line.endswith(b"\r"):
@@ -112,6 +130,6 @@ def _decode(path: Path, number: int, line: bytes, errors: str, *, whole: bool) -
         return Line(number, line.decode("utf-8", errors), whole)
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path}:{number}: byte {error.start + 1} of the line, {line[error.start]:#04x}, is "
+            f"{name}:{number}: byte {error.start + 1} of the line, {line[error.start]:#04x}, is "
             "not UTF-8: mend the file or set errors to 'replace'"
         ) from error

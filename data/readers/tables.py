@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.readers.lines import check_regular_file, read_lines
+from data.readers.lines import Line, check_regular_file, read_lines
 from data.readers.tally import Record
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_GROUP_BYTES = 1 << 30
 _ROWS_AT_ONCE = 256
+_FOREIGN_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def read_jsonl(path: Path, errors: str) -> Iterator[Record]:
@@ -30,7 +31,7 @@ def read_jsonl(path: Path, errors: str) -> Iterator[Record]:
             continue
         place = f"{path}:{line.number}"
         try:
-            values = json.loads(line.text)
+            values = json.loads(line.text, object_pairs_hook=_object)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{place}: not JSON: {error}") from error
         if not isinstance(values, dict):
@@ -38,33 +39,74 @@ def read_jsonl(path: Path, errors: str) -> Iterator[Record]:
         yield Record(place, values)
 
 
-def read_csv(path: Path, errors: str) -> Iterator[Record]:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a key given twice the `json` module would keep the last value."""
+    if repeated := _repeated([name for name, _ in pairs]):
+        raise ValueError(f"the key {repeated!r} stands twice in one object")
+    return dict(pairs)
+
+
+def read_csv(path: Path, errors: str, wanted: Collection[str] = ()) -> Iterator[Record]:
+    """Rows under a header, see `csv_records`."""
+    return csv_records(read_lines(path, errors), str(path), wanted)
+
+
+def csv_records(
+    lines: Iterable[Line], source: str, wanted: Collection[str] = (), *, blank_rows: bool = False
+) -> Iterator[Record]:
     """Rows under a header, all values text; quoted values may span lines.
 
+    Empty values beyond the header's columns, which trailing commas make, are left out.
+
+    Args:
+        lines: of the file.
+        source: the file's name; `.tsv` parts columns by tabs, any other by commas.
+        wanted: columns that will be read.
+        blank_rows: a blank line is a row of empty values, instead of none.
+
     Raises:
-        ValueError: naming file and line, for an uneven row, a bad quote, a repeated column, or a
-            value longer than the `csv` module's limit (131,072 characters).
+        ValueError: naming file and line, for an uneven row, a bad quote, a repeated column, a
+            header that is parted by other signs, or a value longer than the `csv` module's limit
+            (131,072 characters).
     """
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    lines = (f"{line.text}\n" for line in read_lines(path, errors))
-    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    delimiter = "\t" if source.lower().endswith(".tsv") else ","
+    rows = csv.reader((f"{line.text}\n" for line in lines), delimiter=delimiter, strict=True)
     try:
         header = next(rows, [])
-        if repeated := [name for name, count in Counter(header).items() if count > 1]:
-            raise ValueError(f"{path}:1: the header repeats the column {repeated[0]!r}")
+        _check_header(header, source, wanted)
         for row in rows:
-            if row:
-                yield _csv_record(f"{path}:{rows.line_num}", header, row)
+            if row or blank_rows:
+                yield _csv_record(f"{source}:{rows.line_num}", header, row)
     except csv.Error as error:
         raise ValueError(
-            f"{path}:{rows.line_num}: {error}: mend the quotes, or use .jsonl or .parquet"
+            f"{source}:{rows.line_num}: {error}: mend the quotes, or use .jsonl or .parquet"
         ) from error
 
 
+def _check_header(header: Sequence[str], source: str, wanted: Collection[str]) -> None:
+    if repeated := _repeated([name for name in header if name]):
+        raise ValueError(f"{source}:1: the header repeats the column {repeated!r}")
+    if len(header) == 1 and header[0] not in wanted:
+        for mark, name in _FOREIGN_DELIMITERS.items():
+            if mark in header[0]:
+                raise ValueError(
+                    f"{source}:1: the header is the one column {header[0]!r}: the file seems to "
+                    f"be parted by {name}; save it with commas, or as .jsonl or .parquet"
+                )
+
+
 def _csv_record(place: str, header: Sequence[str], row: Sequence[str]) -> Record:
-    if len(row) != len(header):
+    if not row:
+        return Record(place, dict.fromkeys(header, ""))
+    beyond = row[len(header) :]
+    if len(row) < len(header) or any(beyond):
         raise ValueError(f"{place}: {len(row)} values where the header has {len(header)} columns")
-    return Record(place, dict(zip(header, row, strict=True)))
+    return Record(place, dict(zip(header, row, strict=False)))
+
+
+def _repeated(names: Sequence[str]) -> str | None:
+    """The first name that stands twice."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
@@ -75,7 +117,8 @@ def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     size, which `MAX_GROUP_BYTES` bounds.
 
     Raises:
-        ValueError: for a damaged file, a missing column, or a row group of over 1 GiB.
+        ValueError: for a damaged file, a column that is missing or stands twice, or a row group of
+            over 1 GiB.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -88,6 +131,10 @@ def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
                 raise ValueError(
                     f"{path}: column {absent[0]!r} is missing in all {file.metadata.num_rows} "
                     f"records; columns: {', '.join(schema.names)}"
+                )
+            if repeated := _repeated([name for name in schema.names if name in columns]):
+                raise ValueError(
+                    f"{path}: the column {repeated!r} stands twice: rename or leave out one"
                 )
             _check_groups(path, file.metadata)
         texts = [name for name in columns if schema.field(name).type in _text_types()]

@@ -145,6 +145,29 @@ def test_empty_files_hold_no_documents(tmp_path: Path, name: str, content: str) 
         read(write(tmp_path / name, content))
 
 
+def test_trailing_commas_shift_no_column(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text,k\na,x,\nb,y\nc,,,\n")
+    documents = read(path, label_columns=("k",))
+    assert [(d.text, d.labels) for d in documents] == [
+        ("a", {"k": "x"}), ("b", {"k": "y"}), ("c", {})
+    ]  # fmt: skip
+    assert texts(write(path, "k,text,,\nx,a,,\n")) == ["a"]
+
+
+def test_a_column_may_have_any_sign_in_its_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text; as told\na\n")
+    assert texts(path, text_column="text; as told") == ["a"]
+
+
+def test_a_parquet_column_that_stands_twice_is_named(tmp_path: Path) -> None:
+    column = pa.array(["a", "b"])
+    twice = pa.table([column, column, column], names=["text", "k", "k"])
+    pq.write_table(twice, tmp_path / "a.parquet")
+    assert texts(tmp_path / "a.parquet") == ["a", "b"]
+    with pytest.raises(ValueError, match=r"a.parquet: the column 'k' stands twice"):
+        read(tmp_path / "a.parquet", label_columns=("k",))
+
+
 @pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".csv"])
 def test_bad_bytes_are_named_or_replaced(tmp_path: Path, suffix: str) -> None:
     rows = {
@@ -173,6 +196,10 @@ def test_lone_surrogates_are_named_or_replaced(tmp_path: Path) -> None:
         ("a.jsonl", "[1]", r"a.jsonl:1: a JSON object is needed, got list"),
         ("a.csv", "text,k\na,b\nc\n", r"a.csv:3: 1 values where the header has 2 columns"),
         ("a.csv", "text,text\na,b\n", r"the header repeats the column 'text'"),
+        ("a.csv", "text,k\na,b,c\n", r"a.csv:2: 3 values where the header has 2 columns"),
+        ("a.csv", "text;k\na;b\n", r"a.csv:1: .*'text;k': .* parted by semicolons; save it with"),
+        ("a.csv", "text\tk\na, b\tc\n", r"a.csv:1: .* parted by tabs"),
+        ("a.jsonl", '{"text": "a", "text": "b"}', r"a.jsonl:1: .*'text' stands twice"),
         ("a.csv", 'text\n"never closed\n', r"a.csv:2: .*mend the quotes"),
         ("a.csv", f"text\n{'a' * 200_000}\n", r"a.csv:2: field larger than field limit"),
         ("a.parquet", "PAR1 but no more", r"a.parquet is no Parquet file"),

@@ -11,9 +11,10 @@ import pytest
 from safetensors.numpy import save
 
 from workbench.errors import InputError
-from workbench.ui.sections import own_vectors, study_form
-from workbench.ui.sections.own_vectors import read_texts, read_upload, read_vectors
+from workbench.ui.sections import study_form, vector_files
+from workbench.ui.sections.own_vectors import read_upload
 from workbench.ui.sections.study_form import StudyRequest, store_upload, study_arguments
+from workbench.ui.sections.vector_files import read_texts, read_vectors
 
 
 class Upload:
@@ -51,7 +52,7 @@ ROWS = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
     ],
 )
 def test_good_vectors_are_read(name, content):
-    rows = read_vectors(name, content)
+    rows = read_vectors(name, content).rows
     assert rows.shape == (8, 3)
     assert rows.dtype == np.float32
 
@@ -66,8 +67,8 @@ def test_good_vectors_are_read(name, content):
         ("a.npy", npy(np.zeros(5)), "matrix"),
         ("a.npy", npy(np.zeros((2, 5))), "matrix"),
         ("a.npy", npy(np.zeros((5, 1))), "matrix"),
-        ("a.npy", npy(np.zeros((own_vectors.MOST_ROWS + 1, 2), np.int8)), "at most"),
-        ("a.npy", npy(np.zeros((3, own_vectors.MOST_COLUMNS + 1), np.int8)), "at most"),
+        ("a.npy", npy(np.zeros((vector_files.MOST_ROWS + 1, 2), np.int8)), "at most"),
+        ("a.npy", npy(np.zeros((3, vector_files.MOST_COLUMNS + 1), np.int8)), "at most"),
         ("a.npy", npy(np.full((4, 3), np.nan)), "not finite"),
         ("a.npy", npy(np.array([["a", "b"]] * 4)), "numbers"),
         ("a.safetensors", save({"x": ROWS, "y": ROWS}), "2 tensors"),
@@ -82,7 +83,7 @@ def test_bad_vectors_are_refused_by_name(name, content, word):
 
 
 def test_file_over_the_limit_is_refused(monkeypatch):
-    monkeypatch.setattr(own_vectors, "LARGEST_BYTES", 10)
+    monkeypatch.setattr(vector_files, "LARGEST_BYTES", 10)
     with pytest.raises(InputError, match="bytes"):
         read_vectors("a.npy", npy(ROWS))
     monkeypatch.setattr(study_form, "LARGEST_UPLOAD", 3)

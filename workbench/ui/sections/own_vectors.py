@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,35 +11,41 @@ import streamlit as st
 from workbench.errors import InputError
 from workbench.ui.charts.maps import MOST_POINTS, Colouring, maps_figure
 from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.escape import inline
 from workbench.ui.kit.figures import show_figure, show_table
 from workbench.ui.kit.theme import theme
+from workbench.ui.sections.vector_files import TEXT_KINDS, VECTOR_KINDS, read_texts, read_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
 
-VECTOR_KINDS = ("npy", "safetensors", "parquet")
-TEXT_KINDS = ("txt", "parquet", "csv")
-LARGEST_BYTES = 200 * 2**20
-MOST_ROWS, MOST_COLUMNS = 500_000, 8192
 MOST_COMPARED = 5000
 
 
 @dataclass(frozen=True)
 class OwnVectors:
-    """Uploaded spaces of the same items: name -> (N, F) float32, and N texts."""
+    """Uploaded spaces of the same items.
+
+    Attributes:
+        spaces: file -> (N, F) float32.
+        texts: N, one per row.
+        left_out: file -> its columns that are no dimensions.
+    """
 
     spaces: Mapping[str, np.ndarray]
     texts: list[str]
+    left_out: Mapping[str, tuple[str, ...]]
 
 
 def show_own_vectors() -> None:
     """Upload, check, map, compare."""
     st.caption(
-        "One or two files of vectors, a row an item (.npy, .safetensors with one matrix, or "
-        ".parquet of numbers), and the items' texts (a line each, or a table with a column "
-        "`text`). Nothing is executed or unpickled; files stay in memory."
+        "One or two files of vectors, one row per item (.npy, .npz or .safetensors with one "
+        "matrix, or .parquet with one column of lists or many of numbers), and the items' texts "
+        "(one line each, or a table with a column `text`). Nothing is executed or unpickled; "
+        "files stay in memory."
     )
     left, right = st.columns(2)
     files = left.file_uploader(
@@ -52,6 +56,9 @@ def show_own_vectors() -> None:
         return
     with guarded("These files"):
         own = read_upload(files[:2], lines)
+        for name, columns in own.left_out.items():
+            if columns:
+                st.caption(inline(f"{name}: not taken for dimensions: {', '.join(columns)}."))
         _show_map(own)
         if len(own.spaces) == 2:
             _show_comparison(own)
@@ -63,98 +70,21 @@ def read_upload(files: list[Any], lines: Any) -> OwnVectors:
     Raises:
         InputError: another type, over a limit, not a matrix of finite numbers, or counts differ.
     """
-    spaces: dict[str, np.ndarray] = {}
+    read = {}
     for file in files:
-        name = file.name if file.name not in spaces else f"{file.name} (2)"
-        spaces[name] = read_vectors(file.name, file.getvalue())
+        name = file.name if file.name not in read else f"{file.name} (2)"
+        read[name] = read_vectors(file.name, file.getvalue())
+    spaces = {name: vectors.rows for name, vectors in read.items()}
     counts = {name: len(rows) for name, rows in spaces.items()}
     if len(set(counts.values())) > 1:
         raise InputError(f"the files hold different numbers of rows: {counts}")
     n = next(iter(counts.values()))
     texts = read_texts(lines.name, lines.getvalue()) if lines else [f"row {i}" for i in range(n)]
     if len(texts) != n:
-        raise InputError(f"{len(texts)} texts for {n} vectors: one text a row is needed")
-    return OwnVectors(spaces, texts)
-
-
-def read_vectors(name: str, content: bytes) -> np.ndarray:
-    """(N, F) float32 of a file's bytes, without pickle.
-
-    Raises:
-        InputError: see `read_upload`.
-    """
-    kind = _kind(name, content, VECTOR_KINDS)
-    try:
-        if kind == "npy":
-            array = np.load(io.BytesIO(content), allow_pickle=False)
-        elif kind == "safetensors":
-            from safetensors.numpy import load
-
-            tensors = load(content)
-            if len(tensors) != 1:
-                raise InputError(f"{name}: holds {len(tensors)} tensors; one matrix is wanted")
-            array = next(iter(tensors.values()))
-        else:
-            import pandas as pd
-
-            array = pd.read_parquet(io.BytesIO(content)).select_dtypes("number").to_numpy()
-    except InputError:
-        raise
-    except Exception as error:
-        # Readers raise what they like on foreign bytes; the reader learns which file it was.
-        raise InputError(f"{name}: cannot be read as .{kind} ({type(error).__name__})") from error
-    return _checked(name, array)
-
-
-def _checked(name: str, array: np.ndarray) -> np.ndarray:
-    if array.ndim != 2 or array.shape[0] < 3 or array.shape[1] < 2:
-        raise InputError(f"{name}: a matrix of 3 rows and 2 columns or more is wanted, "
-                         f"got shape {array.shape}")  # fmt: skip
-    if array.shape[0] > MOST_ROWS or array.shape[1] > MOST_COLUMNS:
-        raise InputError(f"{name}: shape {array.shape}; at most ({MOST_ROWS}, {MOST_COLUMNS})")
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"{name}: numbers are wanted, got {array.dtype}")
-    rows = array.astype(np.float32)
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    if bad.size:
-        raise InputError(f"{name}: not finite in {bad.size} rows, first row {bad[0]}")
-    return rows
-
-
-def read_texts(name: str, content: bytes) -> list[str]:
-    """One text an item.
-
-    Raises:
-        InputError: another type, over the limit, not UTF-8, or no column `text`.
-    """
-    kind = _kind(name, content, TEXT_KINDS)
-    if kind == "txt":
-        try:
-            return content.decode("utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise InputError(f"{name}: not UTF-8 ({error})") from error
-    import pandas as pd
-
-    try:
-        reader = pd.read_parquet if kind == "parquet" else pd.read_csv
-        frame = reader(io.BytesIO(content))
-    except Exception as error:
-        raise InputError(f"{name}: cannot be read as .{kind} ({type(error).__name__})") from error
-    if "text" not in frame:
-        raise InputError(
-            f"{name}: no column `text`; it has {', '.join(map(str, frame.columns[:8]))}"
-        )
-    return [str(text) for text in frame["text"]]
-
-
-def _kind(name: str, content: bytes, kinds: tuple[str, ...]) -> str:
-    """The file's type by its ending, checked here whatever the browser let through."""
-    kind = Path(name).suffix.lower().lstrip(".")
-    if kind not in kinds:
-        raise InputError(f"{name}: not one of {', '.join(kinds)}")
-    if not 0 < len(content) <= LARGEST_BYTES:
-        raise InputError(f"{name}: {len(content)} bytes; 1 to {LARGEST_BYTES} are taken")
-    return kind
+        blank = sum(not text.strip() for text in texts)
+        also = f" ({blank} of the texts are blank)" if blank else ""
+        raise InputError(f"{len(texts)} texts for {n} vectors: one text per row is needed{also}")
+    return OwnVectors(spaces, texts, {name: vectors.left_out for name, vectors in read.items()})
 
 
 def _show_map(own: OwnVectors) -> None:
