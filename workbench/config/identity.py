@@ -1,19 +1,16 @@
-"""What a settings object is, apart from where it is: plain form, fingerprint, differences."""
+"""Settings by their content: fingerprints and differences."""
 
 from __future__ import annotations
 
 import dataclasses
-import enum
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from workbench.config.construct import build
-from workbench.errors import InputError
+from workbench.config.plain import below, to_dict
 
 FINGERPRINT_DIGITS = 12
 ABSENT = "(absent)"
@@ -32,17 +29,6 @@ class Difference:
     key: str
     left: str
     right: str
-
-
-def to_dict(settings: Any) -> Any:
-    """Plain form of a settings object: dicts, lists, str, int, float, bool and None.
-
-    `build(type(settings), to_dict(settings)) == settings`.
-
-    Raises:
-        InputError: A NaN or infinity, or a value that JSON cannot hold.
-    """
-    return _plain(settings, "")
 
 
 def fingerprint(settings: Any) -> str:
@@ -66,7 +52,7 @@ def differences(left: Any, right: Any) -> tuple[Difference, ...]:
         Difference(key=key, left=a.get(key, ABSENT), right=b.get(key, ABSENT))
         for key in sorted(a.keys() | b.keys())
         if a.get(key, ABSENT) != b.get(key, ABSENT)
-        and not _stands_for_keys_below(key, b if key in a else a)
+        and not _stands_for_keysbelow(key, b if key in a else a)
     )
 
 
@@ -79,39 +65,7 @@ def format_differences(
     return "\n".join(f"{k:<{widths[0]}}  {a:<{widths[1]}}  {b}" for k, a, b in rows)
 
 
-def _plain(value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _plain(getattr(value, field.name), _below(where, field.name))
-            for field in dataclasses.fields(value)
-            if field.init
-        }
-    if isinstance(value, Mapping):
-        return {_key(key, where): _plain(item, _below(where, key)) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item, f"{where}[{position}]") for position, item in enumerate(value)]
-    if isinstance(value, enum.Enum):
-        return _plain(value.value, where)
-    if isinstance(value, Path):
-        return value.as_posix()
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"{where or 'value'}: must be finite, got {value}")
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    raise InputError(f"{where or 'value'}: {type(value).__name__} has no plain form in settings")
-
-
-def _key(key: Any, where: str) -> str:
-    if isinstance(key, str):
-        return key
-    raise InputError(f"{where or 'value'}: keys must be text, got {key!r}")
-
-
-def _below(where: str, key: Any) -> str:
-    return f"{where}.{key}" if where else str(key)
-
-
-def _stands_for_keys_below(key: str, other: Mapping[str, str]) -> bool:
+def _stands_for_keysbelow(key: str, other: Mapping[str, str]) -> bool:
     """Whether `key` is an empty mapping whose counterpart has keys, which are rows themselves."""
     return key not in other and any(name.startswith(f"{key}.") for name in other)
 
@@ -121,6 +75,6 @@ def _flat(plain: Any, where: str = "") -> dict[str, str]:
     if isinstance(plain, dict) and plain:
         leaves: dict[str, str] = {}
         for key, item in plain.items():
-            leaves |= _flat(item, _below(where, key))
+            leaves |= _flat(item, below(where, key))
         return leaves
     return {where: json.dumps(plain, sort_keys=True, ensure_ascii=False)}

@@ -13,8 +13,8 @@ from workbench.config.identity import (
     differences,
     fingerprint,
     format_differences,
-    to_dict,
 )
+from workbench.config.plain import to_dict
 
 __all__ = [
     "Difference",

@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.config.identity import to_dict
+from workbench.config.plain import to_dict
 
 HARMLESS = ("log_every", "checkpoint_every", "keep_checkpoints", "milestones")  # change no weight
 FIRST_MILESTONE = 1 / 50  # of all steps

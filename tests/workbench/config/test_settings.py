@@ -118,25 +118,34 @@ def test_only_int_to_float_and_list_to_tuple_are_converted() -> None:
         ({"model": {"width": 3.0}}, "model.width: must be a whole number, got 3.0 (float)"),
         ({"model": {"width": True}}, "model.width: must be a whole number, got True (bool)"),
         ({"model": {"width": None}}, "model.width: must be a whole number, got null"),
-        ({"model": {"site": "Trunk"}}, "model.site: must be one of latent, trunk, got 'Trunk'"),
+        (
+            {"model": {"site": "Trunk"}},
+            "model.site: must be 'latent' or 'trunk', got 'Trunk'",
+        ),
         ({"model": 3}, "model: must be a mapping, got 3 (int)"),
         ({"model": {"loss": {"beta": float("nan")}}}, "model.loss.beta: must be finite, got nan"),
-        ({"model": {"loss": {"beta": 10**400}}}, "model.loss.beta: must fit a float"),
+        (
+            {"model": {"loss": {"beta": 10**400}}},
+            "model.loss.beta: must be a finite number",
+        ),
         ({"model": {"loss": {"beta": -1}}}, "model.loss: beta must be >= 0, got -1.0"),
         ({"model": {"loss": {"stop_step": 1.5}}}, "model.loss.stop_step: must be a whole number"),
         ({"arms": {"repa": {"deep": [1, float("inf")]}}}, "arms.repa.deep[1]: must be finite"),
-        ({"arms": {3: {}}}, "arms: key: must be text"),
+        ({"arms": {3: {}}}, "arms: keys must be text, got 3"),
         ({"arms": {"repa": 3}}, "arms.repa: must be a mapping, got 3 (int)"),
         ({"layers": "12"}, "layers: must be a list, got '12' (str)"),
         ({"layers": [1, "2"]}, "layers[1]: must be a whole number, got '2' (str)"),
-        ({"interval": [1]}, "interval: must have 2 items, got 1"),
+        ({"interval": [1]}, "interval[1]: is missing and has no default"),
+        ({"interval": [1, 2, 3]}, "interval: must be a list of at most 2 items, got [1, 2, 3]"),
         ({"columns": [None]}, "columns[0]: must be text (quote it), got null"),
         ({"name": False}, "name: must be text (quote it), got False (bool)"),
         ({"shuffle": 1}, "shuffle: must be true or false, got 1 (int)"),
-        ({"mood": "angry"}, "mood: must be one of calm, tense, got 'angry' (str)"),
-        ({"path": ""}, "path: must be a path, got '' (str)"),
+        ({"mood": "angry"}, "mood: must be 'calm' or 'tense', got 'angry' (str)"),
+        ({"path": 3}, "path: must be text (quote it), got 3 (int)"),
         ({"level": []}, "level: must be int or float or str, got [] (list)"),
         ({"projector": {"hiden": 3}}, "projector: must be Linear or Mlp, got {'hiden': 3} (dict)"),
+        ({"name": "a\ud800"}, "Run: cannot be JSON ('utf-8' codec can't encode"),
+        ({"model": {"width": 10**5000}}, "Run: cannot be JSON (Exceeds the limit"),
         ({"name": ["x" * 500]}, "name: must be text (quote it), got ['xxx"),
     ],
 )
@@ -156,13 +165,35 @@ def test_a_missing_key_is_named() -> None:
         settings.build(Mlp, None)
 
 
-def test_a_field_that_settings_cannot_hold_is_our_mistake() -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Nested:
+    model: Model | None = None
+    parts: tuple[Model, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"model": {"widht": 1}}, "model.widht: unknown key, did you mean 'width'?"),
+        ({"parts": [{}, {"widht": 1}]}, "parts[1].widht: unknown key, did you mean 'width'?"),
+        ({"parts": [{"loss": {"bta": 1}}]}, "parts[0].loss.bta: unknown key, did you mean 'beta'?"),
+    ],
+)
+def test_keys_are_known_inside_optional_and_repeated_parts(
+    mapping: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        settings.build(Nested, mapping)
+    assert str(caught.value) == message
+
+
+def test_a_field_without_a_plain_form_has_no_fingerprint() -> None:
     @dataclass(frozen=True)
     class Odd:
-        values: set[int]
+        values: frozenset[int]
 
-    with pytest.raises(TypeError, match="cannot hold"):
-        settings.build(Odd, {"values": [1]})
+    with pytest.raises(InputError, match=r"^values: frozenset has no plain form"):
+        settings.fingerprint(Odd(frozenset({1})))
 
 
 def built_or_refused(action: Callable[[], Any]) -> tuple[Any, str | None]:
