@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.teachers.trial import try_out
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -37,7 +39,7 @@ class Backbone(Protocol):
 
     width: int
     num_layers: int
-    max_length: int
+    max_length: int | None
     pad_id: int
     causal: bool
     device: torch.device
@@ -60,9 +62,12 @@ class PretrainedBackbone:
     Args:
         model: The base model (no head), in eval mode and on its device.
         tokenizer: Its fast tokenizer; truncation and padding settings are overwritten.
-        max_length: Longest input in tokens, special tokens included.
-        causal: Whether positions attend to the past only.
+        name: What errors call it.
+        max_length: Longest input in tokens, special tokens included; None = without a limit.
         tokenizer_json: The tokenizer's file, when there is one.
+
+    Raises:
+        ValueError: a few tokens show that its states cannot be read.
     """
 
     def __init__(
@@ -70,24 +75,31 @@ class PretrainedBackbone:
         model: Any,
         tokenizer: Tokenizer,
         *,
-        max_length: int,
-        causal: bool,
+        name: str,
+        max_length: int | None,
         tokenizer_json: Path | None,
     ) -> None:
         self.model = model
         self.width: int = model.config.hidden_size
         self.num_layers: int = model.config.num_hidden_layers
+        self.vocab_size: int = model.config.vocab_size
         self.max_length = max_length
-        self.causal = causal
-        self.pad_id: int = model.config.pad_token_id or 0
+        pad_id = model.config.pad_token_id
+        self.pad_id: int = pad_id if pad_id in range(self.vocab_size) else 0
         self.device: torch.device = model.device
         self.tokenizer_json = tokenizer_json
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length)
+        self._tokenizer.no_truncation()
+        if max_length is not None:
+            self._tokenizer.enable_truncation(max_length)
         # "[SEP]" written in a corpus is text, not the end of it.
         self._tokenizer.encode_special_tokens = True
         self._layers = find_layers(model, self.num_layers)
+        trial = try_out(self, name)
+        self.causal = trial.causal
+        if not trial.layers_agree:
+            self._layers = None
 
     def tokenise(self, texts: Sequence[str]) -> list[TokenisedText]:
         return [
@@ -106,14 +118,19 @@ class PretrainedBackbone:
         last = self.num_layers
         inner = [layer for layer in layers if layer < last]
         if self._layers is None:
-            states = self._forward(token_ids, mask, output_hidden_states=True).hidden_states
-            return {layer: states[layer] for layer in layers}
+            reported = self.reported_states(token_ids, mask)
+            return {layer: reported[layer] for layer in layers}
         depth = max(max(layers), 1)
         with first_layers(self._layers, depth), captured(self._layers.stack, inner) as states:
             output = self._forward(token_ids, mask)
         if last in layers:
             states[last] = output.last_hidden_state
         return states
+
+    @torch.no_grad()
+    def reported_states(self, token_ids: Tensor, mask: Tensor) -> list[Tensor]:
+        """All hidden states (B, L, W), as the whole model reports them."""
+        return list(self._forward(token_ids, mask, output_hidden_states=True).hidden_states)
 
     def _forward(self, token_ids: Tensor, mask: Tensor, **kwargs: bool) -> Any:
         return self.model(

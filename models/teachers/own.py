@@ -46,7 +46,7 @@ class OwnBackbone:
         self.model = model.eval()
         self.width = model.width
         self.num_layers = model.num_layers
-        self.max_length = model.window
+        self.max_length: int | None = model.window
         self.device: torch.device = model.head_bias.device
         self._encode_batch = encode_batch
 

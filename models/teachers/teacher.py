@@ -92,7 +92,7 @@ class Teacher:
         return self.backbone.num_layers
 
     @property
-    def max_length(self) -> int:
+    def max_length(self) -> int | None:
         return self.backbone.max_length
 
     @property

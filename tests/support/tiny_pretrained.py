@@ -74,10 +74,99 @@ def save_tiny_qwen(directory: Path) -> Path:
     return _save(Qwen3Model, config, tokenizer, directory, None)
 
 
-SAVERS = {"bert": save_tiny_bert, "gpt2": save_tiny_gpt2, "qwen": save_tiny_qwen}
+def save_tiny_roberta(directory: Path, table: int = 66) -> Path:
+    """A masked LM whose positions start one past the padding id, 1."""
+    from transformers import RobertaConfig, RobertaModel
+
+    tokenizer = _byte_level(("<s>", "<pad>", "</s>"))
+    config = RobertaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=table,
+    )
+    return _save(RobertaModel, config, tokenizer, directory, "<pad>")
 
 
-def _byte_level():
+def save_tiny_bloom(directory: Path) -> Path:
+    """A causal LM with a bias for distance and no limit of positions."""
+    from transformers import BloomConfig, BloomModel
+
+    tokenizer = _byte_level()
+    config = BloomConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=WIDTH, n_layer=LAYERS, n_head=2
+    )
+    return _save(BloomModel, config, tokenizer, directory, None)
+
+
+def save_tiny_mamba(directory: Path) -> Path:
+    """A state space model, without attention and without a limit of positions."""
+    from transformers import MambaConfig, MambaModel
+
+    tokenizer = _byte_level()
+    config = MambaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=WIDTH,
+        num_hidden_layers=LAYERS,
+        state_size=4,
+    )
+    return _save(MambaModel, config, tokenizer, directory, None)
+
+
+def save_tiny_xlnet(directory: Path) -> Path:
+    """Attends both ways without being a masked LM, and keeps the batch in its second dimension."""
+    from transformers import XLNetConfig, XLNetModel
+
+    tokenizer = _byte_level()
+    config = XLNetConfig(
+        vocab_size=tokenizer.get_vocab_size(), d_model=WIDTH, n_layer=LAYERS, n_head=2, d_inner=32
+    )
+    return _save(XLNetModel, config, tokenizer, directory, None)
+
+
+def save_tiny_gemma3(directory: Path) -> Path:
+    """A model of texts and images, its text part a causal LM."""
+    from transformers import Gemma3Config, Gemma3Model
+
+    tokenizer = _byte_level()
+    config = Gemma3Config(
+        text_config={
+            "vocab_size": tokenizer.get_vocab_size(),
+            "hidden_size": WIDTH,
+            "num_hidden_layers": LAYERS,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "head_dim": 8,
+            "intermediate_size": 32,
+            "max_position_embeddings": 64,
+        },
+        vision_config={
+            "hidden_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 16,
+            "image_size": 28,
+            "patch_size": 14,
+        },
+    )
+    return _save(Gemma3Model, config, tokenizer, directory, None)
+
+
+SAVERS = {
+    "bert": save_tiny_bert,
+    "bloom": save_tiny_bloom,
+    "gemma3": save_tiny_gemma3,
+    "gpt2": save_tiny_gpt2,
+    "mamba": save_tiny_mamba,
+    "qwen": save_tiny_qwen,
+    "roberta": save_tiny_roberta,
+    "xlnet": save_tiny_xlnet,
+}
+
+
+def _byte_level(special_tokens: tuple[str, ...] = ("<|endoftext|>",)):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -87,7 +176,7 @@ def _byte_level():
     tokenizer.train_from_iterator(
         TEXTS,
         trainers.BpeTrainer(
-            vocab_size=300, initial_alphabet=alphabet, special_tokens=["<|endoftext|>"]
+            vocab_size=300, initial_alphabet=alphabet, special_tokens=list(special_tokens)
         ),
     )
     return tokenizer

@@ -213,5 +213,8 @@ def _bert_score(texts: list[str], references: list[str], model: str) -> Any:
         raise ValueError(
             "evaluation.bert_score needs the package: pip install bert-score"
         ) from error
+    from models.teachers.pretrained import load_pretrained
+
+    load_pretrained(f"hf:{model}")  # refuses what the package would load in part
     _, _, f1 = score(texts, references, model_type=model, verbose=False)
     return PerText(values={"embedding_f1": f1.double().numpy()})
