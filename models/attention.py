@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from models.joined_linear import JoinedLinear
+
 NORM_EPS = 1e-6
 # exp(-1e4) is exactly 0 in float32, and a row with nothing allowed stays finite.
 MASKED_SCORE = -1e4
@@ -165,7 +167,7 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
+        self.qkv = JoinedLinear(width, width, parts=3)
         self.proj = nn.Linear(width, width)
         self.qk_gain = nn.Parameter(torch.ones(2 * heads))
 

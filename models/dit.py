@@ -17,6 +17,7 @@ from torch import Generator, Tensor, nn
 from models.attention import Rope, RotaryTable, SelfAttention, prepare_mask
 from models.configs.flow import TextDiTConfig
 from models.hub import PretrainedMixin
+from models.joined_linear import JoinedLinear
 from models.layers import Mlp, initialise, layer_norm
 
 TIME_FEATURES = 256
@@ -72,7 +73,7 @@ class DiTBlock(nn.Module):
         super().__init__()
         self.attn = SelfAttention(width, heads)
         self.mlp = Mlp(width, int(width * mlp_ratio))
-        self.adaLN_modulation = nn.Linear(width, 6 * width)
+        self.adaLN_modulation = JoinedLinear(width, width, parts=6)
 
     def forward(self, x: Tensor, c: Tensor, rope: Rope, mask: Tensor | None) -> Tensor:
         """Map x (B, L, W) under the condition c (B, W), SiLU already applied."""
@@ -88,7 +89,7 @@ class FinalLayer(nn.Module):
 
     def __init__(self, width: int, latent_width: int) -> None:
         super().__init__()
-        self.adaLN_modulation = nn.Linear(width, 2 * width)
+        self.adaLN_modulation = JoinedLinear(width, width, parts=2)
         self.linear = nn.Linear(width, latent_width)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:

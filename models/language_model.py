@@ -63,6 +63,8 @@ class CausalLM(nn.Module, PretrainedMixin):
             Block(config.width, config.heads, config.mlp_ratio) for _ in range(config.layers)
         )
         initialise(self, generator)
+        with torch.no_grad():
+            self.token_embedding.weight.mul_(config.init_std)
 
     def loss(self, token_ids: Tensor, mask: Tensor) -> Tensor:
         """Mean cross entropy in nats per predicted token, end-of-text once a text.

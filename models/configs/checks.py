@@ -1,8 +1,21 @@
-"""Checks that several settings share."""
+"""What several settings share: checks, and fields that came later than fingerprints of them."""
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Any, get_args
+
+BEFORE = "before"  # in a field's metadata: the value that stood for it before it existed
+
+
+def added(default: Any, *, before: Any) -> Any:
+    """A field that older fingerprints do not know: at the value `before` they stay as they were.
+
+    Args:
+        default: of settings made now.
+        before: how the code behaved before there was a choice.
+    """
+    return field(default=default, metadata={BEFORE: before})
 
 
 def check_heads(width: int, heads: int, mlp_ratio: float) -> None:

@@ -22,7 +22,9 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 @pytest.fixture
 def model():
-    config = CausalLMConfig(vocab_size=VOCABULARY, window=WINDOW, width=32, layers=2, heads=4)
+    config = CausalLMConfig(
+        vocab_size=VOCABULARY, window=WINDOW, width=32, layers=2, heads=4, init_std=1.0
+    )
     model = CausalLM(config, seeded())
     with torch.no_grad():  # a sharper distribution than that of initial weights
         model.token_embedding.weight.mul_(20)
@@ -64,6 +66,15 @@ def test_loss_reaches_the_weights_and_overfits_one_batch(batch):
         optimizer.step()
     # Every text is distinct, but the first token has to be guessed among four.
     assert loss.item() < 0.35
+
+
+def test_untrained_it_knows_nothing_and_is_sure_of_nothing(batch):
+    """Its first loss is that of a uniform guess; embeddings of a std of 1 would make it more."""
+    sizes = {"vocab_size": VOCABULARY, "window": WINDOW, "width": 128}
+    uniform = np.log(VOCABULARY)
+    assert CausalLM(CausalLMConfig(**sizes), seeded()).loss(*batch).item() < 1.1 * uniform
+    former = CausalLM(CausalLMConfig(**sizes, init_std=1.0), seeded())
+    assert former.loss(*batch).item() > 3 * uniform
 
 
 @pytest.mark.parametrize("ctx_len", [[0, 0, 0, 0], [3, 5, 0, 8], [12, 2, 0, 1]])

@@ -132,6 +132,7 @@ def test_a_study_stored_before_schemas_still_opens(tmp_path: Path) -> None:
     assert study.config.name == "smoke"
     assert list(study.config.arms) == ["none", "repa"]
     assert study.config.base.vae.latent_width == 8
+    assert study.config.base.language_model.init_std == 1.0, "as its judge was trained"
 
 
 def test_a_study_of_a_newer_release_is_refused_by_name(tmp_path: Path) -> None:
@@ -139,8 +140,8 @@ def test_a_study_of_a_newer_release_is_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "study.json"
     document = json.loads(file.read_text())
     assert settings.build(type(short_config()), document["config"]) == short_config()
-    file.write_text(json.dumps({**document, "schema": 2, "needs_release": "7.1.0"}))
-    with pytest.raises(InputError, match=r"schema 2 is newer than 1, .* install release 7\.1\.0"):
+    file.write_text(json.dumps({**document, "schema": 3, "needs_release": "7.1.0"}))
+    with pytest.raises(InputError, match=r"schema 3 is newer than 2, .* install release 7\.1\.0"):
         open_study(tmp_path)
     with pytest.raises(InputError, match=r"7\.1\.0"):
         create_study(short_config(), tmp_path)

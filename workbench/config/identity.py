@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.config.construct import build
-from workbench.config.plain import below, to_dict
+from workbench.config.plain import below, identity, to_dict
 
 FINGERPRINT_DIGITS = 12
 ABSENT = "(absent)"
@@ -40,7 +40,7 @@ def fingerprint(settings: Any) -> str:
     plain = to_dict(settings)
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
         # Built again, so that an int in a float field is written as the float it means.
-        plain = to_dict(build(type(settings), plain))
+        plain = identity(build(type(settings), plain))
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:FINGERPRINT_DIGITS]
 

@@ -9,10 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from models.configs.checks import BEFORE
 from workbench.errors import InputError
 
 
-def to_dict(settings: Any, where: str = "") -> Any:
+def identity(settings: Any) -> Any:
+    """Plain form without fields that stand as they did before they existed.
+
+    Names are made of it, so that work of an earlier release keeps its name.
+    """
+    return to_dict(settings, unchanged=False)
+
+
+def to_dict(settings: Any, where: str = "", *, unchanged: bool = True) -> Any:
     """Plain form of a settings object or of a mapping.
 
     `build(type(settings), to_dict(settings)) == settings`.
@@ -20,22 +29,25 @@ def to_dict(settings: Any, where: str = "") -> Any:
     Args:
         settings: A dataclass, mapping, list, tuple, enum, path or scalar, nested at will.
         where: Dotted key or file in front of every key that an error names.
+        unchanged: Also fields that came later and stand as things were before, see `identity`.
 
     Raises:
         InputError: A NaN or infinity, or a value that JSON cannot hold.
     """
+
+    def inside(item: Any, key: Any) -> Any:
+        return to_dict(item, below(where, key), unchanged=unchanged)
+
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
         return {
-            field.name: to_dict(getattr(settings, field.name), below(where, field.name))
+            field.name: inside(getattr(settings, field.name), field.name)
             for field in dataclasses.fields(settings)
-            if field.init
+            if field.init and (unchanged or not _stands_as_before(settings, field))
         }
     if isinstance(settings, Mapping):
-        return {
-            _key(key, where): to_dict(item, below(where, key)) for key, item in settings.items()
-        }
+        return {_key(key, where): inside(item, key) for key, item in settings.items()}
     if isinstance(settings, (list, tuple)):
-        return [to_dict(item, below(where, position)) for position, item in enumerate(settings)]
+        return [inside(item, position) for position, item in enumerate(settings)]
     if isinstance(settings, enum.Enum):
         return to_dict(settings.value, where)
     if isinstance(settings, Path):
@@ -53,6 +65,11 @@ def below(where: str, key: Any) -> str:
         return f"{where}[{key}]"
     text = key if isinstance(key, str) and key.isprintable() else repr(key)
     return f"{where}.{text}" if where else text
+
+
+def _stands_as_before(settings: Any, field: dataclasses.Field[Any]) -> bool:
+    """Whether a field says what was the case before there was such a field."""
+    return BEFORE in field.metadata and getattr(settings, field.name) == field.metadata[BEFORE]
 
 
 def _key(key: Any, where: str) -> str:

@@ -46,6 +46,7 @@ def smoke() -> StudyConfig:
             checkpoint_every=4,
             milestones=2,
             ema_decay=0.9,
+            optimizer="muon",
         ),
         language_model=CausalLMConfig(width=32, layers=1, heads=2),
         language_model_training=TrainingConfig(num_steps=8, batch_size=8, warmup_steps=2),

@@ -1,9 +1,9 @@
 """Settings as nested frozen dataclasses: built strictly from mappings, named by their content.
 
 `load_yaml` and `apply_overrides` give a plain mapping, `build` makes the dataclass of it,
-`to_dict` goes back, `fingerprint` names it and `differences` says what sets two apart. Nothing is
-guessed: an unknown key, a value of another type, NaN and a key given twice are refused in one
-line that names the dotted key.
+`to_dict` goes back, `fingerprint` names it by its `identity` and `differences` says what sets two
+apart. Nothing is guessed: an unknown key, a value of another type, NaN and a key given twice are
+refused in one line that names the dotted key.
 """
 
 from workbench.config.construct import build
@@ -14,7 +14,7 @@ from workbench.config.identity import (
     fingerprint,
     format_differences,
 )
-from workbench.config.plain import to_dict
+from workbench.config.plain import identity, to_dict
 
 __all__ = [
     "Difference",
@@ -23,6 +23,7 @@ __all__ = [
     "differences",
     "fingerprint",
     "format_differences",
+    "identity",
     "load_yaml",
     "parse_yaml",
     "to_dict",

@@ -7,7 +7,8 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.config.plain import to_dict
+from models.configs.checks import added
+from workbench.config.plain import identity
 
 HARMLESS = ("log_every", "checkpoint_every", "keep_checkpoints", "milestones")  # change no weight
 FIRST_MILESTONE = 1 / 50  # of all steps
@@ -23,6 +24,8 @@ class TrainingConfig:
             Each ran its own schedule to the end, so the learning rate rises again where the next
             begins: the weights are not those of an uninterrupted training of `num_steps`.
         batch_size: texts a step, over all processes.
+        optimizer: `adamw`; or `muon`, which makes the updates of the blocks' matrices orthogonal
+            and leaves all else to AdamW: fewer steps to the same loss, each somewhat longer.
         bucket_multiple: pad a batch to its longest text rounded up to this; 0 pads to the window.
         learning_rate: peak of the schedule: linear warm-up, then cosine to `final_lr_fraction`.
         beta1: AdamW's first decay.
@@ -45,6 +48,7 @@ class TrainingConfig:
     num_steps: int = 600
     earlier_num_steps: tuple[int, ...] = ()
     batch_size: int = 64
+    optimizer: str = added("adamw", before="adamw")
     bucket_multiple: int = 0
     learning_rate: float = 1e-3
     beta1: float = 0.9
@@ -88,6 +92,8 @@ class TrainingConfig:
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
         if not 0 <= self.final_lr_fraction <= 1:
             raise ValueError(f"final_lr_fraction must lie in [0, 1], got {self.final_lr_fraction}")
+        if self.optimizer not in ("adamw", "muon"):
+            raise ValueError(f"optimizer must be adamw or muon, got {self.optimizer!r}")
         if self.precision not in ("auto", "bf16", "float32"):
             raise ValueError(f"precision must be auto, bf16 or float32, got {self.precision!r}")
         if self.shard not in ("none", "fsdp"):
@@ -112,7 +118,7 @@ class TrainingConfig:
     def identity(self) -> dict[str, Any]:
         """The settings that decide the weights; those that do not stand at their defaults."""
         defaults: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(self)}
-        plain = to_dict(dataclasses.replace(self, **{name: defaults[name] for name in HARMLESS}))
+        plain = identity(dataclasses.replace(self, **{name: defaults[name] for name in HARMLESS}))
         # Fingerprints from before these settings existed stay what they were.
         del plain["milestones"]
         if not self.earlier_num_steps:

@@ -30,7 +30,7 @@ class StageContext:
 
 def stage_fingerprint(*parts: Any) -> str:
     """12 hex digits over everything that determines a stage: configs and upstream prints."""
-    plain = [settings.to_dict(p) if hasattr(p, "__dataclass_fields__") else p for p in parts]
+    plain = [settings.identity(p) if hasattr(p, "__dataclass_fields__") else p for p in parts]
     return settings.fingerprint({"parts": plain})
 
 

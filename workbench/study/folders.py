@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,21 @@ if TYPE_CHECKING:
     from models.configs.teacher import TeacherConfig
     from workbench.config.study import RunConfig, StudyConfig
 
-STUDY_SCHEMA = Schema(name="study", version=1, needs_release="0.1.0", migrations={0: dict})
+
+def _with_former_initial_values(document: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 drew the judge's embeddings at a std of 1: a study made so stays what it is."""
+    # Incomplete or changed by hand: whoever builds the configuration says where.
+    with contextlib.suppress(KeyError, TypeError, AttributeError):
+        document["config"]["base"].setdefault("language_model", {}).setdefault("init_std", 1.0)
+    return document
+
+
+STUDY_SCHEMA = Schema(
+    name="study",
+    version=2,
+    needs_release="0.1.0",
+    migrations={0: dict, 1: _with_former_initial_values},
+)
 
 
 @dataclass(frozen=True)

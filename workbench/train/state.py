@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 from workbench.store.checkpoints import Checkpoint, save_checkpoint
 from workbench.store.milestones import save_milestone
 from workbench.store.tensors import count_bytes
+from workbench.train.muon import Muon, block_matrices
 from workbench.train.sharding import GatheredOptimizer, full_weights, load_full_weights
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class TrainState:
 
     Attributes:
         model: the weights being trained.
-        optimizer: AdamW.
+        optimizer: AdamW, or Muon.
         average: the running average of the weights; None without one.
         sharded: the parameters are spread over processes.
         step: optimiser steps done.
@@ -96,27 +97,42 @@ def _local(tensors: list[Tensor]) -> list[Tensor]:
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW with decay on matrices only; one fused kernel unless the parameters are sharded."""
+    """The optimiser that the settings name, with decay on matrices only.
+
+    AdamW's part is one fused kernel unless the parameters are sharded.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
-    matrices = [p for p in parameters if p.ndim >= 2]
-    others = [p for p in parameters if p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+    joined = block_matrices(model) if config.optimizer == "muon" else {}
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in joined if joined[p] == parts], "parts": parts}
+        for parts in sorted(set(joined.values()))
     ]
-    return torch.optim.AdamW(
+    others = [p for p in parameters if p not in joined]
+    groups += [
+        {"params": [p for p in others if p.ndim >= 2]},
+        {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    kind = Muon if joined else torch.optim.AdamW
+    return kind(
         [group for group in groups if group["params"]],
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
+        weight_decay=config.weight_decay,
         fused=not any(isinstance(p, DTensor) for p in parameters),
     )
 
 
 def checkpoint_bytes(state: TrainState) -> int:
-    """At most the bytes of a checkpoint's tensors: weights, their average, AdamW's two moments."""
+    """At most the bytes of a checkpoint's tensors: weights, their average, the moments.
+
+    AdamW has two of them, Muon one.
+    """
     weights = weights_bytes(state)
-    trained = count_bytes(p for p in state.model.parameters() if p.requires_grad)
-    return weights * (1 if state.average is None else 2) + 2 * trained
+    moments = sum(
+        (1 if "parts" in group else 2) * count_bytes(group["params"])
+        for group in state.optimizer.param_groups
+    )
+    return weights * (1 if state.average is None else 2) + moments
 
 
 def weights_bytes(state: TrainState) -> int:

@@ -13,8 +13,12 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from models.configs.checks import added
+from models.configs.language_model import CausalLMConfig
 from workbench.config import settings
+from workbench.config.study import SamplingConfig
 from workbench.errors import InputError
+from workbench.machine.context import stage_fingerprint
 
 
 class Mood(enum.Enum):
@@ -400,3 +404,19 @@ def test_differences_are_a_table_of_dotted_keys() -> None:
     assert len({line.index(row.left) for line, row in zip(table[1:], found, strict=True)}) == 1
     assert settings.differences(FULL, FULL) == ()
     assert settings.differences(Run(), replace(Run(), arms={"a": {}}))[0].key == "arms.a"
+
+
+def test_a_later_setting_leaves_names_alone_until_it_is_used() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Later(Loss):
+        std: float = added(0.02, before=1.0)
+
+    assert settings.fingerprint(Later(std=1.0)) == settings.fingerprint(Loss())
+    assert settings.fingerprint(Later()) != settings.fingerprint(Loss())
+    assert settings.to_dict(Later(std=1.0)) == {"beta": 1e-3, "stop_step": None, "std": 1.0}
+    assert settings.build(Later, {}) == Later(std=0.02)
+
+
+def test_what_the_first_release_made_keeps_its_name() -> None:
+    assert stage_fingerprint(CausalLMConfig(init_std=1.0)) == "a14df00682a0"
+    assert stage_fingerprint(SamplingConfig()) == "8c1d042bd69a"

@@ -46,11 +46,12 @@ def test_overfits_one_batch(name: str, smoke: Study, corpus: Corpus, tmp_path: P
     assert sum(losses[-10:]) < share * sum(losses[:10])
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 @pytest.mark.parametrize("name", TASKS)
 def test_two_and_two_steps_equal_four(
-    name: str, smoke: Study, corpus: Corpus, tmp_path: Path
+    name: str, optimizer: str, smoke: Study, corpus: Corpus, tmp_path: Path
 ) -> None:
-    config = small_training()
+    config = small_training(optimizer=optimizer)
     run_fit(build_task(name, smoke, corpus), config, tmp_path / "whole")
     with pytest.raises(StopRequested, match="step 2"):
         run_fit(build_task(name, smoke, corpus), config, tmp_path / "parts", stop=StopAfter(2))
@@ -178,6 +179,7 @@ def test_what_changes_no_weight_changes_no_fingerprint() -> None:
     harmless = TrainingConfig(log_every=3, checkpoint_every=7, keep_checkpoints=2, milestones=4)
     assert harmless.identity == plain.identity
     assert TrainingConfig(learning_rate=2e-3).identity != plain.identity
+    assert TrainingConfig(optimizer="muon").identity != plain.identity
     # What trainings of the first release carry; a later setting must not make them train again.
     assert stage_fingerprint(plain.identity) == "5b0b5984b0cd"
 

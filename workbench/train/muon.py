@@ -1,0 +1,131 @@
+"""Muon: momentum whose update is made orthogonal, for the matrices inside Transformer blocks.
+
+What it is not made for (embeddings, biases, gains, the first and the last map) goes on with AdamW,
+in the same optimiser, so that checkpoints and sharding see one state. `torch.optim.Muon` takes no
+matrix that joins several maps (queries, keys and values; adaLN's shifts, scales and gates), none
+that is sharded, and orthogonalises one by one; here each joined map counts by itself and matrices
+of one shape go through one batched product.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from models.joined_linear import JoinedLinear
+from models.precision import has_fast_bfloat16
+from workbench.train.sharding import repeated_blocks
+
+MOMENTUM = 0.95
+NEWTON_SCHULZ_STEPS = 5
+# Jordan et al. 2024: steep at 0, so that small singular values reach about 1 in five steps.
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+# An orthogonal (m, n) update times this times sqrt(max(m, n)) is as large as AdamW's.
+MATCH_ADAMW = 0.2
+STACKED_ELEMENTS = 2**24  # at once; larger stacks gain nothing and cost memory
+
+
+def block_matrices(model: nn.Module) -> dict[nn.Parameter, int]:
+    """The matrices of a model's blocks, each with the number of maps that it joins."""
+    return {
+        layer.weight: layer.parts if isinstance(layer, JoinedLinear) else 1
+        for block in repeated_blocks(model)
+        for layer in block.modules()
+        if isinstance(layer, nn.Linear) and layer.weight.requires_grad
+    }
+
+
+class Muon(torch.optim.AdamW):
+    """Muon with Nesterov momentum on groups that carry `parts`, AdamW on all others.
+
+    The rate of AdamW serves both. A step takes the gradients of Muon's matrices away: AdamW then
+    passes them by.
+
+    Args:
+        params: groups as AdamW's; `parts` in a group says how many maps each matrix in it joins.
+        **adamw: AdamW's settings.
+
+    Source: Jordan et al. 2024, kellerjordan.github.io/posts/muon; scale: Liu et al. 2025,
+    arXiv 2502.16982.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient."""
+        for group in self.param_groups:
+            if "parts" in group:
+                self._step_matrices(group)
+        return super().step(closure)
+
+    def _step_matrices(self, group: dict[str, Any]) -> None:
+        matrices = [p for p in group["params"] if p.grad is not None]
+        updates = orthogonalised([self._momentum(p) for p in matrices], group["parts"])
+        rate = group["lr"]
+        for p, update in zip(matrices, updates, strict=True):
+            rows, columns = p.shape[0] // group["parts"], p.shape[1]
+            p.mul_(1 - rate * group["weight_decay"])
+            p.add_(_like(p, update), alpha=-rate * MATCH_ADAMW * max(rows, columns) ** 0.5)
+            p.grad = None
+
+    def _momentum(self, p: Tensor) -> Tensor:
+        """Nesterov's look ahead, as a whole tensor in every process."""
+        state = self.state[p]
+        if not state:
+            state["step"] = torch.zeros((), dtype=torch.float32)  # AdamW looks for it on loading
+            state["momentum_buffer"] = torch.zeros_like(p)
+        state["step"] += 1
+        momentum = state["momentum_buffer"].lerp_(p.grad, 1 - MOMENTUM)
+        ahead = torch.lerp(p.grad, momentum, MOMENTUM)
+        return ahead.full_tensor() if isinstance(ahead, DTensor) else ahead
+
+
+def orthogonalised(matrices: list[Tensor], parts: int = 1) -> list[Tensor]:
+    """Replace each matrix's singular values by about 1, map by map where it joins several.
+
+    Args:
+        matrices: (m, n) each, of any shapes.
+        parts: maps that each joins along its rows; m is a multiple of it.
+    """
+    pieces = [piece for matrix in matrices for piece in matrix.chunk(parts)]
+    by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, piece in enumerate(pieces):
+        by_shape[tuple(piece.shape)].append(index)
+    done: dict[int, Tensor] = {}
+    for shape, indices in by_shape.items():
+        most = max(1, STACKED_ELEMENTS // (shape[0] * shape[1]))
+        for start in range(0, len(indices), most):
+            some = indices[start : start + most]
+            stack = newton_schulz(torch.stack([pieces[index] for index in some]))
+            done |= dict(zip(some, stack, strict=True))
+    whole = range(0, len(pieces), parts)
+    return [torch.cat([done[first + part] for part in range(parts)]) for first in whole]
+
+
+def newton_schulz(stack: Tensor) -> Tensor:
+    """Orthogonalise a stack (N, m, n) roughly.
+
+    Singular values from about a hundredth of the norm on end between .7 and 1.2, smaller ones grow
+    by a factor of up to 500.
+    """
+    a, b, c = COEFFICIENTS
+    tall = stack.shape[1] > stack.shape[2]
+    x = stack.mT if tall else stack
+    x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp_min(1e-7)
+    if has_fast_bfloat16(stack.device):
+        x = x.bfloat16()
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).to(stack.dtype)
+
+
+def _like(p: Tensor, whole: Tensor) -> Tensor:
+    """A whole tensor cut as a sharded parameter is; itself beside a plain one."""
+    if not isinstance(p, DTensor):
+        return whole
+    return distribute_tensor(whole, p.device_mesh, p.placements, src_data_rank=None)
