@@ -55,9 +55,9 @@ def prepared(quick: bool) -> Iterator[Path]:
         context = StageContext(find_placement("cpu"))
         corpus = prepare_corpus(study, context)
         run = study.run("repa", 0)
-        prepare_teacher(study, run.config, corpus, context)
+        prepare_teacher(study, run.config, context)
         vae = _vae(run, corpus, context.place).eval()
-        encode_latents(run, vae, corpus, context, "untrained")
+        encode_latents(run, vae, context)
         yield study.directory
 
 
@@ -86,7 +86,7 @@ class Workload:
 
     def dit(self) -> TextDiT:
         """An untrained DiT, the same at every call."""
-        return build_dit(self.run, self.corpus, self.place)
+        return build_dit(self.run, self.place)
 
     def plan(self, training: TrainingConfig) -> BatchPlan:
         """Batches of whole windows."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from short_training import context, corpus, new_run
+from short_training import context, new_run
 from tiny_pretrained import save_tiny_bert
 
 from data.corpus_store import Corpus
@@ -33,16 +33,16 @@ def test_references_are_embedded_again(tmp_path: Path) -> None:
     study = embedded_study(new_run(tmp_path / "study"), tmp_path / "tiny")
     save_tiny_bert(tmp_path / "tiny")
     vectors = study.references_dir / "embeddings.npy"
-    prepare_references(study, corpus(), context())
+    prepare_references(study, context())
     before, made = np.load(vectors), vectors.stat().st_ino
-    prepare_references(study, corpus(), context())
+    prepare_references(study, context())
     assert vectors.stat().st_ino == made, "nothing to do"
     _exchange(tmp_path / "tiny")
-    prepare_references(study, corpus(), context())
+    prepare_references(study, context())
     assert not np.allclose(np.load(vectors), before)
     made = vectors.stat().st_ino
     (tmp_path / "tiny").rename(tmp_path / "gone")
-    prepare_references(study, corpus(), context())
+    prepare_references(study, context())
     assert vectors.stat().st_ino == made, "they stay usable where the embedder is not"
 
 
@@ -55,8 +55,8 @@ def test_scores_and_baselines_are_made_again(
     study = copy_smoke()
     run = study.run("repa", study.config.seeds[0])
     made = {
-        run.scores_dir: lambda: evaluate.evaluate_run(run, corpus, context),
-        study.baselines_dir: lambda: evaluate.prepare_baselines(study, corpus, context),
+        run.scores_dir: lambda: evaluate.evaluate_run(run, context),
+        study.baselines_dir: lambda: evaluate.prepare_baselines(study, context),
     }
     for folder, make in made.items():
         known = evaluate.encoder_content(study.config.base.evaluation)
@@ -81,13 +81,13 @@ def test_probes_that_embed_texts_are_made_again(
     study = copy_smoke()
     run = study.run("none", study.config.seeds[0])
     names = ("manifold_continuity", "scale")
-    probe.probe_run(run, corpus, context, names)
+    probe.probe_run(run, context, names)
     files = [run.probes_dir / f"{name}.json" for name in names]
     made = [file.stat().st_ino for file in files]
-    probe.probe_run(run, corpus, context, names)
+    probe.probe_run(run, context, names)
     assert [file.stat().st_ino for file in files] == made, "nothing to do"
     monkeypatch.setattr(probe, "encoder_content", lambda config: "of other files")
-    probe.probe_run(run, corpus, context, names)
+    probe.probe_run(run, context, names)
     now = [file.stat().st_ino for file in files]
     assert now[0] != made[0]
     assert now[1] == made[1], "it embeds no text"

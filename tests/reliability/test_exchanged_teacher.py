@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from short_training import context, corpus, new_run, short_config, train
+from short_training import context, new_run, short_config, train
 from tiny_pretrained import save_tiny_bert
 
 from data.corpora import CorpusConfig
@@ -66,7 +66,7 @@ def exchange_weights(teacher: Path) -> None:
 
 
 def prepared(run: Run) -> Path:
-    return prepare_teacher(run.study, run.config, corpus(), context())
+    return prepare_teacher(run.study, run.config, context())
 
 
 def test_exchanged_weights_are_noticed_and_the_states_made_again(
@@ -74,7 +74,7 @@ def test_exchanged_weights_are_noticed_and_the_states_made_again(
 ) -> None:
     run = aligned_run(tmp_path / "study", teacher)
     directory = prepared(run)
-    before, print_ = (directory / "train.npy").read_bytes(), vae_fingerprint(run, corpus())
+    before, print_ = (directory / "train.npy").read_bytes(), vae_fingerprint(run)
     assert stored_content(directory) == content_hash(teacher)
     changed = directory.stat().st_ino
     assert prepared(run).stat().st_ino == changed, "nothing to do"
@@ -82,7 +82,7 @@ def test_exchanged_weights_are_noticed_and_the_states_made_again(
     prepared(run)
     assert (directory / "train.npy").read_bytes() != before
     assert stored_content(directory) == content_hash(teacher)
-    assert vae_fingerprint(run, corpus()) != print_
+    assert vae_fingerprint(run) != print_
 
 
 def test_exchanged_weights_under_an_aligned_run_are_refused(teacher: Path, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_states_stay_usable_where_the_teacher_is_not(teacher: Path, tmp_path: Pa
         def note(self, text: str) -> None:
             notes.append(text)
 
-    assert prepare_teacher(run.study, run.config, corpus(), context(reporter=Notes())) == directory
+    assert prepare_teacher(run.study, run.config, context(reporter=Notes())) == directory
     assert len(notes) == 1
     assert "is not on this machine" in notes[0]
 
@@ -180,14 +180,14 @@ def test_states_from_before_contents_were_stored_go_on(teacher: Path, tmp_path: 
     """Their manifest says nothing of content, and fingerprints are those they were made with."""
     run = aligned_run(tmp_path / "study", teacher)
     directory = prepared(run)
-    known = vae_fingerprint(run, corpus())
+    known = vae_fingerprint(run)
     meta = {**read_manifest(directory).meta}
     assert meta.pop("teacher_content") == content_hash(teacher)
     shutil.copytree(directory, tmp_path / "aside", ignore=shutil.ignore_patterns("manifest.json"))
     with publish(directory, meta=meta) as folder:
         shutil.copytree(tmp_path / "aside", folder, dirs_exist_ok=True)
     train(run)
-    assert vae_fingerprint(run, corpus()) != known
+    assert vae_fingerprint(run) != known
     stored = directory.stat().st_ino
     exchange_weights(teacher)
     assert prepared(run).stat().st_ino == stored

@@ -144,8 +144,8 @@ def test_room_for_latents_is_looked_at_before_they_are_encoded(
 ) -> None:
     run = new_run(tmp_path)
     train(run)
-    vae = load_vae(run, corpus(), context().place)
-    encode_latents(run, vae, corpus(), context(), "print")
+    vae = load_vae(run, context().place)
+    encode_latents(run, vae, context())
     stored = sum(p.stat().st_size for p in run.latents_dir.glob("*-[ms]*.npy"))
     needed = latents_bytes(corpus(), run.config.context, vae.config.latent_width)
     assert needed < stored < needed + 6 * 200
@@ -154,7 +154,7 @@ def test_room_for_latents_is_looked_at_before_they_are_encoded(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: disk._replace(free=needed - 1))
     monkeypatch.delattr(type(vae), "encode")
     with pytest.raises(ResourceError, match="latents: needs"):
-        encode_latents(run, vae, corpus(), context(), "print")
+        encode_latents(run, vae, context())
 
 
 @needs_fork
@@ -213,7 +213,7 @@ def test_a_logger_that_fails_is_named_once_and_training_goes_on(
         monkeypatch.setattr(loggers, "LOGGERS", {"tensorboard": FullDevice})
     watcher = Watcher()
     with run_loggers(run, context(reporter=watcher)) as logged:
-        train_vae.train_vae(run, corpus(), logged)
+        train_vae.train_vae(run, logged)
     (note,) = [note for note in watcher.notes if note.startswith("logger tensorboard: ")]
     assert note.endswith("it is left out from here, training goes on")
     finished = load_latest(run.vae_dir)

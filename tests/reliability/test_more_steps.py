@@ -17,7 +17,6 @@ from short_training import (
     with_training,
 )
 
-from data.corpus_store import open_corpus
 from workbench.config.study import StudyConfig
 from workbench.config.training import TrainingConfig
 from workbench.errors import InputError, StopRequested
@@ -160,7 +159,7 @@ def test_arms_do_not_pair_while_only_some_went_on(
     study = copy_smoke()
     study = create_study(longer(study.config, "flow_training", 12), study.directory)
     first, second = study.runs
-    train_flow(first, open_corpus(study.corpus_dir), context)
+    train_flow(first, context)
     orders = [run.describe()["pairing"]["data_order.flow"] for run in (first, second)]
     assert orders[0] != orders[1]
     for compare in (lambda: compare_runs(first, second), lambda: compare_study(study)):

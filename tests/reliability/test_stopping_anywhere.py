@@ -95,38 +95,38 @@ PHASES = {
         "models.teachers.load_teacher",
         lambda made: made.teacher_dir(made.run("repa", 0).config),
         lambda made, corpus, context: teacher_states.prepare_teacher(
-            made, made.run("repa", 0).config, corpus, context
+            made, made.run("repa", 0).config, context
         ),
     ),
     "references": Phase(
         "models.text_encoder.TextEncoder.embed",
         lambda made: made.references_dir,
-        lambda made, corpus, context: references.prepare_references(made, corpus, context),
+        lambda made, corpus, context: references.prepare_references(made, context),
     ),
     "baselines": Phase(
         "workbench.score.judge.Judge.score",
         lambda made: made.baselines_dir,
-        lambda made, corpus, context: evaluate.prepare_baselines(made, corpus, context),
+        lambda made, corpus, context: evaluate.prepare_baselines(made, context),
     ),
     "floors": Phase(
         "workbench.train.flow.flow_floors",
         lambda made: first(made).flow_dir,
-        lambda made, corpus, context: train_flow.train_flow(first(made), corpus, context),
+        lambda made, corpus, context: train_flow.train_flow(first(made), context),
     ),
     "scores": Phase(
         "workbench.score.judge.Judge.score",
         lambda made: first(made).scores_dir,
-        lambda made, corpus, context: evaluate.evaluate_run(first(made), corpus, context),
+        lambda made, corpus, context: evaluate.evaluate_run(first(made), context),
     ),
     "probes": Phase(
         "analyses.spaces.scale.scale",
         lambda made: first(made).probes_dir / "scale.json",
-        lambda made, corpus, context: probe.probe_run(first(made), corpus, context, ["scale"]),
+        lambda made, corpus, context: probe.probe_run(first(made), context, ["scale"]),
     ),
     "pairs": Phase(
         "workbench.probes.pair.pair_results",
         lambda made: made.directory / "pairs" / "none-repa-seed-0.json",
-        lambda made, corpus, context: probe_pair.probe_pairs(made, corpus, context),
+        lambda made, corpus, context: probe_pair.probe_pairs(made, context),
     ),
     "comparison": Phase(
         "workbench.report.compare.compare_study",

@@ -16,7 +16,6 @@ from short_training import (
     NUM_STEPS,
     StopAfter,
     context,
-    corpus,
     future,
     new_run,
     short_config,
@@ -25,7 +24,7 @@ from short_training import (
 )
 
 from data.corpora import CorpusConfig
-from data.corpus_store import open_corpus, write_corpus
+from data.corpus_store import write_corpus
 from data.documents import Document
 from data.tokenization import build_tokenizer
 from models.text_vae import TextVAE
@@ -71,7 +70,7 @@ def test_a_foreign_tokeniser_is_refused_before_the_first_forward(
     shutil.copytree(tmp_path / "other" / "tokenizer", run.study.corpus_dir / "tokenizer")
     no_forward(monkeypatch)
     with pytest.raises(ValueError, match=r"has the fingerprint .*, the corpus was made with"):
-        train_vae(run, open_corpus(run.study.corpus_dir), context())
+        train_vae(run, context())
     assert list_checkpoints(run.vae_dir) == []
 
 
@@ -82,13 +81,12 @@ def test_weights_of_another_corpus_are_refused_before_the_first_forward(
     train(run)
     known = list_checkpoints(run.vae_dir)
     write_other_corpus(tmp_path / "other")
-    other = open_corpus(tmp_path / "other")
     no_forward(monkeypatch)
     with pytest.raises(ValueError, match="another configuration") as caught:
-        train_vae(run, other, context())
+        train_vae(run, context())
     assert exit_code(caught.value) == 2
     with pytest.raises(ValueError, match="another configuration"):
-        load_vae(run, other, context().place)
+        load_vae(run, context().place)
     assert list_checkpoints(run.vae_dir) == known
 
 
@@ -190,11 +188,11 @@ def test_a_teacher_with_broken_states_ends_with_five(
     monkeypatch.setattr(teacher_states, "_load_teacher", load_broken)
     if refused:
         with pytest.raises(NumericalError, match="zero or not finite; use another") as caught:
-            prepare_teacher(run.study, run.config, corpus(), context())
+            prepare_teacher(run.study, run.config, context())
         assert exit_code(caught.value) == 5
         assert list(tmp_path.rglob("report.json")) == []
     else:
-        directory = prepare_teacher(run.study, run.config, corpus(), context())
+        directory = prepare_teacher(run.study, run.config, context())
         assert json.loads((directory / "report.json").read_text())["masked_tokens"] >= 1
     assert left["texts"] == 0
 
@@ -207,7 +205,7 @@ def test_room_for_teacher_states_is_looked_at_first(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: disk._replace(free=1000))
     monkeypatch.setattr(teacher_states, "_write_states", None)
     with pytest.raises(ResourceError, match=r"teacher/random.*: needs"):
-        prepare_teacher(run.study, run.config, corpus(), context())
+        prepare_teacher(run.study, run.config, context())
 
 
 def test_order_is_by_step_whatever_the_clock_says(

@@ -34,14 +34,14 @@ def study() -> Study:
     folder = Path(tempfile.mkdtemp(prefix="probed-study-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     found = Study(folder, smoke())
-    corpus = prepare_corpus(found, context())
-    train_language_model(found, corpus, context())
-    prepare_teacher(found, found.run("repa", 0).config, corpus, context())
-    prepare_references(found, corpus, context())
+    prepare_corpus(found, context())
+    train_language_model(found, context())
+    prepare_teacher(found, found.run("repa", 0).config, context())
+    prepare_references(found, context())
     for run in found.runs:
-        train_vae(run, corpus, context())
-        train_flow(run, corpus, context())
-        sample_run(run, corpus, context())
+        train_vae(run, context())
+        train_flow(run, context())
+        sample_run(run, context())
     return found
 
 
@@ -55,4 +55,4 @@ def run(arm: str = "none") -> Run:
 
 def inputs(arm: str = "none") -> ProbeInputs:
     """Fresh arrays, which a test may overwrite."""
-    return ProbeInputs(run(arm), corpus(), context().place)
+    return ProbeInputs(run(arm), context().place)

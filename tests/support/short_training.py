@@ -81,7 +81,7 @@ def new_run(folder: Path, **training: Any) -> Run:
 
 
 def train(run: Run, stop: StopSignal | None = None, **options: Any) -> None:
-    train_vae(run, corpus(), context(stop, **options))
+    train_vae(run, context(stop, **options))
 
 
 def with_training(run: Run, **changes: Any) -> Run:

@@ -76,7 +76,7 @@ def build_task(name: str, study: Study, corpus: Corpus, *, one_batch: bool = Fal
         return _vae_task(run, corpus, plan)
     if name == "flow":
         latents = open_latents(run.latents_dir, "train")
-        return FlowTask(build_dit(run, corpus, PLACE), run.config, latents, plan, PLACE)
+        return FlowTask(build_dit(run, PLACE), run.config, latents, plan, PLACE)
     model = build_language_model(run.config, corpus, PLACE)
     task = LanguageModelTask(model, run.config, corpus, PLACE)
     task._plan = plan

@@ -32,8 +32,7 @@ def traced(smoke_runs: Path):
     corpus = open_corpus(study.corpus_dir)
     prompt = typed_prompts(corpus, ["one night anna went to the cave"])
     generators = {
-        arm: load_generator(study.run(arm, 0), corpus, find_placement("cpu"))
-        for arm in study.config.arms
+        arm: load_generator(study.run(arm, 0), find_placement("cpu")) for arm in study.config.arms
     }
 
     def track(arm: str = "none", fork: Fork | None = None, scale: float = 1.0, **solver) -> Track:
@@ -209,7 +208,7 @@ def follower(smoke_runs, traced):
 
     study = open_study(smoke_runs / "smoke")
     corpus = open_corpus(study.corpus_dir)
-    judge = Judge(study, corpus, find_placement("cpu"))
+    judge = Judge(study, find_placement("cpu"))
     return Follower(
         run=study.run("none", 0),
         corpus=corpus,

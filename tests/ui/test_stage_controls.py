@@ -11,13 +11,13 @@ import pytest
 from workbench.cli.main import parse
 from workbench.cli.output import ALREADY_DONE
 from workbench.machine import jobs
-from workbench.pipeline.stage_states import STAGES
+from workbench.pipeline.stages import STAGES, STARTED_ALONE
 from workbench.study.folders import Run, open_study
 from workbench.ui.sections.stage_controls import stage_arguments
 
 
 def stage_buttons(app) -> dict[str, object]:
-    keys = {f"start-{stage}": stage for stage in STAGES}
+    keys = {f"start-{stage.name}": stage.name for stage in STARTED_ALONE}
     return {keys[button.key]: button for button in app.button if button.key in keys}
 
 
@@ -28,7 +28,7 @@ def run_of(runs: Path) -> Run:
 def test_done_stages_offer_nothing_to_start(open_page, smoke_runs):
     app = open_page("runs", smoke_runs, section="Stages")
     buttons = stage_buttons(app)
-    assert list(buttons) == list(STAGES)
+    assert list(buttons) == [stage.name for stage in STARTED_ALONE]
     assert all(button.disabled for button in buttons.values())
     assert any("is done" in element.value for element in app.markdown)
 
@@ -38,7 +38,7 @@ def test_stage_started_from_the_page_is_made_by_a_job(open_page, copied_runs):
     shutil.rmtree(run.samples_dir)
     app = open_page("runs", copied_runs, section="Stages", a="repa")
     buttons = stage_buttons(app)
-    assert [stage for stage in STAGES if not buttons[stage].disabled] == ["samples"]
+    assert [name for name, button in buttons.items() if not button.disabled] == ["samples"]
     buttons["samples"].click().run()
     assert not app.exception
     (job,) = jobs.list_jobs()
@@ -57,7 +57,7 @@ def test_job_of_a_stage_that_is_done_says_so(copied_runs, monkeypatch):
     monkeypatch.setenv("WORKBENCH_RUNS", str(copied_runs))
     run = run_of(copied_runs)
     part = f"{run.name} probes"
-    arguments = stage_arguments(run, "probes", ["scale"])
+    arguments = stage_arguments(run, STAGES["probes"], ["scale"])
     job = jobs.submit(arguments, "again", run.study.directory, part)
     with pytest.raises(jobs.InputError, match="queue"):
         jobs.submit(arguments, "again", run.study.directory, part)
@@ -68,7 +68,7 @@ def test_job_of_a_stage_that_is_done_says_so(copied_runs, monkeypatch):
     assert (job.state, job.last_words) == ("done", ALREADY_DONE)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", STARTED_ALONE, ids=lambda stage: stage.name)
 def test_every_stage_has_a_verb_that_takes_a_job(stage, smoke_runs):
     verb, *arguments = stage_arguments(run_of(smoke_runs), stage)
     assert parse(verb, [*arguments, "--job", "folder"]).keywords["job"] == "folder"

@@ -15,7 +15,6 @@ from workbench.errors import InputError
 
 if TYPE_CHECKING:
     from workbench.config.study import StudyConfig
-    from workbench.pipeline.stage_states import Stage
     from workbench.study.folders import Study
 
 
@@ -114,13 +113,12 @@ def prepare(study_name: Name, *, common: CommonOptions = DEFAULTS) -> int:
 
 
 def single_stage(
-    name: Stage,
+    name: str,
     run: str,
     common: Common,
     *,
     restart: bool = False,
-    only: Sequence[str] = (),
-    umap: bool = False,
+    parts: Sequence[str] = (),
     job: str = "",
 ) -> int:
     """Bring one stage of one run to its end, and say so if it was there before."""
@@ -131,7 +129,7 @@ def single_stage(
     with attended(job) as say:
         found = find_run(run)
         with Output(common) as output, output.context(found.config.device, restart, job) as context:
-            result = run_stage(found, name, context, only, umap=umap)
+            result = run_stage(found, name, context, parts)
             if context.place.is_main:
                 output.stage(result)
                 if result["already_done"]:
@@ -188,11 +186,13 @@ def probe(
         job: folder of a job of the app, as in `study`.
         common: options of every verb.
     """
+    from workbench.probes.catalogue import probe_names
     from workbench.probes.run import checked_names
 
     names = checked_names([name.strip() for name in only.split(",") if name.strip()])
     if not pair and not checkpoints:
-        return single_stage("probes", run, common, only=names, umap=umap, job=job)
+        parts = [*(names or probe_names("all")), *(["latent_map_umap"] if umap else [])]
+        return single_stage("probes", run, common, parts=parts, job=job)
     if names or umap or job or (pair and checkpoints):
         raise InputError(
             "--pair and --checkpoints have measures of their own: "

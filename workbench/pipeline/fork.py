@@ -8,14 +8,17 @@ by the study as usual. The old study is only read.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from workbench.config.study import StudyConfig, needs_teacher, settings
+from workbench.config import settings
+from workbench.config.study import StudyConfig
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, update_json
+from workbench.pipeline.stages import OF_A_RUN, STAGES, Stage, owners
+from workbench.probes.catalogue import PROBES
+from workbench.probes.inputs.teacher_inputs import teacher_run_config
 from workbench.store.atomic import publish, write_file
 from workbench.store.checkpoints import load_latest
 from workbench.store.json_files import read_json, write_json
@@ -25,10 +28,6 @@ from workbench.store.milestones import list_milestones
 from workbench.store.paths import check_writable
 from workbench.study.folders import Run, Study, open_study
 from workbench.study.record import create_study, with_more_steps
-
-if TYPE_CHECKING:
-    from data.corpus_store import Corpus
-    from workbench.config.training import TrainingConfig
 
 METRICS = "metrics.jsonl"
 
@@ -87,7 +86,7 @@ def _refuse_other_study(directory: Path, origin: dict[str, str]) -> None:
 
 @dataclass
 class _Fork:
-    """Copies from one study into another, stage by stage in the order in which they stand."""
+    """Copies from one study into another, stage by stage in the order of the table."""
 
     source: Study
     study: Study
@@ -95,105 +94,45 @@ class _Fork:
     reused: list[str] = field(default_factory=list)
 
     def everything(self) -> None:
-        """All that fits: what runs share, then run by run."""
-        from data.corpus_store import open_corpus
-        from workbench.study.corpus import corpus_fingerprint
+        """All that fits, each stage after those that it needs."""
+        present: set[tuple[str, str]] = set()
+        for stage in STAGES.values():
+            for owner in owners(self.study, stage):
+                if self._has_needs(owner, stage, present) and self._stage(owner, stage):
+                    present.add((stage.name, owner_name(owner)))
 
-        print_ = corpus_fingerprint(self.study.config.base)
-        if not self._artefact(self.source.corpus_dir, self.study.corpus_dir, print_):
-            return
-        corpus = open_corpus(self.study.corpus_dir)
-        self._shared(corpus)
-        for run in self.study.runs:
-            known = self.source.config
-            if run.arm in known.arms and run.seed in known.seeds:
-                self._run(self.source.run(run.arm, run.seed), run, corpus)
+    def _has_needs(self, owner: Study | Run, stage: Stage, present: set[tuple[str, str]]) -> bool:
+        for need in (STAGES[name] for name in stage.needs):
+            whose = owner.study if need.of == "study" and isinstance(owner, Run) else owner
+            if need.folders(whose) and (need.name, owner_name(whose)) not in present:
+                return False
+        return True
 
-    def _shared(self, corpus: Corpus) -> None:
-        from workbench.sample.references import references_fingerprint
-        from workbench.score.evaluate import baselines_fingerprint
-        from workbench.train.language_model import language_model_fingerprint
-        from workbench.train.teacher_states import states_fit, teacher_fingerprint
+    def _stage(self, owner: Study | Run, stage: Stage) -> bool:
+        """Copy what fits of one stage; True when it is there afterwards."""
+        if stage.kind == "documents":
+            self._documents(owner, stage)
+            return True
+        if stage.training is not None:
+            return self._training(owner, stage)
+        print_ = stage.fingerprint(owner)
+        # Every folder is tried: each one is whole by itself.
+        found = [
+            stage.still_holds(owner, self._origin(folder)) and self._artefact(folder, print_)
+            for folder in stage.folders(owner)
+        ]
+        if all(found):
+            for file in stage.files(owner):
+                _copy_file(self._origin(file), file)
+        return all(found)
 
-        source, study = self.source, self.study
-        self._training(
-            source.language_model_dir,
-            study.language_model_dir,
-            study.config.base.language_model_training,
-            lambda training: language_model_fingerprint(study, corpus, training),
-            lambda: _copy_file(source.directory / METRICS, study.directory / METRICS),
-        )
-        for config in (run.config for run in study.runs if needs_teacher(run.config)):
-            states = source.teacher_dir(config)
-            if states.is_dir() and states_fit(study, config, corpus, states):
-                print_ = teacher_fingerprint(study, config.teacher, corpus)
-                self._artefact(states, study.teacher_dir(config), print_)
-        print_ = references_fingerprint(study, corpus)
-        if self._artefact(source.references_dir, study.references_dir, print_):
-            self._artefact(source.baselines_dir, study.baselines_dir, baselines_fingerprint(study))
+    def _origin(self, target: Path) -> Path:
+        """Where the source keeps what stands at `target` in the new study."""
+        return self.source.directory / target.relative_to(self.study.directory)
 
-    def _run(self, source: Run, run: Run, corpus: Corpus) -> None:
-        from workbench.train.flow import flow_fingerprint
-        from workbench.train.latents import latents_fingerprint
-        from workbench.train.vae import vae_fingerprint
-
-        if needs_teacher(run.config) and not run.study.teacher_dir(run.config).is_dir():
-            return
-        if not self._training(
-            source.vae_dir,
-            run.vae_dir,
-            run.config.vae_training,
-            lambda training: vae_fingerprint(run, corpus, training),
-            lambda: _describe(source, run, ["vae"]),
-        ):
-            return
-        latents = latents_fingerprint(run, vae_fingerprint(run, corpus))
-        if not self._artefact(source.latents_dir, run.latents_dir, latents):
-            return
-        self._probes(source, run, corpus)
-        if not self._training(
-            source.flow_dir,
-            run.flow_dir,
-            run.config.flow_training,
-            lambda training: flow_fingerprint(run, latents, training),
-            lambda: _describe(source, run, ["vae", "flow"]),
-        ):
-            return
-        self._results(source, run, corpus)
-
-    def _results(self, source: Run, run: Run, corpus: Corpus) -> None:
-        """Samples, trajectories and scores."""
-        from workbench.sample.held_out import sampling_fingerprint
-        from workbench.score.evaluate import evaluation_fingerprint
-
-        print_ = sampling_fingerprint(run, corpus)
-        for name in ("samples_dir", "trajectories_dir"):
-            self._artefact(getattr(source, name), getattr(run, name), print_)
-        print_ = evaluation_fingerprint(run, corpus)
-        if self._artefact(source.scores_dir, run.scores_dir, print_):
-            _copy_file(source.evaluation_file, run.evaluation_file)
-
-    def _probes(self, source: Run, run: Run, corpus: Corpus) -> None:
-        """Results of probes, a file each, with their tables."""
-        from workbench.probes.catalogue import PROBES
-        from workbench.probes.inputs.teacher_inputs import teacher_run_config
-        from workbench.probes.run import probe_fingerprint
-
-        aligned = teacher_run_config(run.study)
-        teacher = aligned is None or run.study.teacher_dir(aligned).is_dir()
-        for file in sorted(source.probes_dir.glob("*.json")):
-            name, stored = file.stem, read_json(file)
-            if name not in PROBES or ("teacher" in PROBES[name].needs and not teacher):
-                continue
-            if stored.get("fingerprint") == probe_fingerprint(run, corpus, name):
-                for result in stored["results"]:
-                    table = file.with_name(f"{result}.parquet")
-                    _copy_file(table, run.probes_dir / table.name)
-                _copy_file(file, run.probes_dir / file.name)
-                self._note(run.probes_dir / file.name)
-
-    def _artefact(self, source: Path, target: Path, fingerprint: str) -> bool:
+    def _artefact(self, target: Path, fingerprint: str) -> bool:
         """Copy a directory whose fingerprint fits; True when it is there afterwards."""
+        source = self._origin(target)
         if target.exists():
             return is_complete(target, fingerprint)
         if not source.is_dir() or not is_complete(source, fingerprint):
@@ -201,39 +140,60 @@ class _Fork:
         self._copy(source, target)
         return True
 
-    def _training(
-        self,
-        source: Path,
-        target: Path,
-        training: TrainingConfig,
-        fingerprint: Callable[[TrainingConfig], str],
-        before: Callable[[], None],
-    ) -> bool:
-        """Copy the newest sound checkpoint of this training, or of one that it goes on from.
+    def _documents(self, owner: Study | Run, stage: Stage) -> None:
+        """Results of probes, a file each, with their tables."""
+        folder = stage.folders(owner)[0]
+        for file in sorted(self._origin(folder).glob("*.json")):
+            name, stored = file.stem, read_json(file)
+            if name not in PROBES or not self._can_read(PROBES[name].needs):
+                continue
+            if stored.get("fingerprint") == stage.fingerprint(owner, name):
+                for result in stored["results"]:
+                    table = file.with_name(f"{result}.parquet")
+                    _copy_file(table, folder / table.name)
+                _copy_file(file, folder / file.name)
+                self._note(folder / file.name)
 
-        Args:
-            source: holds checkpoints.
-            target: where they go; one that is there stays.
-            training: as it is to be.
-            fingerprint: of the stage under a training.
-            before: called when there is something to copy.
+    def _can_read(self, needs: Sequence[str]) -> bool:
+        """Whether the teacher that a probe looks at is there, if it looks at one."""
+        aligned = teacher_run_config(self.study)
+        return "teacher" not in needs or aligned is None or self.study.teacher_dir(aligned).is_dir()
+
+    def _training(self, owner: Study | Run, stage: Stage) -> bool:
+        """Copy the newest sound checkpoint of a training, or of one that it goes on from.
 
         Returns:
-            Whether the target has a checkpoint of this training.
+            Whether there is a checkpoint of this training afterwards.
         """
+        assert stage.training is not None
+        (target,), training = stage.folders(owner), stage.training(owner)
+        source = self._origin(target)
         if target.exists():
             return True
         found = load_latest(source, model_only=True)
-        fitting = [fingerprint(t) for t in (training, *training.beginnings)]
+        fitting = [stage.fingerprint(owner, t) for t in (training, *training.beginnings)]
         if found is None or found.state.get("fingerprint") not in fitting:
             return False
         for notice in found.notices:
             self.context.reporter.note(notice)
-        before()
+        # Before the copy, so that whatever is there is described, whenever the process dies.
+        if isinstance(owner, Run):
+            self._describe(owner, stage)
+        _copy_file(self._origin(owner.directory / METRICS), owner.directory / METRICS)
         self._copy(found.path, target / found.path.name)
         for milestone in list_milestones(source, *fitting):
             self._copy(milestone.path, target / milestone.path.relative_to(source))
         return True
+
+    def _describe(self, run: Run, copied: Stage) -> None:
+        """`run.json` with the proofs of pairing of the trainings that are copied."""
+        known = self.source.run(run.arm, run.seed).describe().get("pairing", {})
+        trained = [s for s in OF_A_RUN if s.training and s.folders(run)[0].exists()]
+        present = [stage.name for stage in (*trained, copied)]
+        kept = {key: value for key, value in known.items() if key.split(".")[-1] in present}
+        config = settings.to_dict(run.config)
+        document = {"arm": run.arm, "seed": run.seed, "config": config, "pairing": kept}
+        write_json(run.directory / "run.json", document)
 
     def _copy(self, source: Path, target: Path) -> None:
         """Copy a published directory; damage before, or while it is copied, is found."""
@@ -253,14 +213,6 @@ def _copy_file(source: Path, target: Path) -> None:
         write_file(target, source.read_bytes())
 
 
-def _describe(source: Run, run: Run, stages: Sequence[str]) -> None:
-    """`run.json` with the proofs of pairing of the stages that are copied, and their records.
-
-    Before the copy, so that whatever is there is described, whenever the process dies.
-    """
-    pairing = source.describe().get("pairing", {})
-    kept = {key: value for key, value in pairing.items() if key.split(".")[-1] in stages}
-    config = settings.to_dict(run.config)
-    document = {"arm": run.arm, "seed": run.seed, "config": config, "pairing": kept}
-    write_json(run.directory / "run.json", document)
-    _copy_file(source.directory / METRICS, run.directory / METRICS)
+def owner_name(owner: Study | Run) -> str:
+    """A run's name, or the empty one of the study itself."""
+    return owner.name if isinstance(owner, Run) else ""

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from analyses.result import json_safe
-from workbench.config.study import StudyConfig, needs_teacher, settings
+from workbench.config.study import StudyConfig, settings
 from workbench.machine.context import StageContext, stage_fingerprint, update_json
 from workbench.machine.loggers import Contained, check_loggers
 from workbench.machine.progress import PROGRESS, ToFile
 from workbench.machine.workers import run_side_by_side, share_machine
+from workbench.pipeline.stages import OF_A_RUN, SHARED, owners
+from workbench.score.evaluate import evaluation_fingerprint
 from workbench.store.atomic import write_file
 from workbench.store.json_files import read_json, write_json
 from workbench.store.lock import run_lock
@@ -65,31 +67,14 @@ def run_study(config: StudyConfig, directory: Path, context: StageContext) -> Ou
 
 
 def prepare_study(study: Study, context: StageContext) -> None:
-    """What all runs share: corpus, judging language model, teacher states, references."""
-    from workbench.sample.references import prepare_references
-    from workbench.score.evaluate import prepare_baselines
-    from workbench.study.corpus import prepare_corpus
-    from workbench.train.language_model import train_language_model
-    from workbench.train.teacher_states import prepare_teacher
-
-    corpus = prepare_corpus(study, context)
-    aligned = [run.config for run in study.runs if needs_teacher(run.config)]
-    teachers = {study.teacher_dir(config): config for config in aligned}
-    # A teacher that cannot be had should be known before anything trains; `own` is the judge.
-    for config in teachers.values():
-        if config.teacher.name != "own":
-            prepare_teacher(study, config, corpus, context)
-    train_language_model(study, corpus, context)
-    for config in teachers.values():
-        if config.teacher.name == "own":
-            prepare_teacher(study, config, corpus, context)
-    prepare_references(study, corpus, context)
-    prepare_baselines(study, corpus, context)
+    """Make what all runs share, such as the corpus and the states of the teacher."""
+    for stage in SHARED:
+        for owner in owners(study, stage):
+            stage.run(owner, context, ())
 
 
 def conclude(study: Study, context: StageContext) -> Outcome:
     """Compare the arms and write `comparison.json`, `scorecard.parquet` and `report.html`."""
-    from data.corpus_store import open_corpus
     from workbench.probes.pair import probe_pairs
     from workbench.report.compare import compare_study
     from workbench.report.study_report import write_report
@@ -105,7 +90,7 @@ def conclude(study: Study, context: StageContext) -> Outcome:
     file = study.directory / "comparison.json"
     if file.is_file() and read_json(file).get("fingerprint") == print_:
         return Outcome(read_json(file), already_done=True)
-    pairs = probe_pairs(study, open_corpus(study.corpus_dir), context)
+    pairs = probe_pairs(study, context)
     context.reporter.update("comparison", 0, 2, {})
     with context.stop.interrupting("comparison"):
         compared = json_safe(compare_study(study), reasons={})
@@ -148,32 +133,16 @@ def write_scorecard(study: Study, comparison: Mapping[str, Any]) -> None:
 
 def run_is_done(run: Run) -> bool:
     """Whether a run's last stage is complete under the present settings and sources."""
-    from data.corpus_store import open_corpus
-    from workbench.score.evaluate import evaluation_fingerprint
-
-    if not run.evaluation_file.is_file():
-        return False
-    corpus = open_corpus(run.study.corpus_dir)
-    return read_json(run.evaluation_file)["fingerprint"] == evaluation_fingerprint(run, corpus)
+    file = run.evaluation_file
+    return file.is_file() and read_json(file)["fingerprint"] == evaluation_fingerprint(run)
 
 
 def finish_run(directory: Path, arm: str, seed: int, context: StageContext) -> None:
     """Every stage of one run, in a process of its own."""
-    from data.corpus_store import open_corpus
-    from workbench.probes.run import probe_run
-    from workbench.sample.held_out import sample_run
-    from workbench.score.evaluate import evaluate_run
-    from workbench.train.flow import train_flow
-    from workbench.train.vae import train_vae
-
     run = open_study(directory).run(arm, seed)
-    corpus = open_corpus(run.study.corpus_dir)
     with run_lock(run.directory), run_loggers(run, context) as logged:
-        train_vae(run, corpus, logged)
-        train_flow(run, corpus, logged)
-        sample_run(run, corpus, logged)
-        probe_run(run, corpus, logged)
-        evaluate_run(run, corpus, logged)
+        for stage in OF_A_RUN:
+            stage.run(run, logged, ())
 
 
 @contextlib.contextmanager

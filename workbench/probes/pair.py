@@ -19,11 +19,9 @@ from workbench.probes.catalogue.entry import named
 from workbench.probes.run import PROBES_VERSION, write_items
 from workbench.store.json_files import read_json, write_json
 from workbench.train.latents import latents_fingerprint
-from workbench.train.vae import vae_fingerprint
 
 if TYPE_CHECKING:
     from analyses.result import Result
-    from data.corpus_store import Corpus
     from workbench.probes.inputs.run_inputs import ProbeInputs
     from workbench.study.folders import Run, Study
 
@@ -46,7 +44,7 @@ def pair_file(first: Run, second: Run) -> Path:
     return first.study.directory / "pairs" / name
 
 
-def probe_pair(first: Run, second: Run, corpus: Corpus, context: StageContext) -> dict[str, Any]:
+def probe_pair(first: Run, second: Run, context: StageContext) -> dict[str, Any]:
     """Probe two runs together, unless that is stored already.
 
     Writes `pairs/<first>-<second>-seed-<k>.json` and a Parquet file beside it for every result
@@ -61,7 +59,7 @@ def probe_pair(first: Run, second: Run, corpus: Corpus, context: StageContext) -
     file = pair_file(first, second)
     print_ = stage_fingerprint(
         PROBES_VERSION,
-        [latents_fingerprint(run, vae_fingerprint(run, corpus)) for run in (first, second)],
+        [latents_fingerprint(run) for run in (first, second)],
         replace(first.study.config.base.evaluation, probes="all"),
     )
     if file.is_file():
@@ -72,7 +70,7 @@ def probe_pair(first: Run, second: Run, corpus: Corpus, context: StageContext) -
 
     context.reporter.update("pairs", 0, 1, {"pair": file.stem})
     with context.stop.interrupting("pairs"):
-        found = pair_results(*(ProbeInputs(run, corpus, context.place) for run in (first, second)))
+        found = pair_results(*(ProbeInputs(run, context.place) for run in (first, second)))
     for result in found:
         write_items(file.with_name(f"{file.stem}.{result.name}.parquet"), result)
     document = {
@@ -87,11 +85,11 @@ def probe_pair(first: Run, second: Run, corpus: Corpus, context: StageContext) -
     return document
 
 
-def probe_pairs(study: Study, corpus: Corpus, context: StageContext) -> list[dict[str, Any]]:
+def probe_pairs(study: Study, context: StageContext) -> list[dict[str, Any]]:
     """`probe_pair` for the first arm against each other arm, under every seed."""
     first, *others = study.config.arms
     return [
-        probe_pair(study.run(first, seed), study.run(other, seed), corpus, context)
+        probe_pair(study.run(first, seed), study.run(other, seed), context)
         for seed, other in itertools.product(study.config.seeds, others)
     ]
 

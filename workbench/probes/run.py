@@ -14,24 +14,21 @@ from workbench.store.atomic import write_file
 from workbench.store.json_files import read_json, write_json
 from workbench.study.model_content import ENCODER, encoder_content
 from workbench.train.latents import latents_fingerprint
-from workbench.train.vae import vae_fingerprint
 
 if TYPE_CHECKING:
     from analyses.result import Result
-    from data.corpus_store import Corpus
     from workbench.study.folders import Run
 
 PROBES_VERSION = 4  # raise it when what a probe computes changes
 
 
 def probe_run(
-    run: Run, corpus: Corpus, context: StageContext, only: Sequence[str] = ()
+    run: Run, context: StageContext, only: Sequence[str] = ()
 ) -> dict[str, dict[str, Any]]:
     """Run the probes that are not stored yet.
 
     Args:
         run: a run whose latents are done.
-        corpus: its corpus.
         context: who watches and who may stop it.
         only: names of probes; empty runs those of `evaluation.probes`.
 
@@ -49,7 +46,7 @@ def probe_run(
         context.stop.check("probes")
         context.reporter.update("probes", number, len(names), {"probe": name})
         file = run.probes_dir / f"{name}.json"
-        print_ = probe_fingerprint(run, corpus, name)
+        print_ = probe_fingerprint(run, name)
         stored = read_json(file) if file.is_file() else {}
         known, embedder = stored.get(ENCODER), _embedder(run, name)
         # A model that is not at hand, or results of an earlier release, tell nothing.
@@ -58,7 +55,7 @@ def probe_run(
             if inputs is None:
                 from workbench.probes.inputs.run_inputs import ProbeInputs
 
-                inputs = ProbeInputs(run, corpus, context.place)
+                inputs = ProbeInputs(run, context.place)
             with context.stop.interrupting("probes"):
                 found = PROBES[name].run(inputs)
             for result in found:
@@ -92,19 +89,19 @@ def checked_names(only: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(only))
 
 
-def probe_fingerprint(run: Run, corpus: Corpus, name: str) -> str:
+def probe_fingerprint(run: Run, name: str) -> str:
     """Fingerprint of one probe's result: settings, latents, and whatever else it reads."""
     from workbench.probes.inputs.teacher_inputs import teacher_fingerprint
     from workbench.sample.held_out import sampling_fingerprint
     from workbench.train.flow import flow_fingerprint
     from workbench.train.language_model import language_model_fingerprint
 
-    latents = latents_fingerprint(run, vae_fingerprint(run, corpus))
+    latents = latents_fingerprint(run)
     sources = {
-        "flow": lambda: flow_fingerprint(run, latents),
-        "samples": lambda: sampling_fingerprint(run, corpus),
+        "flow": lambda: flow_fingerprint(run),
+        "samples": lambda: sampling_fingerprint(run),
         "teacher": lambda: teacher_fingerprint(run.study),
-        "judge": lambda: language_model_fingerprint(run.study, corpus),
+        "judge": lambda: language_model_fingerprint(run.study),
     }
     # Which probes a study runs by itself changes no probe's result.
     evaluation = replace(run.study.config.base.evaluation, probes="all")

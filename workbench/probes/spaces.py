@@ -51,11 +51,11 @@ class Space:
     text_labels: Mapping[str, np.ndarray]
 
 
-def read_space(run: Run, corpus: Corpus, place: Placement) -> Space:
+def read_space(run: Run, place: Placement) -> Space:
     """The latent space of a run as its probes see it."""
     from workbench.probes.inputs.run_inputs import ProbeInputs
 
-    inputs = ProbeInputs(run, corpus, place)
+    inputs = ProbeInputs(run, place)
     tokens = inputs.tokens
     return Space(
         tokens=tokens.z,
@@ -88,8 +88,9 @@ def taught_run(study: Study) -> Run | None:
     return None
 
 
-def read_teacher_space(run: Run, corpus: Corpus) -> TeacherSpace:
+def read_teacher_space(run: Run) -> TeacherSpace:
     """The states that a run's teacher has of the held-out items."""
+    corpus = run.study.corpus
     from workbench.train.teacher_states import TeacherStates
 
     split, evaluation = corpus.split("test"), run.study.config.base.evaluation

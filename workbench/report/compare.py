@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.corpus_store import open_corpus
 from workbench.errors import InputError
 from workbench.sample.held_out import scale_name
 from workbench.score.directions import HIGHER_IS_BETTER
@@ -59,7 +58,7 @@ def load_scores(run: Run, scale: str) -> RunScores:
     if not run.evaluation_file.is_file():
         raise InputError(f"{run.directory}: not evaluated yet; run `evaluate` first")
     stored = read_json(run.evaluation_file)
-    if stored["fingerprint"] != evaluation_fingerprint(run, open_corpus(run.study.corpus_dir)):
+    if stored["fingerprint"] != evaluation_fingerprint(run):
         raise InputError(
             f"{run.directory}: its scores are of other settings than the study's (did it get more "
             "steps?); run the study again"

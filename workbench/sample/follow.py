@@ -83,7 +83,6 @@ class Follower:
 
     Attributes:
         run: the arm.
-        corpus: its corpus.
         generator: its VAE and flow.
         references: held-out prompts.
         language_model: judges fluency.

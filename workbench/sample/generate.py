@@ -92,15 +92,15 @@ class Continuations:
     trace: list[TraceStep]
 
 
-def load_generator(run: Run, corpus: Corpus, place: Placement) -> Generator:
+def load_generator(run: Run, place: Placement) -> Generator:
     """Load a run's VAE and flow.
 
     Raises:
         InputError: one of them is not trained yet.
     """
     return Generator(
-        load_vae(run, corpus, place),
-        load_dit(run, corpus, place),
+        load_vae(run, place),
+        load_dit(run, place),
         run.config.flow,
         run.config.context.joint,
         place,
@@ -341,7 +341,7 @@ def sample_prompts(
     solver = replace(sampling.sampler, **{k: v for k, v in changes.items() if v is not None})
     scale = sampling.guidance_scales[0] if guidance_scale is None else guidance_scale
     result = continue_prompts(
-        load_generator(run, corpus, context.place),
+        load_generator(run, context.place),
         corpus,
         prompts,
         context,

@@ -15,22 +15,20 @@ from workbench.sample.trajectories import write_trajectory
 from workbench.store.atomic import publish
 from workbench.store.manifest import is_complete
 from workbench.train.flow import flow_fingerprint
-from workbench.train.latents import latents_fingerprint
-from workbench.train.vae import vae_fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
-    from data.corpus_store import Corpus
     from workbench.study.folders import Run
 
 
-def sampling_fingerprint(run: Run, corpus: Corpus) -> str:
+def sampling_fingerprint(run: Run) -> str:
     """Fingerprint of the sampling stage."""
-    flow = flow_fingerprint(run, latents_fingerprint(run, vae_fingerprint(run, corpus)))
-    return stage_fingerprint(flow, run.config.sampling, run.study.config.base.evaluation.encoder)
+    return stage_fingerprint(
+        flow_fingerprint(run), run.config.sampling, run.study.config.base.evaluation.encoder
+    )
 
 
 def scale_name(guidance_scale: float) -> str:
@@ -38,17 +36,18 @@ def scale_name(guidance_scale: float) -> str:
     return f"g{guidance_scale:g}"
 
 
-def sample_run(run: Run, corpus: Corpus, context: StageContext) -> str:
+def sample_run(run: Run, context: StageContext) -> str:
     """Continue the held-out prompts at every guidance scale; done once.
 
     Returns:
         The stage's fingerprint.
     """
-    print_ = sampling_fingerprint(run, corpus)
+    corpus = run.study.corpus
+    print_ = sampling_fingerprint(run)
     if is_complete(run.samples_dir, print_) and is_complete(run.trajectories_dir, print_):
         return print_
     sampling = run.config.sampling
-    generator = load_generator(run, corpus, context.place)
+    generator = load_generator(run, context.place)
     references = open_references(run.study.references_dir)
     prompts = held_out_prompts(
         corpus,

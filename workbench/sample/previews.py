@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import nn
 
+from models.configs.flow import GuidanceConfig
 from workbench.machine.context import StageContext
 from workbench.machine.stopping import StopSignal
+from workbench.sample.generate import Generator, continue_prompts
+from workbench.sample.prompts import Prompts
 from workbench.train.texts import middle_cuts
+from workbench.train.vae import load_vae
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
     from models.text_vae import TextVAE
-    from workbench.sample.prompts import Prompts
     from workbench.study.folders import Run
 
 NUM_SAMPLES = 3
@@ -28,20 +32,20 @@ class SampleWriter:
 
     Args:
         run: whose flow trains.
-        vae: its trained VAE.
-        corpus: its corpus; without validation texts nothing is written.
         context: whose loggers and reporter receive the samples.
     """
 
-    def __init__(self, run: Run, vae: TextVAE, corpus: Corpus, context: StageContext) -> None:
-        self._run, self._vae, self._corpus, self._context = run, vae, corpus, context
+    def __init__(self, run: Run, context: StageContext) -> None:
+        corpus = run.study.corpus
+        self._run, self._corpus, self._context = run, corpus, context
         self._prompts = first_validation_prompts(corpus, NUM_SAMPLES)
+
+    @cached_property
+    def _vae(self) -> TextVAE:
+        return load_vae(self._run, self._context.place)
 
     def __call__(self, dit: nn.Module, step: int) -> None:
         """Sample with the weights of a checkpoint; all samples are logged, the first one shown."""
-        from models.configs.flow import GuidanceConfig
-        from workbench.sample.generate import Generator, continue_prompts
-
         if len(self._prompts) == 0:
             return
         config, context = self._run.config, self._context
@@ -68,8 +72,6 @@ class SampleWriter:
 
 def first_validation_prompts(corpus: Corpus, count: int) -> Prompts:
     """The first validation texts of two tokens or more, cut in the middle."""
-    from workbench.sample.prompts import Prompts
-
     split = corpus.split("valid")
     rows = np.flatnonzero(np.asarray(split.lengths) >= 2)[:count]
     cuts = middle_cuts(split.lengths[rows])

@@ -62,8 +62,9 @@ def pick_prompts(corpus: Corpus, num_prompts: int, seed: int) -> tuple[np.ndarra
     return chosen, middle_cuts(split.lengths[chosen])
 
 
-def references_fingerprint(study: Study, corpus: Corpus) -> str:
+def references_fingerprint(study: Study) -> str:
     """Fingerprint of the stage."""
+    corpus = study.corpus
     config = study.config.base
     return stage_fingerprint(
         corpus.manifest["content_hash"],
@@ -73,12 +74,13 @@ def references_fingerprint(study: Study, corpus: Corpus) -> str:
     )
 
 
-def prepare_references(study: Study, corpus: Corpus, context: StageContext) -> None:
+def prepare_references(study: Study, context: StageContext) -> None:
     """Choose and embed the prompts' human continuations; done once a study."""
+    corpus = study.corpus
     from models.text_encoder import load_text_encoder
 
     config = study.config.base
-    print_ = references_fingerprint(study, corpus)
+    print_ = references_fingerprint(study)
     content = encoder_content(config.evaluation)
     if is_complete(study.references_dir, print_) and not is_exchanged(
         study.references_dir, content, ENCODER

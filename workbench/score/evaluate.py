@@ -21,23 +21,22 @@ from workbench.train.language_model import language_model_fingerprint
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from data.corpus_store import Corpus
     from workbench.sample.generate import Continuations
     from workbench.study.folders import Run, Study
 
 CONTROLS = ("human", "shuffled_words", "wrong_source", "prompt_copy")
 
 
-def evaluation_fingerprint(run: Run, corpus: Corpus) -> str:
+def evaluation_fingerprint(run: Run) -> str:
     """Fingerprint of the evaluation stage."""
     base = run.study.config.base
     # The judge is fixed by the study's settings, all but how often it went on.
     judge = base.language_model_training
-    longer = [language_model_fingerprint(run.study, corpus)] if judge.earlier_num_steps else []
-    return stage_fingerprint(sampling_fingerprint(run, corpus), base.evaluation, *longer)
+    longer = [language_model_fingerprint(run.study)] if judge.earlier_num_steps else []
+    return stage_fingerprint(sampling_fingerprint(run), base.evaluation, *longer)
 
 
-def evaluate_run(run: Run, corpus: Corpus, context: StageContext) -> dict[str, Any]:
+def evaluate_run(run: Run, context: StageContext) -> dict[str, Any]:
     """Score the run's samples at every guidance scale; done once.
 
     Writes `scores/<scale>.parquet` (a row a prompt, a column a metric), `scores/<scale>.npy`
@@ -46,12 +45,12 @@ def evaluate_run(run: Run, corpus: Corpus, context: StageContext) -> dict[str, A
     Returns:
         What `evaluation.json` holds.
     """
-    print_ = evaluation_fingerprint(run, corpus)
+    print_ = evaluation_fingerprint(run)
     content = encoder_content(run.study.config.base.evaluation)
     sound = run.evaluation_file.is_file() and is_complete(run.scores_dir, print_)
     if sound and not is_exchanged(run.scores_dir, content, ENCODER):
         return read_json(run.evaluation_file)
-    judge = Judge(run.study, corpus, context.place)
+    judge = Judge(run.study, context.place)
     scales = [scale_name(scale) for scale in run.config.sampling.guidance_scales]
     document: dict[str, Any] = {"fingerprint": print_, "guidance": {}}
     with (
@@ -116,13 +115,14 @@ def baselines_fingerprint(study: Study) -> str:
     )
 
 
-def prepare_baselines(study: Study, corpus: Corpus, context: StageContext) -> dict[str, Any]:
+def prepare_baselines(study: Study, context: StageContext) -> dict[str, Any]:
     """Score human controls and the autoregressive baseline on the study's prompts; done once.
 
     Returns:
         name -> `describe_scores`, for the controls, `autoregressive` and, for MAUVE alone,
         `human_halves`.
     """
+    corpus = study.corpus
     config = study.config.base
     print_ = baselines_fingerprint(study)
     file = study.baselines_dir / "baselines.json"
@@ -132,7 +132,7 @@ def prepare_baselines(study: Study, corpus: Corpus, context: StageContext) -> di
         return read_json(file)
     from analyses.texts.generation_controls import control_texts
 
-    judge = Judge(study, corpus, context.place)
+    judge = Judge(study, context.place)
     references = judge.references
     total = len(CONTROLS) + 1
     document: dict[str, Any] = {}

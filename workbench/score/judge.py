@@ -15,7 +15,6 @@ from workbench.train.language_model import load_language_model
 if TYPE_CHECKING:
     from analyses.result import Result
     from analyses.texts.ngram_scores import NgramIndex
-    from data.corpus_store import Corpus
     from models.language_model import CausalLM
     from models.text_encoder import TextEncoder
     from workbench.machine.devices import Placement
@@ -48,14 +47,12 @@ class Judge:
 
     Args:
         study: whose references and language model judge.
-        corpus: its corpus.
         place: where models run.
         num_prompts: the first prompts alone; None takes all.
     """
 
-    def __init__(
-        self, study: Study, corpus: Corpus, place: Placement, num_prompts: int | None = None
-    ) -> None:
+    def __init__(self, study: Study, place: Placement, num_prompts: int | None = None) -> None:
+        corpus = study.corpus
         self.study_config = study.config.base
         self.config = study.config.base.evaluation
         self.corpus, self._study, self._place = corpus, study, place
@@ -73,7 +70,7 @@ class Judge:
     @cached_property
     def language_model(self) -> CausalLM:
         """The judging language model."""
-        return load_language_model(self._study, self.corpus, self._place)
+        return load_language_model(self._study, self._place)
 
     @cached_property
     def ngrams(self) -> NgramIndex:

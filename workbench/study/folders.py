@@ -15,6 +15,7 @@ from workbench.store.paths import runs_directory
 from workbench.store.schema import Schema
 
 if TYPE_CHECKING:
+    from data.corpus_store import Corpus
     from models.configs.teacher import TeacherConfig
     from workbench.config.study import RunConfig, StudyConfig
 
@@ -61,6 +62,13 @@ class Study:
     def baselines_dir(self) -> Path:
         """Scores of human controls and of the autoregressive baseline."""
         return self.directory / "baselines"
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The study's corpus, memory-mapped; opened when first asked for."""
+        from data.corpus_store import open_corpus
+
+        return open_corpus(self.corpus_dir)
 
     def teacher_dir(self, config: RunConfig) -> Path:
         """Hidden states of one teacher at one layer (shared by arms that use it)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,16 +18,13 @@ from models.flow import draw_latents, flow_loss
 from models.time_samplers import TimeSampler
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint, update_json
-from workbench.sample.previews import SampleWriter
 from workbench.study.pairing import digest_noise, digest_weights
-from workbench.train.latents import Latents, encode_latents, latents_fingerprint, open_latents
+from workbench.train.latents import Latents, latents_fingerprint, open_latents, store_latents
 from workbench.train.log import record_steps
 from workbench.train.loop import fit, load_finished, resumed_step, step_generator
-from workbench.train.vae import load_vae, vae_fingerprint
 from workbench.train.window import StepRecord
 
 if TYPE_CHECKING:
-    from data.corpus_store import Corpus
     from workbench.config.study import RunConfig
     from workbench.config.training import TrainingConfig
     from workbench.machine.devices import Placement
@@ -81,38 +79,44 @@ class FlowTask:
         return metrics, mu.shape[0] * mu.shape[1] * place.world_size
 
 
-def flow_fingerprint(run: Run, latents_print: str, training: TrainingConfig | None = None) -> str:
+def flow_fingerprint(run: Run, training: TrainingConfig | None = None) -> str:
     """Fingerprint of the flow stage, or of what it would be under another `training`."""
     config = run.config
     identity = (training or config.flow_training).identity
-    return stage_fingerprint(latents_print, config.dit, config.flow, identity)
+    return stage_fingerprint(latents_fingerprint(run), config.dit, config.flow, identity)
 
 
-def build_dit(run: Run, corpus: Corpus, place: Placement) -> TextDiT:
+def build_dit(run: Run, place: Placement) -> TextDiT:
     """A DiT whose initial weights depend on its settings and the seed alone."""
+    corpus = run.study.corpus
     config = dataclasses.replace(
         run.config.dit, latent_width=run.config.vae.latent_width, window=corpus.window
     )
     return TextDiT(config, torch.Generator().manual_seed(run.config.seed)).to(place.device)
 
 
-def train_flow(run: Run, corpus: Corpus, context: StageContext) -> TextDiT:
+def train_flow(
+    run: Run, context: StageContext, after_save: Callable[[nn.Module, int], None] | None = None
+) -> TextDiT:
     """Encode the run's latents and train its flow, or load it when it is done.
+
+    Args:
+        run: a run whose VAE is trained.
+        context: where the flow trains, who watches and who may stop it.
+        after_save: called with the weights and the step of each checkpoint.
 
     Raises:
         StopRequested, NumericalError, ValueError: see `training.fit`.
     """
+    corpus = run.study.corpus
     config, training = run.config, run.config.flow_training
-    vae = load_vae(run, corpus, context.place)
-    vae_print = vae_fingerprint(run, corpus)
     if context.place.is_main:
-        encode_latents(run, vae, corpus, context, vae_print)
+        store_latents(run, context)
     context.place.wait_for_all()
-    latents_print = latents_fingerprint(run, vae_print)
-    print_ = flow_fingerprint(run, latents_print)
+    print_ = flow_fingerprint(run)
     if load_finished(run.flow_dir, training.num_steps, print_, restart=context.restart):
-        return load_dit(run, corpus, context.place)
-    dit = build_dit(run, corpus, context.place)
+        return load_dit(run, context.place)
+    dit = build_dit(run, context.place)
     latents = open_latents(run.latents_dir, "train")
     plan = BatchPlan(
         corpus.split("train").lengths,
@@ -130,30 +134,29 @@ def train_flow(run: Run, corpus: Corpus, context: StageContext) -> TextDiT:
         run.flow_dir,
         context.place,
         fingerprint=print_,
-        beginnings=[flow_fingerprint(run, latents_print, t) for t in training.beginnings],
+        beginnings=[flow_fingerprint(run, t) for t in training.beginnings],
         stop=context.stop,
-        after_save=SampleWriter(run, vae, corpus, context),
+        after_save=after_save,
         restart=context.restart,
     )
     step = resumed_step(run.flow_dir, restart=context.restart)
     beside = (_with_floors(record, floors) for record in records)
     for _ in record_steps(beside, "flow", run.directory, context, step):
         pass
-    return load_dit(run, corpus, context.place)
+    return load_dit(run, context.place)
 
 
-def load_dit(run: Run, corpus: Corpus, place: Placement) -> TextDiT:
+def load_dit(run: Run, place: Placement) -> TextDiT:
     """The run's trained flow.
 
     Raises:
         InputError: it is not trained yet.
     """
-    latents_print = latents_fingerprint(run, vae_fingerprint(run, corpus))
-    print_ = flow_fingerprint(run, latents_print)
-    finished = load_finished(run.flow_dir, run.config.flow_training.num_steps, print_)
+    num_steps = run.config.flow_training.num_steps
+    finished = load_finished(run.flow_dir, num_steps, flow_fingerprint(run))
     if finished is None:
         raise InputError(f"{run.flow_dir}: not trained yet; run `train-flow` first")
-    dit = build_dit(run, corpus, place)
+    dit = build_dit(run, place)
     dit.load_state_dict(finished.model)
     return dit.eval()
 

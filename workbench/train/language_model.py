@@ -69,11 +69,12 @@ class LanguageModelTask:
         return metrics, token_ids.size * self._place.world_size
 
 
-def train_language_model(study: Study, corpus: Corpus, context: StageContext) -> None:
+def train_language_model(study: Study, context: StageContext) -> None:
     """Train the judge; done once a study."""
+    corpus = study.corpus
     config = study.config.base
     training = config.language_model_training
-    print_ = language_model_fingerprint(study, corpus)
+    print_ = language_model_fingerprint(study)
     directory = study.language_model_dir
     if load_finished(directory, training.num_steps, print_, restart=context.restart):
         return
@@ -85,7 +86,7 @@ def train_language_model(study: Study, corpus: Corpus, context: StageContext) ->
         directory,
         context.place,
         fingerprint=print_,
-        beginnings=[language_model_fingerprint(study, corpus, t) for t in training.beginnings],
+        beginnings=[language_model_fingerprint(study, t) for t in training.beginnings],
         stop=context.stop,
         restart=context.restart,
     )
@@ -94,17 +95,18 @@ def train_language_model(study: Study, corpus: Corpus, context: StageContext) ->
         pass
 
 
-def load_language_model(study: Study, corpus: Corpus, place: Placement) -> CausalLM:
+def load_language_model(study: Study, place: Placement) -> CausalLM:
     """The trained judge.
 
     Raises:
         InputError: it is not trained yet.
     """
+    corpus = study.corpus
     config = study.config.base
     found = load_finished(
         study.language_model_dir,
         config.language_model_training.num_steps,
-        language_model_fingerprint(study, corpus),
+        language_model_fingerprint(study),
     )
     if found is None:
         raise InputError(f"{study.language_model_dir}: not trained yet; run `prepare` first")
@@ -113,10 +115,9 @@ def load_language_model(study: Study, corpus: Corpus, place: Placement) -> Causa
     return model.eval()
 
 
-def language_model_fingerprint(
-    study: Study, corpus: Corpus, training: TrainingConfig | None = None
-) -> str:
+def language_model_fingerprint(study: Study, training: TrainingConfig | None = None) -> str:
     """Fingerprint of the stage, or of what it would be under another `training`."""
+    corpus = study.corpus
     config = study.config.base
     return stage_fingerprint(
         config.language_model,

@@ -21,6 +21,7 @@ from workbench.store.atomic import publish
 from workbench.store.faults import check_room
 from workbench.store.manifest import is_complete
 from workbench.train.texts import fixed_cuts, load_texts, middle_cuts
+from workbench.train.vae import load_vae, vae_fingerprint
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus, Split
@@ -68,23 +69,25 @@ def open_latents(directory: Path, split: str) -> Latents:
     )
 
 
-def latents_fingerprint(run: Run, vae_print: str) -> str:
+def latents_fingerprint(run: Run) -> str:
     """Fingerprint of the stage, part of everything that stands on the latents."""
-    return stage_fingerprint("latents", vae_print, run.config.context)
+    return stage_fingerprint("latents", vae_fingerprint(run), run.config.context)
 
 
-def encode_latents(
-    run: Run, vae: TextVAE, corpus: Corpus, context: StageContext, vae_print: str
-) -> str:
-    """Encode all splits of the corpus; held-out texts are cut at half.
+def store_latents(run: Run, context: StageContext) -> None:
+    """Encode the corpus with the run's trained VAE; done once.
 
-    Returns:
-        The stage's fingerprint.
+    Raises:
+        InputError: the VAE is not trained yet.
     """
-    config = run.config.context
-    print_ = latents_fingerprint(run, vae_print)
-    if is_complete(run.latents_dir, print_):
-        return print_
+    if not is_complete(run.latents_dir, latents_fingerprint(run)):
+        encode_latents(run, load_vae(run, context.place), context)
+
+
+def encode_latents(run: Run, vae: TextVAE, context: StageContext) -> None:
+    """Encode all splits of the corpus; held-out texts are cut at half."""
+    corpus, config = run.study.corpus, run.config.context
+    print_ = latents_fingerprint(run)
     check_room(run.latents_dir, latents_bytes(corpus, config, vae.config.latent_width))
     with publish(run.latents_dir, meta={"fingerprint": print_}) as folder:
         for name in ("train", "valid", "test"):
@@ -100,7 +103,6 @@ def encode_latents(
             else:
                 cuts = middle_cuts(split.lengths)[:, None]
             _encode_split(vae, split, name, cuts, config, folder, context)
-    return print_
 
 
 def latents_bytes(corpus: Corpus, config: ContextConfig, width: int) -> int:

@@ -20,7 +20,11 @@ from workbench.store.checkpoints import list_checkpoints
 from workbench.store.faults import check_room
 from workbench.store.manifest import is_complete
 from workbench.study.model_content import TEACHER, is_exchanged, stored_content
-from workbench.train.language_model import language_model_fingerprint, load_language_model
+from workbench.train.language_model import (
+    language_model_fingerprint,
+    load_language_model,
+    train_language_model,
+)
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus, Split
@@ -33,17 +37,18 @@ TEXTS_AT_ONCE = 4096
 SPLITS = ("train", "valid", "test")
 
 
-def teacher_fingerprint(study: Study, config: TeacherConfig, corpus: Corpus) -> str:
+def states_fingerprint(study: Study, config: TeacherConfig) -> str:
     """Fingerprint of a teacher's states; how they are standardised and permuted comes later."""
+    corpus = study.corpus
     parts: list[Any] = [config.name, config.layer, corpus.manifest["content_hash"]]
     if config.name == "random":
         parts.append(config.seed)
     if config.name == "own":
-        parts.append(language_model_fingerprint(study, corpus))
+        parts.append(language_model_fingerprint(study))
     return stage_fingerprint(*parts)
 
 
-def prepare_teacher(study: Study, config: RunConfig, corpus: Corpus, context: StageContext) -> Path:
+def prepare_teacher(study: Study, config: RunConfig, context: StageContext) -> Path:
     """Store the teacher's hidden state of every token as memory-mapped bfloat16.
 
     Files: `<split>.npy` (tokens, width) uint16 holding bfloat16 bits, `<split>-valid.npy`,
@@ -55,41 +60,42 @@ def prepare_teacher(study: Study, config: RunConfig, corpus: Corpus, context: St
         ValueError: the teacher cannot be had, or lacks the layer; or its files were exchanged
             under runs that are aligned with it.
     """
+    corpus = study.corpus
     directory = study.teacher_dir(config)
-    if states_fit(study, config, corpus, directory):
-        if teacher_content(study, config.teacher, corpus) is None:
+    if states_fit(study, config, directory):
+        if teacher_content(study, config.teacher) is None:
             context.reporter.note(
                 f"teacher {config.teacher.name} is not on this machine: its stored states are used"
             )
         return directory
-    _refuse_exchange(study, config, corpus)
-    print_ = teacher_fingerprint(study, config.teacher, corpus)
+    _refuse_exchange(study, config)
+    print_ = states_fingerprint(study, config.teacher)
     with context.stop.interrupting("teacher states"):
-        teacher = _load_teacher(study, config.teacher, corpus, context)
+        teacher = _load_teacher(study, config.teacher, context)
     check_room(directory, teacher_bytes(corpus, teacher.width))
-    content = teacher_content(study, config.teacher, corpus)
+    content = teacher_content(study, config.teacher)
     with publish(directory, meta={"fingerprint": print_, TEACHER: content}) as folder:
         report = _write_states(teacher, config.teacher, corpus, folder, context)
         (folder / "report.json").write_text(json.dumps(report, indent=2, sort_keys=True))
     return directory
 
 
-def states_fit(study: Study, config: RunConfig, corpus: Corpus, directory: Path) -> bool:
+def states_fit(study: Study, config: RunConfig, directory: Path) -> bool:
     """Whether `directory` holds the states of this teacher, and of the files it has here."""
-    print_ = teacher_fingerprint(study, config.teacher, corpus)
+    print_ = states_fingerprint(study, config.teacher)
     if not is_complete(directory, print_):
         return False
-    return not is_exchanged(directory, teacher_content(study, config.teacher, corpus))
+    return not is_exchanged(directory, teacher_content(study, config.teacher))
 
 
-def _refuse_exchange(study: Study, config: RunConfig, corpus: Corpus) -> None:
+def _refuse_exchange(study: Study, config: RunConfig) -> None:
     """States of other files would not be those that runs were aligned with.
 
     Raises:
         InputError: naming the states and both hashes.
     """
     directory = study.teacher_dir(config)
-    present = teacher_content(study, config.teacher, corpus)
+    present = teacher_content(study, config.teacher)
     aligned = [run for run in study.runs if needs_teacher(run.config)]
     trained = [
         run
@@ -109,14 +115,14 @@ def teacher_bytes(corpus: Corpus, width: int) -> int:
     return sum(int(corpus.split(name).lengths.sum()) for name in SPLITS) * width * 2
 
 
-def _load_teacher(
-    study: Study, config: TeacherConfig, corpus: Corpus, context: StageContext
-) -> Teacher:
+def _load_teacher(study: Study, config: TeacherConfig, context: StageContext) -> Teacher:
+    corpus = study.corpus
     from models.teachers import OwnBackbone, load_teacher
 
     own = None
     if config.name == "own":
-        model = load_language_model(study, corpus, context.place)
+        train_language_model(study, context)
+        model = load_language_model(study, context.place)
         own = OwnBackbone(model, corpus.tokenizer.encode_batch)
     return load_teacher(config, context.place.device, own)
 
@@ -180,13 +186,13 @@ def _batches(teacher: Teacher, split: Split) -> Iterator[tuple[int, TokenStates]
             yield done, dataclasses.replace(batch, indices=batch.indices + start)
 
 
-def teacher_content(study: Study, config: TeacherConfig, corpus: Corpus) -> str | None:
+def teacher_content(study: Study, config: TeacherConfig) -> str | None:
     """Hash of what this teacher consists of here; None where its files are not at hand."""
     from models.teachers.content import ARCHITECTURE, EVERYTHING, content_hash
     from models.teachers.pretrained import local_directory
 
     if config.name == "own":
-        return language_model_fingerprint(study, corpus)
+        return language_model_fingerprint(study)
     directory = local_directory(config.name)
     if directory is None:
         return None

@@ -163,8 +163,9 @@ def teacher_width(study: Study, config: RunConfig) -> int:
     return config.vae.teacher_width or config.vae.projector_width
 
 
-def vae_fingerprint(run: Run, corpus: Corpus, training: TrainingConfig | None = None) -> str:
+def vae_fingerprint(run: Run, training: TrainingConfig | None = None) -> str:
     """Fingerprint of the VAE stage, or of what it would be under another `training`."""
+    corpus = run.study.corpus
     config = run.config
     teacher, content = None, []
     if needs_teacher(config):
@@ -182,17 +183,18 @@ def vae_fingerprint(run: Run, corpus: Corpus, training: TrainingConfig | None = 
     )
 
 
-def train_vae(run: Run, corpus: Corpus, context: StageContext) -> TextVAE:
+def train_vae(run: Run, context: StageContext) -> TextVAE:
     """Train the run's VAE, or load it when it is done.
 
     Raises:
         StopRequested, NumericalError, ValueError: see `training.fit`.
     """
+    corpus = run.study.corpus
     config, training = run.config, run.config.vae_training
-    print_ = vae_fingerprint(run, corpus)
+    print_ = vae_fingerprint(run)
     if load_finished(run.vae_dir, training.num_steps, print_, restart=context.restart):
-        return load_vae(run, corpus, context.place)
-    vae = untrained_vae(run, corpus, context.place)
+        return load_vae(run, context.place)
+    vae = untrained_vae(run, context.place)
     split = corpus.split("train")
     plan = BatchPlan(
         split.lengths,
@@ -211,34 +213,35 @@ def train_vae(run: Run, corpus: Corpus, context: StageContext) -> TextVAE:
         run.vae_dir,
         context.place,
         fingerprint=print_,
-        beginnings=[vae_fingerprint(run, corpus, shorter) for shorter in training.beginnings],
+        beginnings=[vae_fingerprint(run, shorter) for shorter in training.beginnings],
         stop=context.stop,
-        before_last_save=lambda model: normalise_latents(model, run, corpus, context.place),
+        before_last_save=lambda model: normalise_latents(model, run, context.place),
         restart=context.restart,
     )
     step = resumed_step(run.vae_dir, restart=context.restart)
     for _ in record_steps(records, "vae", run.directory, context, step):
         pass
-    return load_vae(run, corpus, context.place)
+    return load_vae(run, context.place)
 
 
-def untrained_vae(run: Run, corpus: Corpus, place: Placement) -> TextVAE:
+def untrained_vae(run: Run, place: Placement) -> TextVAE:
     """The run's VAE as it was before its first step."""
+    corpus = run.study.corpus
     sizes = vae_config(run.config, corpus, teacher_width(run.study, run.config))
     return build_vae(sizes, run.config.seed, place)
 
 
-def load_vae(run: Run, corpus: Corpus, place: Placement) -> TextVAE:
+def load_vae(run: Run, place: Placement) -> TextVAE:
     """The run's trained VAE.
 
     Raises:
         InputError: it is not trained yet.
     """
-    print_ = vae_fingerprint(run, corpus)
+    print_ = vae_fingerprint(run)
     finished = load_finished(run.vae_dir, run.config.vae_training.num_steps, print_)
     if finished is None:
         raise InputError(f"{run.vae_dir}: not trained yet; run `train-vae` first")
-    vae = untrained_vae(run, corpus, place)
+    vae = untrained_vae(run, place)
     vae.load_state_dict(finished.model)
     return vae.eval()
 
@@ -261,12 +264,13 @@ def _record_pairing(run: Run, vae: TextVAE, plan: BatchPlan) -> None:
 
 
 @torch.inference_mode()
-def normalise_latents(vae: nn.Module, run: Run, corpus: Corpus, place: Placement) -> None:
+def normalise_latents(vae: nn.Module, run: Run, place: Placement) -> None:
     """Store in the VAE the mean and std per channel of z, over whole windows as the flow sees them.
 
     The variance is that of mu over positions plus the mean posterior variance, so that z, not mu,
     has unit variance in the flow's units.
     """
+    corpus = run.study.corpus
     assert isinstance(vae, TextVAE)
     split = corpus.split("train")
     indices = np.arange(min(NORMALISATION_TEXTS, len(split)))

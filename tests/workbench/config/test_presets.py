@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from data.corpus_store import Corpus
 from models.dit import TextDiT
 from models.text_vae import TextVAE
 from workbench.config.presets import PRESETS, study_config
@@ -83,14 +82,12 @@ def reduced(preset: str, **corpus: Any) -> StudyConfig:
 
 
 def train_a_step(config: StudyConfig, directory: Path, context: StageContext) -> Study:
-    from data.corpus_store import open_corpus
 
     study = create_study(config, directory)
     prepare_study(study, context)
-    corpus: Corpus = open_corpus(study.corpus_dir)
     run = study.run("repa", config.seeds[0])
-    train_vae(run, corpus, context)
-    train_flow(run, corpus, context)
+    train_vae(run, context)
+    train_flow(run, context)
     for folder in (run.vae_dir, run.flow_dir):
         found = load_latest(folder)
         assert found is not None

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from data.corpus_store import Corpus
-from workbench.cli.main import main as cli
+from workbench.cli import main as cli
 from workbench.cli.output import ALREADY_DONE
 from workbench.errors import InputError
 from workbench.machine.context import StageContext
 from workbench.pipeline.run_stage import run_stage
-from workbench.pipeline.stage_states import STAGES, stage_state
+from workbench.pipeline.stages import OF_A_RUN, STAGES
 from workbench.study.folders import Run, Study
 
 
@@ -26,7 +26,7 @@ def run(copy_smoke: Callable[..., Study]) -> Run:
 
 
 def done(run: Run, corpus: Corpus) -> dict[str, bool]:
-    return {stage: stage_state(run, stage, corpus).is_done for stage in STAGES}
+    return {stage.name: stage.state(run).is_done for stage in OF_A_RUN}
 
 
 def test_every_stage_of_a_finished_run_is_done(smoke: Study, corpus: Corpus):
@@ -37,8 +37,8 @@ def test_state_counts_what_is_there(run: Run, corpus: Corpus):
     shutil.rmtree(run.samples_dir)
     next(run.probes_dir.glob("*.json")).unlink()
     run.evaluation_file.unlink()
-    states = {stage: stage_state(run, stage, corpus) for stage in STAGES}
-    assert [stage for stage in STAGES if not states[stage].is_done] == [
+    states = {stage.name: stage.state(run) for stage in OF_A_RUN}
+    assert [name for name, state in states.items() if not state.is_done] == [
         "samples",
         "probes",
         "evaluation",
@@ -52,16 +52,16 @@ def test_damaged_or_foreign_checkpoint_does_not_count(run: Run, corpus: Corpus):
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    assert stage_state(run, "vae", corpus).done == 0
-    assert stage_state(run, "flow", corpus).is_done
+    assert STAGES["vae"].state(run).done == 0
+    assert STAGES["flow"].state(run).is_done
     run.__dict__["config"] = dataclasses.replace(run.config, seed=7)
-    assert stage_state(run, "flow", corpus).done == 0
+    assert STAGES["flow"].state(run).done == 0
 
 
 def test_named_probes_count_alone(run: Run, corpus: Corpus):
     (run.probes_dir / "scale.json").unlink()
-    assert stage_state(run, "probes", corpus, ["isotropy"]).is_done
-    assert not stage_state(run, "probes", corpus, ["scale"]).is_done
+    assert STAGES["probes"].state(run, ["isotropy"]).is_done
+    assert not STAGES["probes"].state(run, ["scale"]).is_done
 
 
 def test_stage_is_made_again_alone_and_then_said_to_be_done(
@@ -70,7 +70,7 @@ def test_stage_is_made_again_alone_and_then_said_to_be_done(
     shutil.rmtree(run.samples_dir)
     scores = (run.scores_dir / "manifest.json").stat().st_mtime_ns
     assert run_stage(run, "samples", context)["already_done"] is False
-    assert stage_state(run, "samples", corpus).is_done
+    assert STAGES["samples"].state(run).is_done
     assert (run.scores_dir / "manifest.json").stat().st_mtime_ns == scores
     assert run_stage(run, "samples", context)["already_done"] is True
 

@@ -41,7 +41,7 @@ def probed(smoke: Study, corpus: Corpus, tmp_path_factory: pytest.TempPathFactor
     shutil.copytree(smoke.directory, directory, ignore=shutil.ignore_patterns(".lock"))
     study = open_study(directory)
     for run in study.runs:
-        probe_over_training(run, corpus, StageContext(find_placement("cpu")))
+        probe_over_training(run, StageContext(find_placement("cpu")))
     return study
 
 
@@ -50,7 +50,7 @@ def document(run: Run, name: str) -> dict:
 
 
 def test_points_are_the_untrained_the_milestones_and_the_end(smoke: Study, corpus: Corpus) -> None:
-    points = training_points(smoke.run("repa", 0), corpus)
+    points = training_points(smoke.run("repa", 0))
     assert [point.name for point in points] == [
         *(f"vae-step-{step}" for step in (0, 1, 3, 8)),
         *(f"flow-step-{step}" for step in (0, 1, 3, 8)),
@@ -61,7 +61,7 @@ def test_the_untrained_point_is_what_training_began_with(
     smoke: Study, corpus: Corpus, context: StageContext
 ) -> None:
     run = smoke.run("none", 0)
-    vae = untrained_vae(run, corpus, context.place)
+    vae = untrained_vae(run, context.place)
     assert digest_weights(vae) == run.describe()["pairing"]["init.vae"]
 
 
@@ -151,12 +151,12 @@ def test_a_second_time_nothing_is_computed(
     monkeypatch.setattr("workbench.probes.course.measures.probe_vae", refuse)
     monkeypatch.setattr("workbench.probes.course.measures.FlowProbe.probe", refuse)
     run = probed.run("repa", 0)
-    assert len(probe_over_training(run, corpus, context)) == 8
+    assert len(probe_over_training(run, context)) == 8
     file = run.over_training_dir / "vae-step-1.json"
     whole = file.read_text()
     file.write_text(whole.replace('"fingerprint": "', '"fingerprint": "x'))
     with pytest.raises(AssertionError, match="computed again"):
-        probe_over_training(run, corpus, context)
+        probe_over_training(run, context)
     file.write_text(whole)
 
 
@@ -171,7 +171,7 @@ def test_it_stops_when_asked(copy_smoke: Callable[..., Study], corpus: Corpus) -
 
     run = copy_smoke().run("none", 0)
     with pytest.raises(StopRequested, match="over training"):
-        probe_over_training(run, corpus, StageContext(find_placement("cpu"), stop=StopAtOnce()))
+        probe_over_training(run, StageContext(find_placement("cpu"), stop=StopAtOnce()))
     assert not is_probed(run)
 
 
@@ -181,7 +181,7 @@ def test_what_is_no_point_any_more_is_forgotten(
     run = probed.run("none", 0)
     for suffix in ("json", "parquet"):
         (run.over_training_dir / f"vae-step-5.{suffix}").write_text("{}")
-    probe_over_training(run, corpus, context)
+    probe_over_training(run, context)
     assert not list(run.over_training_dir.glob("vae-step-5.*"))
     assert (run.over_training_dir / "vae-step-3.json").is_file()
 
@@ -192,7 +192,7 @@ def test_a_damaged_milestone_is_named(
     run = copy_smoke().run("none", 0)
     (run.vae_dir / "milestones" / "step-3" / "manifest.json").unlink()
     with pytest.raises(DamagedArtefactError, match=r"step-3/manifest\.json"):
-        probe_over_training(run, corpus, context)
+        probe_over_training(run, context)
 
 
 def test_trainings_without_milestones_say_how_to_keep_them(
@@ -204,7 +204,7 @@ def test_trainings_without_milestones_say_how_to_keep_them(
     for directory in (run.vae_dir, run.flow_dir):
         shutil.rmtree(directory / "milestones")
     with pytest.raises(InputError, match=r"base\.vae_training\.milestones"):
-        training_points(run, corpus)
+        training_points(run)
 
 
 def test_turning_milestones_on_afterwards_trains_nothing_again(

@@ -26,7 +26,7 @@ NAMES = probe_names("all")
 @pytest.fixture(scope="module")
 def probed() -> Run:
     run = probed_study.run()
-    probe_run(run, probed_study.corpus(), probed_study.context(), NAMES)
+    probe_run(run, probed_study.context(), NAMES)
     return run
 
 
@@ -101,7 +101,7 @@ def test_a_second_time_nothing_is_computed(probed: Run, monkeypatch: pytest.Monk
         raise AssertionError("computed again")
 
     monkeypatch.setattr("workbench.probes.inputs.run_inputs.ProbeInputs.__init__", refuse)
-    again = probe_run(probed, probed_study.corpus(), probed_study.context(), NAMES)
+    again = probe_run(probed, probed_study.context(), NAMES)
     assert set(again) == {result for name in NAMES for result in results(probed, name)}
 
 
@@ -110,7 +110,7 @@ def test_a_result_stands_on_what_its_probe_reads(probed: Run) -> None:
         mapping = apply_overrides(to_dict(probed.study.config), list(overrides))
         config = build(type(probed.study.config), mapping)
         run = replace(probed.study, config=config).run("none", 0)
-        return {name: probe_fingerprint(run, probed_study.corpus(), name) for name in NAMES}
+        return {name: probe_fingerprint(run, name) for name in NAMES}
 
     before = prints()
     assert len(set(before.values())) == len(NAMES)
@@ -133,7 +133,7 @@ def test_selections() -> None:
     with pytest.raises(ValueError, match="quick, all, got 'some'"):
         probe_names("some")
     with pytest.raises(ValueError, match="no probe 'knn'; choose from reconstruction"):
-        probe_run(probed_study.run(), probed_study.corpus(), probed_study.context(), ["knn"])
+        probe_run(probed_study.run(), probed_study.context(), ["knn"])
 
 
 def test_a_stage_that_is_missing_is_named(tmp_path: object) -> None:
@@ -170,8 +170,8 @@ def test_an_arm_without_teacher_is_held_against_the_studys_first(probed: Run) ->
 
 
 def test_twins_are_probed_together(probed: Run) -> None:
-    other, corpus, context = probed_study.run("repa"), probed_study.corpus(), probed_study.context()
-    document = probe_pair(probed, other, corpus, context)
+    other, context = probed_study.run("repa"), probed_study.context()
+    document = probe_pair(probed, other, context)
     file = pair_file(probed, other)
     assert file.name == "none-repa-seed-0.json"
     assert json.loads(file.read_text()) == document
@@ -190,10 +190,10 @@ def test_twins_are_probed_together(probed: Run) -> None:
 
 
 def test_a_pair_is_probed_once(probed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    other, corpus, context = probed_study.run("repa"), probed_study.corpus(), probed_study.context()
-    before = probe_pair(probed, other, corpus, context)
+    other, context = probed_study.run("repa"), probed_study.context()
+    before = probe_pair(probed, other, context)
     monkeypatch.setattr("workbench.probes.inputs.run_inputs.ProbeInputs.__init__", lambda *_: 1 / 0)
-    assert probe_pairs(probed.study, corpus, context) == [before]
+    assert probe_pairs(probed.study, context) == [before]
     with pytest.raises(InputError, match="no twins"):
         pair_file(probed, probed)
 

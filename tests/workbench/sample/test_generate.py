@@ -42,7 +42,7 @@ FOUR_STEPS = SamplerConfig(num_steps=4)
 
 @pytest.fixture
 def generator(smoke: Study, corpus: Corpus, context: StageContext) -> Generator:
-    return load_generator(smoke.run("repa", 0), corpus, context.place)
+    return load_generator(smoke.run("repa", 0), context.place)
 
 
 @pytest.fixture

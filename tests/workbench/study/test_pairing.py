@@ -122,7 +122,7 @@ def test_a_run_without_alignment_never_reads_teacher_states(
         for file in folder.iterdir():
             if file.name != "report.json":  # the width: twins have projectors of one size
                 file.unlink()
-    vae = train_vae(prepared.run("none", 0), corpus, context)
+    vae = train_vae(prepared.run("none", 0), context)
     known = load_latest(smoke.run("none", 0).vae_dir, model_only=True)
     assert known is not None
     assert digest_weights(vae, without="-") == _digest(known.model, vae)

@@ -19,7 +19,7 @@ from workbench.machine.context import StageContext
 from workbench.study.corpus import prepare_corpus, source_hash
 from workbench.study.folders import Study, open_study, teacher_key
 from workbench.study.record import create_study
-from workbench.train.teacher_states import teacher_fingerprint
+from workbench.train.teacher_states import states_fingerprint
 
 
 def with_corpus(config: StudyConfig, **settings: Any) -> StudyConfig:
@@ -88,7 +88,7 @@ def test_a_corpus_that_changed_under_a_trained_study_is_refused(
 def test_a_random_teacher_is_known_by_its_seed(smoke: Study, corpus: Any) -> None:
     def names(**settings: Any) -> tuple[str, str]:
         config = TeacherConfig(**settings)
-        return teacher_key(config), teacher_fingerprint(smoke, config, corpus)
+        return teacher_key(config), states_fingerprint(smoke, config)
 
     assert names(name="random", seed=1) != names(name="random", seed=2)
     assert names(name="random", seed=1)[1] != names(name="random", seed=2)[1]

@@ -71,7 +71,7 @@ def with_context(study: Study, **changes: Any) -> Run:
 
 
 def encode(run: Run, vae: Any, corpus: Any, context: StageContext) -> dict[str, Any]:
-    encode_latents(run, vae, corpus, context, "vae")
+    encode_latents(run, vae, context)
     return {name: open_latents(run.latents_dir, name) for name in ("train", "valid", "test")}
 
 
@@ -79,7 +79,7 @@ def encode(run: Run, vae: Any, corpus: Any, context: StageContext) -> dict[str, 
 def test_cached_context_latents(
     joint: bool, copy_smoke: Any, smoke: Study, corpus: Corpus, context: StageContext
 ) -> None:
-    vae = load_vae(smoke.run("none", 0), corpus, context.place)
+    vae = load_vae(smoke.run("none", 0), context.place)
     stored = []
     for name, changed in (("plain", False), ("rewritten", True)):
         study = copy_smoke(without=("arms", "teacher"), name=name)
@@ -106,7 +106,7 @@ def test_samples_of_held_out_prompts(
     joint: bool, smoke: Study, corpus: Corpus, context: StageContext, tmp_path: Path
 ) -> None:
     run = smoke.run("none", 0)
-    generator = dataclasses.replace(load_generator(run, corpus, context.place), joint=joint)
+    generator = dataclasses.replace(load_generator(run, context.place), joint=joint)
     references = open_references(smoke.references_dir)
     latents, tokens = [], []
     for source in (corpus, RewrittenCorpus(corpus, run)):
@@ -151,7 +151,7 @@ def test_prompts_are_encoded_as_the_flow_was_trained(
     stored = open_latents(run.latents_dir, "test")
     assert np.array_equal(stored.cuts[references.indices, 0], references.cuts)
     cached = torch.from_numpy(stored.mu[references.indices, 0]).float()
-    vae = load_vae(run, corpus, context.place)
+    vae = load_vae(run, context.place)
     for joint in (False, True):
         with autocast(context.place, "auto"):
             ctx = encode_context(vae, batch, joint=joint)

@@ -25,11 +25,11 @@ def test_a_checkpoint_loads_as_the_engine_loads_it(
 ) -> None:
     run = smoke.run(arm, 0)
     pairs: list[tuple[Any, Any]] = [
-        (TextVAE.from_pretrained(run.vae_dir / "step-8"), load_vae(run, corpus, context.place)),
-        (TextDiT.from_pretrained(run.flow_dir / "step-8"), load_dit(run, corpus, context.place)),
+        (TextVAE.from_pretrained(run.vae_dir / "step-8"), load_vae(run, context.place)),
+        (TextDiT.from_pretrained(run.flow_dir / "step-8"), load_dit(run, context.place)),
         (
             CausalLM.from_pretrained(smoke.language_model_dir / "step-8"),
-            load_language_model(smoke, corpus, context.place),
+            load_language_model(smoke, context.place),
         ),
     ]
     for loaded, known in pairs:
@@ -66,8 +66,8 @@ def test_a_stage_hands_back_what_is_stored(
     """The average of the weights where there is one, and with the normalisation."""
     run = (smoke if done else prepared).run("none", 0)
     for handed, loaded in (
-        (train_vae(run, corpus, context), load_vae(run, corpus, context.place)),
-        (train_flow(run, corpus, context), load_dit(run, corpus, context.place)),
+        (train_vae(run, context), load_vae(run, context.place)),
+        (train_flow(run, context), load_dit(run, context.place)),
     ):
         assert all(
             torch.equal(value, loaded.state_dict()[name])

@@ -60,8 +60,8 @@ def test_a_finished_stage_trains_nothing(
     for module in ("train_vae", "train_flow"):
         monkeypatch.setattr(f"workbench.{module}.fit", refuse)
     run = smoke.run("repa", 0)
-    train_vae(run, corpus, context)
-    train_flow(run, corpus, context)
+    train_vae(run, context)
+    train_flow(run, context)
 
 
 def test_damage_stops_and_only_a_restart_goes_on(
@@ -73,8 +73,8 @@ def test_damage_stops_and_only_a_restart_goes_on(
     damaged = weights.read_bytes()[:-1]
     weights.write_bytes(damaged)
     with pytest.raises(DamagedArtefactError, match=r"truncated.*--restart, which keeps"):
-        train_vae(run, corpus, context)
-    train_vae(run, corpus, dataclasses.replace(context, restart=True))
+        train_vae(run, context)
+    train_vae(run, dataclasses.replace(context, restart=True))
     assert checkpoint_bits(load_latest(run.vae_dir)) == before
     kept = run.vae_dir / "damaged-1-step-8" / "model.safetensors"
     assert kept.read_bytes() == damaged
@@ -91,12 +91,12 @@ def test_records_of_steps_done_again_stand_once(
     training = dataclasses.replace(run.config.vae_training, log_every=1)
     run.__dict__["config"] = dataclasses.replace(run.config, vae_training=training)
     with pytest.raises(StopRequested):
-        train_vae(run, corpus, dataclasses.replace(context, stop=StopAfter(5)))
+        train_vae(run, dataclasses.replace(context, stop=StopAfter(5)))
     log = run.directory / "metrics.jsonl"
     with log.open("a") as file:
         file.write(json.dumps({"stage": "vae", "step": 7, "loss": -1.0}) + "\n")
     watcher = Watcher()
-    train_vae(run, corpus, dataclasses.replace(context, reporter=watcher, loggers=(watcher,)))
+    train_vae(run, dataclasses.replace(context, reporter=watcher, loggers=(watcher,)))
     records = read_metrics(log)
     # The record of step 5 was never written: the stop came between the save and the log.
     assert [record["step"] for record in records] == [1, 2, 3, 4, 6, 7, 8]
@@ -111,7 +111,7 @@ def test_samples_are_shown_and_disturb_nothing(
     watcher = Watcher()
     run = smoke.run("repa", 0)
     watched = dataclasses.replace(context, reporter=watcher, loggers=(watcher,))
-    writer = SampleWriter(run, load_vae(run, corpus, context.place), corpus, watched)
+    writer = SampleWriter(run, load_vae(run, context.place), watched)
     config = small_training(checkpoint_every=2)
     run_fit(build_task("flow", smoke, corpus), config, tmp_path / "with", after_save=writer)
     run_fit(build_task("flow", smoke, corpus), config, tmp_path / "without")

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyses.result import Result
-    from data.corpus_store import Corpus
     from models.dit import TextDiT
     from models.text_vae import TextVAE
     from workbench.machine.context import StageContext
@@ -55,14 +54,11 @@ CONTROLS = {
 }
 
 
-def probe_vae(
-    run: Run, corpus: Corpus, vae: TextVAE, context: StageContext
-) -> tuple[list[Result], pd.DataFrame]:
+def probe_vae(run: Run, vae: TextVAE, context: StageContext) -> tuple[list[Result], pd.DataFrame]:
     """The quick probes on a VAE's weights, as `probe` runs them on the trained ones.
 
     Args:
         run: whose settings, teacher and held-out texts are used.
-        corpus: its corpus.
         vae: weights of the run's VAE at any step; their normalisation is set in place.
         context: where models run, and who may stop it.
 
@@ -70,8 +66,8 @@ def probe_vae(
         Results; and a row a label set and text, how many of its rows the linear probe reads
         (`result`, `text`, `hits`, `rows`).
     """
-    normalise_latents(vae, run, corpus, context.place)
-    inputs = ProbeInputs(run, corpus, context.place, vae)
+    normalise_latents(vae, run, context.place)
+    inputs = ProbeInputs(run, context.place, vae)
     results: list[Result] = []
     for name in VAE_PROBES:
         context.stop.check("over training")
@@ -117,21 +113,19 @@ class FlowProbe:
 
     Attributes:
         run: a run whose VAE, latents and references are done.
-        corpus: its corpus.
         context: where models run, and who may stop it.
     """
 
     run: Run
-    corpus: Corpus
     context: StageContext
 
     @cached_property
     def _judge(self) -> Judge:
-        return Judge(self.run.study, self.corpus, self.context.place, NUM_PROMPTS)
+        return Judge(self.run.study, self.context.place, NUM_PROMPTS)
 
     @cached_property
     def _vae(self) -> TextVAE:
-        return load_vae(self.run, self.corpus, self.context.place)
+        return load_vae(self.run, self.context.place)
 
     @cached_property
     def _floors(self) -> FlowFloors:
@@ -188,13 +182,13 @@ class FlowProbe:
 
     def _write(self, dit: TextDiT) -> Continuations:
         run, references = self.run, self._judge.references
-        joint, sampling = run.config.context.joint, run.config.sampling
+        corpus, sampling, joint = run.study.corpus, run.config.sampling, run.config.context.joint
         prompts = held_out_prompts(
-            self.corpus, references.indices, references.cuts, references.prompts, joint=joint
+            corpus, references.indices, references.cuts, references.prompts, joint=joint
         )
         return continue_prompts(
             Generator(self._vae, dit, run.config.flow, joint, self.context.place),
-            self.corpus,
+            corpus,
             prompts,
             self.context,
             sampler=sampling.sampler,
@@ -220,7 +214,7 @@ class FlowProbe:
                 references.prompts,
                 references.continuations,
                 references.facts,
-                self.corpus.fact_values,
+                self.run.study.corpus.fact_values,
             )
             scores["fidelity"] = told.values["fidelity"]
         return scores

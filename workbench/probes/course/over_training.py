@@ -50,7 +50,7 @@ class TrainingPoint:
         return f"{self.stage}-step-{self.step}"
 
 
-def probe_over_training(run: Run, corpus: Corpus, context: StageContext) -> list[dict[str, Any]]:
+def probe_over_training(run: Run, context: StageContext) -> list[dict[str, Any]]:
     """Probe every point of a run's trainings that is not stored yet.
 
     Returns:
@@ -61,8 +61,9 @@ def probe_over_training(run: Run, corpus: Corpus, context: StageContext) -> list
         DamagedArtefactError: a milestone is not what was written.
         StopRequested: stopped; what was done is kept.
     """
-    points = training_points(run, corpus)
-    measure = _measures(run, corpus, context)
+    corpus = run.study.corpus
+    points = training_points(run)
+    measure = _measures(run, context)
     documents = []
     for number, point in enumerate(points):
         context.stop.check("over training")
@@ -87,16 +88,15 @@ def probe_over_training(run: Run, corpus: Corpus, context: StageContext) -> list
     return documents
 
 
-def training_points(run: Run, corpus: Corpus) -> list[TrainingPoint]:
+def training_points(run: Run) -> list[TrainingPoint]:
     """The points of a run's trainings, by stage and step.
 
     Raises:
         InputError: the run is not trained yet, or kept no milestones.
     """
-    latents_print = latents_fingerprint(run, vae_fingerprint(run, corpus))
     prints: dict[str, Callable[[TrainingConfig], str]] = {
-        "vae": lambda training: vae_fingerprint(run, corpus, training),
-        "flow": lambda training: flow_fingerprint(run, latents_print, training),
+        "vae": lambda training: vae_fingerprint(run, training),
+        "flow": lambda training: flow_fingerprint(run, training),
     }
     points = []
     for stage in STAGES:
@@ -126,12 +126,11 @@ def _fingerprint(run: Run, corpus: Corpus, point: TrainingPoint) -> str:
     from workbench.train.language_model import language_model_fingerprint
 
     config = run.config
-    vae_print = vae_fingerprint(run, corpus)
     reads: dict[str, Callable[[], list[Any]]] = {
         "vae": lambda: [teacher_fingerprint(run.study)],
         "flow": lambda: [
-            latents_fingerprint(run, vae_print),
-            language_model_fingerprint(run.study, corpus),
+            latents_fingerprint(run),
+            language_model_fingerprint(run.study),
             config.sampling,
             [LOSS_DRAWS, NUM_PROMPTS],
         ],
@@ -139,7 +138,7 @@ def _fingerprint(run: Run, corpus: Corpus, point: TrainingPoint) -> str:
     return stage_fingerprint(
         [VERSION, PROBES_VERSION],
         [point.stage, point.step, point.weights.content if point.weights else "untrained"],
-        vae_print,
+        vae_fingerprint(run),
         config.flow,
         config.dit,
         replace(run.study.config.base.evaluation, probes="all"),
@@ -150,22 +149,20 @@ def _fingerprint(run: Run, corpus: Corpus, point: TrainingPoint) -> str:
 Measured = tuple[list["Result"], "pd.DataFrame"]
 
 
-def _measures(
-    run: Run, corpus: Corpus, context: StageContext
-) -> dict[str, Callable[[TrainingPoint], Measured]]:
+def _measures(run: Run, context: StageContext) -> dict[str, Callable[[TrainingPoint], Measured]]:
     """Stage -> from a point to its results and rows; what points share is loaded once."""
     from workbench.probes.course.measures import FlowProbe, probe_vae
 
-    flow = FlowProbe(run, corpus, context)
+    flow = FlowProbe(run, context)
 
     def vae_point(point: TrainingPoint) -> Measured:
-        vae = untrained_vae(run, corpus, context.place)
+        vae = untrained_vae(run, context.place)
         if point.weights is not None:
             vae.load_state_dict(load_milestone(point.weights))
-        return probe_vae(run, corpus, vae.eval(), context)
+        return probe_vae(run, vae.eval(), context)
 
     def flow_point(point: TrainingPoint) -> Measured:
-        dit = build_dit(run, corpus, context.place)
+        dit = build_dit(run, context.place)
         if point.weights is not None:
             dit.load_state_dict(load_milestone(point.weights))
         return flow.probe(dit.eval())

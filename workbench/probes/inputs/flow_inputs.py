@@ -109,7 +109,7 @@ class FlowInputs:
     def generator(self) -> Generator:
         """The run's VAE and flow."""
         inputs = self._inputs
-        return load_generator(inputs.run, inputs.corpus, inputs.place)
+        return load_generator(inputs.run, inputs.place)
 
     @cached_property
     def references(self) -> References:

@@ -26,7 +26,7 @@ from workbench.train.vae import load_vae
 if TYPE_CHECKING:
     from analyses.statistics.half_samples import HalfSampleConfig
     from analyses.statistics.intervals import BootstrapConfig
-    from data.corpus_store import Corpus, Split
+    from data.corpus_store import Split
     from models.text_vae import TextVAE
     from workbench.machine.devices import Placement
     from workbench.probes.inputs.flow_inputs import FlowInputs
@@ -43,7 +43,6 @@ class ProbeInputs:
 
     Args:
         run: a run whose VAE and latents are done.
-        corpus: its corpus.
         place: where models run.
         vae: other weights of the run's VAE than the trained ones, normalised; their latents are
             made on the spot.
@@ -52,9 +51,8 @@ class ProbeInputs:
         InputError: the run's latents are not made yet, or the test split is empty.
     """
 
-    def __init__(
-        self, run: Run, corpus: Corpus, place: Placement, vae: TextVAE | None = None
-    ) -> None:
+    def __init__(self, run: Run, place: Placement, vae: TextVAE | None = None) -> None:
+        corpus = run.study.corpus
         self.run, self.corpus, self.place = run, corpus, place
         self.config = run.study.config.base.evaluation
         self.split: Split = corpus.split("test")
@@ -76,7 +74,7 @@ class ProbeInputs:
     @cached_property
     def vae(self) -> TextVAE:
         """The VAE whose latents are probed."""
-        return self._vae or load_vae(self.run, self.corpus, self.place)
+        return self._vae or load_vae(self.run, self.place)
 
     @cached_property
     def flow(self) -> FlowInputs:
@@ -90,7 +88,7 @@ class ProbeInputs:
         """Scores of any texts: nats per token, valid n-grams, embeddings."""
         from workbench.probes.inputs.text_scores import TextScores
 
-        return TextScores(self.run.study, self.corpus, self.place)
+        return TextScores(self.run.study, self.place)
 
     @cached_property
     def bootstrap(self) -> BootstrapConfig:

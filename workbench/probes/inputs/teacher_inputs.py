@@ -103,6 +103,6 @@ def _load(inputs: ProbeInputs, config: RunConfig) -> Teacher:
 
     own = None
     if config.teacher.name == "own":
-        model = load_language_model(inputs.run.study, inputs.corpus, inputs.place)
+        model = load_language_model(inputs.run.study, inputs.place)
         own = OwnBackbone(model, inputs.corpus.tokenizer.encode_batch)
     return load_teacher(config.teacher, inputs.place.device, own)

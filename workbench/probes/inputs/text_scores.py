@@ -11,7 +11,6 @@ import torch
 from workbench.score.judge import JUDGE_BATCH, Judge
 
 if TYPE_CHECKING:
-    from data.corpus_store import Corpus
     from workbench.machine.devices import Placement
     from workbench.study.folders import Study
 
@@ -19,9 +18,10 @@ if TYPE_CHECKING:
 class TextScores:
     """The study's judge, asked about any texts."""
 
-    def __init__(self, study: Study, corpus: Corpus, place: Placement) -> None:
+    def __init__(self, study: Study, place: Placement) -> None:
+        corpus = study.corpus
         self._corpus, self._place = corpus, place
-        self.judge = Judge(study, corpus, place)
+        self.judge = Judge(study, place)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """(N, W) float32 sentence embeddings; zeros for a text without a token."""

@@ -107,7 +107,7 @@ class Ground:
         """Arrays that probes look at."""
         from workbench.probes.inputs.run_inputs import ProbeInputs
 
-        return self.once(("inputs", run.name), lambda: ProbeInputs(run, self.corpus, self.place))
+        return self.once(("inputs", run.name), lambda: ProbeInputs(run, self.place))
 
     def probed(self, run: Run, probe: str) -> dict[str, dict[str, Any]]:
         """A probe's results as JSON by name, computed now."""
@@ -122,7 +122,7 @@ class Ground:
         """A run's latent space."""
         from workbench.probes.spaces import read_space
 
-        return self.once(("space", run.name), lambda: read_space(run, self.corpus, self.place))
+        return self.once(("space", run.name), lambda: read_space(run, self.place))
 
     def items(self, arms: Sequence[str], seed: int, level: str) -> Items:
         """Items of a level in the spaces of some arms and of the teacher."""
@@ -131,7 +131,7 @@ class Ground:
         def make() -> Items:
             spaces = {arm: self.space(self.run(arm, seed)) for arm in arms}
             taught = taught_run(self.study)
-            teacher = None if taught is None else read_teacher_space(taught, self.corpus)
+            teacher = None if taught is None else read_teacher_space(taught)
             return held_out_items(spaces, teacher, self.corpus, level)
 
         if not arms:
@@ -152,9 +152,7 @@ class Ground:
         """A run's VAE and flow."""
         from workbench.sample.generate import load_generator
 
-        return self.once(
-            ("generator", run.name), lambda: load_generator(run, self.corpus, self.place)
-        )
+        return self.once(("generator", run.name), lambda: load_generator(run, self.place))
 
     def typed_points(self, arms: Sequence[str], seed: int, text: str) -> Mapping[str, np.ndarray]:
         """A typed sentence as a point of each space."""
@@ -183,7 +181,7 @@ class Ground:
         from workbench.sample.follow import Follower
         from workbench.score.judge import Judge
 
-        judge = self.once(("judge",), lambda: Judge(self.study, self.corpus, self.place))
+        judge = self.once(("judge",), lambda: Judge(self.study, self.place))
         return Follower(
             run=run,
             corpus=self.corpus,

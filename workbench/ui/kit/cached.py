@@ -139,7 +139,7 @@ def _generator(directory: str, arm: str, seed: int, weights: str) -> Generator:
     from workbench.sample.generate import load_generator
 
     run = open_study(Path(directory)).run(arm, seed)
-    return load_generator(run, corpus_of(run.study), context().place)
+    return load_generator(run, context().place)
 
 
 def space_of(run: Run) -> Space:
@@ -150,7 +150,7 @@ def space_of(run: Run) -> Space:
 @st.cache_resource(max_entries=12, show_spinner="Reading the latents …")
 def _space(directory: str, arm: str, seed: int, weights: str) -> Space:
     run = open_study(Path(directory)).run(arm, seed)
-    return read_space(run, corpus_of(run.study), context().place)
+    return read_space(run, context().place)
 
 
 def teacher_of(study: Study) -> TeacherSpace | None:
@@ -165,4 +165,4 @@ def teacher_of(study: Study) -> TeacherSpace | None:
 @st.cache_resource(max_entries=4, show_spinner="Reading the teacher's states …")
 def _teacher(directory: str, arm: str, seed: int, stamp: Stamp) -> TeacherSpace:
     run = open_study(Path(directory)).run(arm, seed)
-    return read_teacher_space(run, corpus_of(run.study))
+    return read_teacher_space(run)

@@ -62,7 +62,7 @@ def _judge(directory: str, stamp: str) -> Judge:
     from workbench.score.judge import Judge
 
     study = open_study(Path(directory))
-    return Judge(study, corpus_of(study), context().place)
+    return Judge(study, context().place)
 
 
 def lanes_of(

@@ -5,41 +5,20 @@ A stage that is done has no button: its results would come out the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from workbench.pipeline.stage_states import STAGES, Stage, StageState, stage_state
 from workbench.study.folders import Run, open_study
-from workbench.ui.kit.cached import corpus_of, weights_stamp
+from workbench.ui.kit.cached import weights_stamp
 from workbench.ui.kit.escape import inline
 from workbench.ui.kit.scan import stamp
 from workbench.ui.sections.job_cards import start_job, watch_jobs
 
 if TYPE_CHECKING:
+    from workbench.pipeline.stages import Stage, StageState
     from workbench.ui.kit.sidebar import Selection
-
-
-@dataclass(frozen=True)
-class StageEntry:
-    """A stage as people know it: its name, what it makes, and the verb that makes it."""
-
-    title: str
-    makes: str
-    verb: tuple[str, ...]
-
-
-ENTRIES: Mapping[Stage, StageEntry] = {
-    "vae": StageEntry("Train the VAE", "the latent space", ("train-vae",)),
-    "flow": StageEntry("Train the flow", "the generator in that space", ("train-flow",)),
-    "samples": StageEntry(
-        "Sample", "a continuation of every held-out prompt", ("sample", "--held-out")
-    ),
-    "probes": StageEntry("Probe", "what the space is like", ("probe",)),
-    "evaluation": StageEntry("Evaluate", "scores of the continuations", ("evaluate",)),
-}
 
 
 def show_stages(selection: Selection) -> None:
@@ -74,6 +53,7 @@ def _offer_rest(selection: Selection) -> None:
 
 
 def _show_run(selection: Selection, run: Run) -> None:
+    from workbench.pipeline.stages import STARTED_ALONE
     from workbench.probes.catalogue import PROBES
 
     chosen = st.multiselect(
@@ -83,9 +63,9 @@ def _show_run(selection: Selection, run: Run) -> None:
         placeholder="those of the study",
         help="What each asks: `python -m workbench probes`",
     )
-    for stage in STAGES:
+    for stage in STARTED_ALONE:
         state = _state(
-            str(run.study.directory), run.arm, run.seed, stage, tuple(chosen), _stamps(run)
+            str(run.study.directory), run.arm, run.seed, stage.name, tuple(chosen), _stamps(run)
         )
         _show_stage(selection, run, stage, state, chosen)
 
@@ -93,28 +73,27 @@ def _show_run(selection: Selection, run: Run) -> None:
 def _show_stage(
     selection: Selection, run: Run, stage: Stage, state: StageState, probes: Sequence[str]
 ) -> None:
-    entry = ENTRIES[stage]
     words, far, button = st.columns([0.4, 0.35, 0.25], vertical_alignment="center")
-    words.markdown(f"**{entry.title}** :gray[makes {entry.makes}]")
+    words.markdown(f"**{stage.title}** :gray[makes {stage.makes}]")
     colour = "green" if state.is_done else "orange" if state.done else "gray"
     progress = f"{state.done:,} of {state.total:,} {state.unit}"
     far.markdown(f":{colour}[{'done' if state.is_done else 'to do'}]: {progress}")
     clicked = button.button(
         "Done" if state.is_done else "Start" if not state.done else "Go on",
-        key=f"start-{stage}", disabled=state.is_done, width="stretch",
+        key=f"start-{stage.name}", disabled=state.is_done, width="stretch",
     )  # fmt: skip
     if clicked:
-        title = f"{selection.name}/{run.name}: {entry.title.lower()}"
+        title = f"{selection.name}/{run.name}: {stage.title.lower()}"
         arguments = stage_arguments(run, stage, probes)
-        start_job(arguments, title, run.study.directory, f"{run.name} {stage}")
+        start_job(arguments, title, run.study.directory, f"{run.name} {stage.name}")
 
 
 def stage_arguments(run: Run, stage: Stage, probes: Sequence[str] = ()) -> list[str]:
     """The verb of one stage of a run, with its arguments."""
     from workbench.probes.catalogue import probe_names
 
-    verb, *options = ENTRIES[stage].verb
-    if stage == "probes":
+    verb, *options = stage.verb
+    if stage.name == "probes":
         names = list(probes) or probe_names(run.study.config.base.evaluation.probes)
         options += ["--only", ",".join(names)]
     return [verb, str(run.directory), *options]
@@ -132,9 +111,11 @@ def _stamps(run: Run) -> str:
 
 @st.cache_data(max_entries=64, show_spinner="Looking how far it is …")
 def _state(
-    directory: str, arm: str, seed: int, stage: Stage, probes: tuple[str, ...], stamps: str
+    directory: str, arm: str, seed: int, stage: str, probes: tuple[str, ...], stamps: str
 ) -> StageState:
     from pathlib import Path
 
+    from workbench.pipeline.stages import STAGES
+
     run = open_study(Path(directory)).run(arm, seed)
-    return stage_state(run, stage, corpus_of(run.study), probes)
+    return STAGES[stage].state(run, probes)

@@ -1,0 +1,270 @@
+"""The table of stages: what a study is made of, each stage below those it needs.
+
+Running a study or one stage, the states that pages show, and a fork are loops over this table. A
+new kind of stage is one entry here; its code and its fingerprint lie together in the room of the
+stage. This module imports all of them, so whoever only names a stage imports it late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from workbench.config.study import needs_teacher
+from workbench.config.training import TrainingConfig
+from workbench.errors import DamagedArtefactError
+from workbench.machine.context import StageContext
+from workbench.probes.catalogue import probe_names
+from workbench.probes.run import probe_fingerprint, probe_run
+from workbench.sample.held_out import sample_run, sampling_fingerprint
+from workbench.sample.previews import SampleWriter
+from workbench.sample.references import prepare_references, references_fingerprint
+from workbench.score.evaluate import (
+    baselines_fingerprint,
+    evaluate_run,
+    evaluation_fingerprint,
+    prepare_baselines,
+)
+from workbench.store.checkpoints import MODEL, STATE, list_checkpoints
+from workbench.store.json_files import read_json
+from workbench.store.manifest import is_complete, verify
+from workbench.study.corpus import corpus_fingerprint, prepare_corpus
+from workbench.study.folders import Run, Study
+from workbench.study.model_content import is_exchanged
+from workbench.train.flow import flow_fingerprint, train_flow
+from workbench.train.language_model import language_model_fingerprint, train_language_model
+from workbench.train.latents import latents_fingerprint, store_latents
+from workbench.train.teacher_states import prepare_teacher, states_fingerprint, teacher_content
+from workbench.train.vae import train_vae, vae_fingerprint
+
+Kind = Literal["artefact", "training", "documents"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageState:
+    """How far a stage is under the present settings.
+
+    Attributes:
+        done: units complete: steps of a training, probes, folders.
+        total: units in all.
+        unit: what they are.
+    """
+
+    done: int
+    total: int
+    unit: str
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to compute."""
+        return self.done >= self.total
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """One stage of a study (`owner` is the study) or of each of its runs (`owner` is the run).
+
+    Attributes:
+        name: as in `needs`, in job names and in results.
+        of: whose stage it is.
+        shared: made once, before the runs start side by side.
+        kind: `artefact`: folders published whole; `training`: checkpoints; `documents`: JSON files.
+        needs: names of the stages that it stands on.
+        fingerprint: of an owner; a training's also of an owner under another training, a
+            document's of an owner and the document's name.
+        folders: where an owner's results lie; none where the stage does not apply.
+        run: makes what is missing, given the owner, a context and names of parts (probes). What it
+            returns is told to whoever asked for this one stage.
+        training: the settings of a training.
+        files: further files that belong to it.
+        still_holds: whether the models that a stored folder was made with are those at hand.
+        parts: names of an owner's documents.
+        title: what pages call it.
+        makes: what it makes, for people.
+        verb: the command that runs it alone.
+    """
+
+    name: str
+    of: Literal["study", "run"]
+    shared: bool = False
+    kind: Kind = "artefact"
+    needs: tuple[str, ...] = ()
+    fingerprint: Callable[..., str]
+    folders: Callable[[Any], list[Path]]
+    run: Callable[[Any, StageContext, Sequence[str]], Mapping[str, Any]]
+    training: Callable[[Any], TrainingConfig] | None = None
+    files: Callable[[Any], list[Path]] = lambda owner: []
+    still_holds: Callable[[Any, Path], bool] = lambda owner, folder: True
+    parts: Callable[[Any], list[str]] = lambda owner: []
+    title: str = ""
+    makes: str = ""
+    verb: tuple[str, ...] = ()
+
+    def state(self, owner: Any, parts: Sequence[str] = ()) -> StageState:
+        """How far this stage of an owner is; no weights are loaded.
+
+        Args:
+            owner: a study, or a run of a prepared study.
+            parts: names of the documents that count; empty stands for those of the study.
+
+        Raises:
+            DamagedArtefactError: what the stage stored cannot be read.
+        """
+        if self.training is not None:
+            return _trained(self, owner, self.training(owner).num_steps)
+        folders = self.folders(owner)
+        if self.kind == "documents":
+            return _written(self, owner, folders[0], list(parts) or self.parts(owner))
+        found = [is_complete(folder, self.fingerprint(owner)) for folder in folders]
+        found += [file.is_file() for file in self.files(owner)]
+        return StageState(done=sum(found), total=len(found), unit="parts")
+
+
+def _trained(stage: Stage, owner: Any, num_steps: int) -> StageState:
+    """Steps of the newest sound checkpoint that was trained under these settings."""
+    steps, print_ = 0, stage.fingerprint(owner)
+    for path in list_checkpoints(stage.folders(owner)[0]):
+        # A damaged checkpoint does not count: training goes on from the one before it.
+        with suppress(DamagedArtefactError):
+            verify(path, names=frozenset({MODEL, STATE}))
+            if read_json(path / STATE)["state"].get("fingerprint") == print_:
+                steps = int(path.name.rpartition("-")[2])
+    return StageState(done=steps, total=num_steps, unit="steps")
+
+
+def _written(stage: Stage, owner: Any, folder: Path, names: Sequence[str]) -> StageState:
+    files = {name: folder / f"{name}.json" for name in names}
+    done = sum(
+        file.is_file() and read_json(file).get("fingerprint") == stage.fingerprint(owner, name)
+        for name, file in files.items()
+    )
+    return StageState(done=done, total=len(names), unit=stage.name)
+
+
+def _told(stage: str, make: Callable[[Any, StageContext], object], folder: str) -> Callable:
+    """A stage's `run` that tells where its results lie."""
+
+    def run(owner: Any, context: StageContext, parts: Sequence[str] = ()) -> dict[str, Any]:
+        make(owner, context)
+        return {stage: str(getattr(owner, folder))}
+
+    return run
+
+
+def _teacher_folders(run: Run) -> list[Path]:
+    return [run.study.teacher_dir(run.config)] if needs_teacher(run.config) else []
+
+
+def _make_teacher(run: Run, context: StageContext, parts: Sequence[str] = ()) -> dict[str, Any]:
+    if needs_teacher(run.config):
+        prepare_teacher(run.study, run.config, context)
+    return {}
+
+
+def _train_flow(run: Run, context: StageContext) -> None:
+    train_flow(run, context, after_save=SampleWriter(run, context))
+
+
+def _probe(run: Run, context: StageContext, parts: Sequence[str] = ()) -> dict[str, Any]:
+    return {"probes": probe_run(run, context, parts)}
+
+
+def _evaluate(run: Run, context: StageContext, parts: Sequence[str] = ()) -> dict[str, Any]:
+    return evaluate_run(run, context)
+
+
+_ALL = (
+    Stage(
+        name="corpus", of="study", shared=True,
+        fingerprint=lambda study: corpus_fingerprint(study.config.base),
+        folders=lambda study: [study.corpus_dir],
+        run=_told("corpus", prepare_corpus, "corpus_dir"),
+    ),
+    # Before the judge is trained: a teacher that cannot be had should be known at once.
+    Stage(
+        name="teacher states", of="run", shared=True, needs=("corpus",),
+        fingerprint=lambda run: states_fingerprint(run.study, run.config.teacher),
+        folders=_teacher_folders,
+        run=_make_teacher,
+        still_holds=lambda run, folder: not is_exchanged(
+            folder, teacher_content(run.study, run.config.teacher)
+        ),
+    ),
+    Stage(
+        name="language model", of="study", shared=True, kind="training", needs=("corpus",),
+        fingerprint=language_model_fingerprint,
+        folders=lambda study: [study.language_model_dir],
+        training=lambda study: study.config.base.language_model_training,
+        run=_told("language model", train_language_model, "language_model_dir"),
+    ),
+    Stage(
+        name="references", of="study", shared=True, needs=("corpus",),
+        fingerprint=references_fingerprint,
+        folders=lambda study: [study.references_dir],
+        run=_told("references", prepare_references, "references_dir"),
+    ),
+    Stage(
+        name="baselines", of="study", shared=True, needs=("references", "language model"),
+        fingerprint=baselines_fingerprint,
+        folders=lambda study: [study.baselines_dir],
+        run=_told("baselines", prepare_baselines, "baselines_dir"),
+    ),
+    Stage(
+        name="vae", of="run", kind="training", needs=("corpus", "teacher states"),
+        fingerprint=vae_fingerprint,
+        folders=lambda run: [run.vae_dir],
+        training=lambda run: run.config.vae_training,
+        run=_told("vae", train_vae, "vae_dir"),
+        title="Train the VAE", makes="the latent space", verb=("train-vae",),
+    ),
+    Stage(
+        name="latents", of="run", needs=("vae",),
+        fingerprint=latents_fingerprint,
+        folders=lambda run: [run.latents_dir],
+        run=_told("latents", store_latents, "latents_dir"),
+    ),
+    Stage(
+        name="flow", of="run", kind="training", needs=("latents",),
+        fingerprint=flow_fingerprint,
+        folders=lambda run: [run.flow_dir],
+        training=lambda run: run.config.flow_training,
+        run=_told("flow", _train_flow, "flow_dir"),
+        title="Train the flow", makes="the generator in that space", verb=("train-flow",),
+    ),
+    Stage(
+        name="samples", of="run", needs=("flow",),
+        fingerprint=sampling_fingerprint,
+        folders=lambda run: [run.samples_dir, run.trajectories_dir],
+        run=_told("samples", sample_run, "samples_dir"),
+        title="Sample", makes="a continuation of every held-out prompt",
+        verb=("sample", "--held-out"),
+    ),
+    Stage(
+        name="probes", of="run", kind="documents", needs=("latents",),
+        fingerprint=probe_fingerprint,
+        folders=lambda run: [run.probes_dir],
+        parts=lambda run: probe_names(run.study.config.base.evaluation.probes),
+        run=_probe,
+        title="Probe", makes="what the space is like", verb=("probe",),
+    ),
+    Stage(
+        name="evaluation", of="run", needs=("samples",),
+        fingerprint=evaluation_fingerprint,
+        folders=lambda run: [run.scores_dir],
+        files=lambda run: [run.evaluation_file],
+        run=_evaluate,
+        title="Evaluate", makes="scores of the continuations", verb=("evaluate",),
+    ),
+)  # fmt: skip
+STAGES: Mapping[str, Stage] = {stage.name: stage for stage in _ALL}
+SHARED = tuple(stage for stage in _ALL if stage.shared)
+OF_A_RUN = tuple(stage for stage in _ALL if stage.of == "run" and not stage.shared)
+STARTED_ALONE = tuple(stage for stage in _ALL if stage.verb)
+
+
+def owners(study: Study, stage: Stage) -> list[Any]:
+    """The study, or those of its runs that have such a stage."""
+    return [study] if stage.of == "study" else [run for run in study.runs if stage.folders(run)]
