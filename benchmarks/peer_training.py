@@ -19,7 +19,8 @@ from data.batches import random_cuts
 from models.time_samplers import TimeSampler
 from models.vae_loss import beta_at
 from workbench.config.training import TrainingConfig
-from workbench.train.loop import learning_rate, step_generator
+from workbench.machine.seeds import step_generator
+from workbench.train.loop import learning_rate
 from workbench.train.texts import load_texts
 
 

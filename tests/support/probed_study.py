@@ -12,7 +12,7 @@ from data.corpus_store import Corpus, open_corpus
 from workbench.config.presets import smoke
 from workbench.machine.context import StageContext
 from workbench.machine.devices import find_placement
-from workbench.probes.inputs.run_inputs import ProbeInputs
+from workbench.probes.inputs.probe_inputs import ProbeInputs
 from workbench.sample.held_out import sample_run
 from workbench.sample.references import prepare_references
 from workbench.study.corpus import prepare_corpus

@@ -14,7 +14,8 @@ from analyses.maps.linear_basis import fit_linear_basis
 from models.configs.flow import SamplerConfig
 from workbench.report.findings.places import playback_readings
 from workbench.sample.follow import FIDELITY, PlaybackView, commit_steps
-from workbench.sample.playback import Fork, Track, trace_track
+from workbench.sample.playback import Fork, follow_prompt
+from workbench.sample.trajectories import Trajectory
 from workbench.ui.player.build import Lane, player_page
 
 
@@ -35,10 +36,12 @@ def traced(smoke_runs: Path):
         arm: load_generator(study.run(arm, 0), find_placement("cpu")) for arm in study.config.arms
     }
 
-    def track(arm: str = "none", fork: Fork | None = None, scale: float = 1.0, **solver) -> Track:
+    def track(
+        arm: str = "none", fork: Fork | None = None, scale: float = 1.0, **solver
+    ) -> Trajectory:
         sampler = SamplerConfig(**{"num_steps": 6, **solver})
         guidance = GuidanceConfig(guidance_scale=scale)
-        return trace_track(generators[arm], prompt, sampler, guidance, 3, fork)
+        return follow_prompt(generators[arm], prompt, sampler, guidance, 3, fork)
 
     track.generators, track.prompt, track.corpus = generators, prompt, corpus
     return track
@@ -51,19 +54,19 @@ def player_data(app) -> dict:
 
 
 def test_generate_says_that_a_text_ended_at_once(open_page, smoke_runs, monkeypatch):
-    from workbench.sample import generate
+    from workbench.sample import continuations
 
-    written = generate.continue_prompts
+    written = continuations.continue_prompts
 
     def nothing(*parts, **options):
         return replace(written(*parts, **options), texts=[""])
 
-    monkeypatch.setattr(generate, "continue_prompts", nothing)
+    monkeypatch.setattr(continuations, "continue_prompts", nothing)
     app = open_page("generate", smoke_runs, steps="3", count="1")
     assert "ended at once" in app.get("html")[0].proto.body
 
 
-def same(first: Track, second: Track) -> bool:
+def same(first: Trajectory, second: Trajectory) -> bool:
     return all(
         np.array_equal(getattr(first, name), getattr(second, name))
         for name in ("t", "z_t", "z_hat", "token_ids")
@@ -77,7 +80,7 @@ def test_track_has_a_moment_a_grid_point_and_ends_on_its_sample(traced):
     assert track.t[-1] == 1.0
     assert (np.diff(track.t) > 0).all()
     np.testing.assert_array_equal(track.z_hat[-1], track.z_t[-1])
-    assert track.nfe == 6
+    assert track.nfe[-1] == 6
     assert np.isfinite(track.z_t).all()
 
 
@@ -90,7 +93,7 @@ def test_arms_start_from_the_same_noise(traced):
 def test_track_ends_where_generation_does(traced):
     """Whatever else is asked beside the prompt, and to the last bit: states, not only words."""
     from models.configs.flow import GuidanceConfig
-    from workbench.sample.generate import continue_prompts
+    from workbench.sample.continuations import continue_prompts
     from workbench.sample.prompts import typed_prompts
     from workbench.ui.kit.cached import context
 
@@ -102,13 +105,12 @@ def test_track_ends_where_generation_does(traced):
         guidance=GuidanceConfig(guidance_scale=2.0), seed=3,
     )  # fmt: skip
     track = traced(scale=2.0, churn=1.0)
-    for now, step in zip(track.z_t[1:], written.trace, strict=True):
-        np.testing.assert_array_equal(now, step.z_t[1].numpy())
-    np.testing.assert_array_equal(track.token_ids[-1], written.trace[-1].token_ids[1])
+    np.testing.assert_array_equal(track.z_t[1:], written.trace.z_t[:, 1])
+    np.testing.assert_array_equal(track.token_ids[-1], written.trace.token_ids[-1, 1])
 
 
 def test_prompt_typed_or_picked_writes_the_same_on_every_page(open_page, smoke_runs):
-    from workbench.sample.generate import sample_prompts
+    from workbench.sample.continuations import sample_prompts
     from workbench.sample.references import open_references
     from workbench.study.folders import open_study
     from workbench.ui.kit.cached import context
@@ -232,7 +234,7 @@ def test_moments_without_text_are_gaps_in_every_curve(follower, traced, monkeypa
     ids[1:3, cut] = eot
     silent = np.isin(np.arange(7), (1, 2))
     track = replace(plain.track, token_ids=ids)
-    monkeypatch.setattr("workbench.sample.follow.trace_track", lambda *_: track)
+    monkeypatch.setattr("workbench.sample.follow.follow_prompt", lambda *_: track)
     for name, curve in follower.follow(view).curves.items():
         np.testing.assert_array_equal(np.isnan(curve), silent, err_msg=name)
     ids[:, cut] = eot
@@ -245,10 +247,10 @@ def test_moments_without_text_are_gaps_in_every_curve(follower, traced, monkeypa
 def lane(seed: int = 0, tokens: str = "word") -> Lane:
     rng = np.random.default_rng(seed)
     shape = (5, 6, 4)
-    track = Track(
+    track = Trajectory(
         t=np.linspace(0, 1, 5), z_t=rng.normal(size=shape), z_hat=rng.normal(size=shape),
         token_ids=np.zeros((5, 6), int), entropy=rng.random((5, 6)), margin=rng.random((5, 6)),
-        nfe=4, cut=2,
+        nfe=np.arange(5), cuts=np.array(2),
     )  # fmt: skip
     cloud = rng.normal(size=(20, 4))
     return Lane(

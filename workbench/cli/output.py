@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workbench.machine.doctor import MachineReport
     from workbench.pipeline.verify import VerificationReport
     from workbench.report.findings import FindingCheck
-    from workbench.sample.generate import Continuations
+    from workbench.sample.continuations import Continuations
 
 ALREADY_DONE = "already done, nothing was computed"
 UNBOUNDED = 1_000_000  # columns of a page without an edge

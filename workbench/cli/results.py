@@ -49,7 +49,7 @@ def sample(
         job: folder of a job of the app, as in `study`; with --held-out.
         common: options of every verb.
     """
-    from workbench.sample.generate import sample_prompts
+    from workbench.sample.continuations import sample_prompts
     from workbench.study.folders import find_run
 
     if held_out:

@@ -22,7 +22,7 @@ from workbench.train.latents import latents_fingerprint
 
 if TYPE_CHECKING:
     from analyses.result import Result
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.probes.inputs.probe_inputs import ProbeInputs
     from workbench.study.folders import Run, Study
 
 PAIR_TOKENS = 2000
@@ -66,7 +66,7 @@ def probe_pair(first: Run, second: Run, context: StageContext) -> dict[str, Any]
         stored = read_json(file)
         if stored.get("fingerprint") == print_:
             return stored
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.probes.inputs.probe_inputs import ProbeInputs
 
     context.reporter.update("pairs", 0, 1, {"pair": file.stem})
     with context.stop.interrupting("pairs"):

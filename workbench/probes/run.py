@@ -53,7 +53,7 @@ def probe_run(
         exchanged = known is not None and embedder is not None and known != embedder
         if stored.get("fingerprint") != print_ or exchanged:
             if inputs is None:
-                from workbench.probes.inputs.run_inputs import ProbeInputs
+                from workbench.probes.inputs.probe_inputs import ProbeInputs
 
                 inputs = ProbeInputs(run, context.place)
             with context.stop.interrupting("probes"):

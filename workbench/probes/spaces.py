@@ -52,18 +52,18 @@ class Space:
 
 
 def read_space(run: Run, place: Placement) -> Space:
-    """The latent space of a run as its probes see it."""
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    """The latent space of a run as its probes see it, from stored latents: no model is loaded."""
+    from workbench.probes.inputs.run_inputs import RunInputs
 
-    inputs = ProbeInputs(run, place)
-    tokens = inputs.tokens
+    inputs = RunInputs(run, place)
+    texts, positions = inputs.token_places
     return Space(
-        tokens=tokens.z,
-        token_ids=tokens.token_ids,
-        token_texts=tokens.texts,
-        token_positions=tokens.positions,
-        token_is_target=tokens.is_target,
-        token_labels=tokens.labels,
+        tokens=inputs.normalised_z[texts, positions],
+        token_ids=inputs.padded_ids[texts, positions],
+        token_texts=texts,
+        token_positions=positions,
+        token_is_target=inputs.is_target[texts, positions],
+        token_labels=inputs.token_labels,
         texts=inputs.text_features,
         text_rows=inputs.rows,
         text_labels=inputs.text_labels,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.sample.playback import Fork, Track, trace_track
+from workbench.sample.playback import Fork, follow_prompt
+from workbench.sample.trajectories import Trajectory
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
@@ -61,7 +62,7 @@ class Following:
         text: the last moment's.
     """
 
-    track: Track
+    track: Trajectory
     tokens: list[list[str]]
     is_text: np.ndarray
     commit: np.ndarray
@@ -100,7 +101,7 @@ class Follower:
         """Trace one prompt and read its moments."""
         guidance = self.run.config.sampling.guidance(view.guidance_scale)
         sampler = self._sampler(view)
-        track = trace_track(self.generator, self.prompt(view), sampler, guidance, view.seed, fork)
+        track = follow_prompt(self.generator, self.prompt(view), sampler, guidance, view.seed, fork)
         ids = track.token_ids[:, track.cut :]
         is_text = np.cumsum(ids == self.corpus.tokenizer.eot_id, axis=1) == 0
         far, limit = self._distances(track)
@@ -133,7 +134,7 @@ class Follower:
         stored = self.run.config.sampling.sampler
         return replace(stored, name=view.sampler, num_steps=view.num_steps)
 
-    def _distances(self, track: Track) -> tuple[np.ndarray, float]:
+    def _distances(self, track: Trajectory) -> tuple[np.ndarray, float]:
         """Distance of each target latent to the nearest real one, and what is unusual there."""
         from analyses.numerics.neighbors import NeighborConfig, nearest_in, nearest_neighbors
 
@@ -148,7 +149,7 @@ class Follower:
     def _curves(
         self,
         view: PlaybackView,
-        track: Track,
+        track: Trajectory,
         is_text: np.ndarray,
         far: np.ndarray,
         texts: list[str],
@@ -172,7 +173,7 @@ class Follower:
             curves[FIDELITY] = kept
         return {name: np.where(counts > 0, values, np.nan) for name, values in curves.items()}
 
-    def _nats(self, track: Track) -> np.ndarray:
+    def _nats(self, track: Trajectory) -> np.ndarray:
         """Nats a token that the judge gives each moment's text, with its prompt."""
         import torch
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.machine.context import StageContext, stage_fingerprint
-from workbench.sample.generate import Continuations, continue_prompts, load_generator
+from workbench.sample.continuations import Continuations, continue_prompts
+from workbench.sample.generate import load_generator
 from workbench.sample.prompts import Prompts, held_out_prompts
 from workbench.sample.references import References, open_references
 from workbench.sample.trajectories import write_trajectory
@@ -77,8 +78,13 @@ def sample_run(run: Run, context: StageContext) -> str:
                 trace = continue_prompts(
                     generator, corpus, traced, context, stage=f"trace {name}", trace=True, **options
                 )
-                write_trajectory(traces / f"{name}.safetensors", trace, traced, scale)
+                _store(traces / f"{name}.safetensors", trace, scale)
     return print_
+
+
+def _store(path: Path, traced: Continuations, scale: float) -> None:
+    assert traced.trace is not None
+    write_trajectory(path, traced.trace, traced.prompts, traced.texts, scale)
 
 
 def first_prompts(prompts: Prompts, count: int) -> Prompts:

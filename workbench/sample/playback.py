@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -20,9 +20,10 @@ from models.guidance import ContextVelocity, Guided
 from models.samplers import SAMPLERS, renoise
 from models.time_samplers import TimeSampler, time_grid
 from workbench.machine.devices import autocast
+from workbench.machine.seeds import step_generator
 from workbench.sample.generate import Generator, read_latents, renoising, starting_noise
 from workbench.sample.prompts import Prompts, encode_context
-from workbench.train.loop import step_generator
+from workbench.sample.trajectories import Trajectory
 
 if TYPE_CHECKING:
     from workbench.train.texts import TextBatch
@@ -74,40 +75,15 @@ class Fork:
         return f"at step {self.step}: {what[self.kind]}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Track:
-    """A run of one prompt, S + 1 moments from noise to text.
-
-    Attributes:
-        t: (S + 1,) flow time of each moment; a fork that goes back in time has it twice.
-        z_t: (S + 1, L, D) float32 states, normalised.
-        z_hat: (S + 1, L, D) float32, the clean latent foreseen at each moment; the last is z_t.
-        token_ids: (S + 1, L) int64, the decoder's reading of `z_hat`.
-        entropy: (S + 1, L) nats of the decoder's distribution.
-        margin: (S + 1, L) probability of its first less its second choice.
-        nfe: network evaluations in all.
-        cut: context tokens.
-    """
-
-    t: np.ndarray
-    z_t: np.ndarray
-    z_hat: np.ndarray
-    token_ids: np.ndarray
-    entropy: np.ndarray
-    margin: np.ndarray
-    nfe: int
-    cut: int
-
-
 @torch.inference_mode()
-def trace_track(
+def follow_prompt(
     generator: Generator,
     prompt: Prompts,
     sampler: SamplerConfig,
     guidance: GuidanceConfig,
     seed: int,
     fork: Fork | None = None,
-) -> Track:
+) -> Trajectory:
     """Follow one prompt from noise to text, or to the future that a fork gives it.
 
     Args:
@@ -129,10 +105,16 @@ def trace_track(
             moments = list(run.follow(run.noise(seed), run.times, guidance))
         else:
             moments = run.forked(guidance, fork)
-    return _track(generator, moments, run.velocity.nfe, int(prompt.cuts[0]))
+    return _read(generator, moments, prompt.cuts[0])
 
 
-Moment = tuple[float, Tensor, Tensor]  # t, z_t, z_hat
+class _Seen(NamedTuple):
+    """A moment before the decoder has read it."""
+
+    t: float
+    z_t: Tensor
+    z_hat: Tensor
+    nfe: int
 
 
 class _Run:
@@ -156,17 +138,17 @@ class _Run:
         shape = (self.prompt.token_ids.shape[1], self.width)
         return starting_noise(self.prompt, slice(0, 1), shape, seed).to(self.place.device)
 
-    def follow(self, z_t: Tensor, times: list[float], guidance: GuidanceConfig) -> Iterator[Moment]:
-        """Moments along `times`; the last one is where the solver ends."""
+    def follow(self, z_t: Tensor, times: list[float], guidance: GuidanceConfig) -> Iterator[_Seen]:
+        """What is seen along `times`; the last state is where the solver ends."""
         solver = SAMPLERS[self.sampler.name]
         churn = renoising(self.place.device, self.seed, int(self.prompt.identities[0]))
         start = times[0]
         for step in solver(Guided(self.velocity, guidance), z_t, times, self.sampler.churn, churn):
-            yield start, z_t, step.z_hat
+            yield _Seen(start, z_t, step.z_hat, self.velocity.nfe)
             start, z_t = step.t, step.z_t
-        yield start, z_t, z_t
+        yield _Seen(start, z_t, z_t, self.velocity.nfe)
 
-    def forked(self, guidance: GuidanceConfig, fork: Fork) -> list[Moment]:
+    def forked(self, guidance: GuidanceConfig, fork: Fork) -> list[_Seen]:
         """The run up to the fork, then the other future."""
         k = fork.step
         if k >= self.sampler.num_steps:
@@ -174,16 +156,18 @@ class _Run:
         other = None
         if fork.kind == "blend":
             other = self._state_at(k, guidance, fork.seed)
-        *before, (_, state, _) = self.follow(self.noise(self.seed), self.times[: k + 1], guidance)
+        *before, (_, state, _, _) = self.follow(
+            self.noise(self.seed), self.times[: k + 1], guidance
+        )
         state, first = self._changed(state, other, fork)
         if fork.kind == "guidance":
             guidance = GuidanceConfig(guidance_scale=fork.guidance_scale)
         return [*before, *self.follow(state, self.times[first:], guidance)]
 
     def _state_at(self, k: int, guidance: GuidanceConfig, seed: int) -> Tensor:
-        *_, (_, state, _) = self.follow(self.noise(seed), self.times[: k + 1], guidance)
+        *_, there = self.follow(self.noise(seed), self.times[: k + 1], guidance)
         self.velocity.reset()
-        return state
+        return there.z_t
 
     def _changed(self, state: Tensor, other: Tensor | None, fork: Fork) -> tuple[Tensor, int]:
         """The state after the change, and the grid point it stands at."""
@@ -204,18 +188,22 @@ class _Run:
         return state, fork.step
 
 
-def _track(generator: Generator, moments: list[Moment], nfe: int, cut: int) -> Track:
-    z_hat = torch.cat([moment[2] for moment in moments])
+def _read(generator: Generator, moments: list[_Seen], cut: np.ndarray) -> Trajectory:
+    """The moments of one prompt with the decoder's reading of each."""
+    times, states, estimates, nfe = zip(*moments, strict=True)
+    z_hat = torch.cat(estimates)
     # One by one, as generation reads its last state: bf16 rounds by the batch's shape.
     read = [read_latents(generator, one) for one in z_hat.split(1)]
-    token_ids, entropy, margin = (torch.cat(parts) for parts in zip(*read, strict=True))
-    return Track(
-        t=np.array([moment[0] for moment in moments]),
-        z_t=torch.cat([moment[1] for moment in moments]).float().cpu().numpy(),
+    token_ids, entropy, margin = (
+        torch.cat(parts).cpu().numpy() for parts in zip(*read, strict=True)
+    )
+    return Trajectory(
+        t=np.array(times),
+        nfe=np.array(nfe),
+        z_t=torch.cat(states).float().cpu().numpy(),
         z_hat=z_hat.float().cpu().numpy(),
-        token_ids=token_ids.cpu().numpy(),
-        entropy=entropy.cpu().numpy(),
-        margin=margin.cpu().numpy(),
-        nfe=nfe,
-        cut=cut,
+        token_ids=token_ids,
+        entropy=entropy,
+        margin=margin,
+        cuts=np.asarray(cut),
     )

@@ -12,7 +12,8 @@ from torch import nn
 from models.configs.flow import GuidanceConfig
 from workbench.machine.context import StageContext
 from workbench.machine.stopping import StopSignal
-from workbench.sample.generate import Generator, continue_prompts
+from workbench.sample.continuations import continue_prompts
+from workbench.sample.generate import Generator
 from workbench.sample.prompts import Prompts
 from workbench.train.texts import middle_cuts
 from workbench.train.vae import load_vae

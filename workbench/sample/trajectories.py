@@ -1,4 +1,4 @@
-"""Stored denoising trajectories: every step of a sampler with what the decoder reads there.
+"""Denoising trajectories: every moment on the way from noise to text, with what the decoder reads.
 
 File: safetensors with `t` (S,), `nfe` (S,), `z_t` and `z_hat` (S, B, L, D) float16, `token_ids`
 (S, B, L) int32, `entropy` and `margin` (S, B, L) float32, `cuts` (B,); prompts as JSON metadata.
@@ -7,68 +7,91 @@ File: safetensors with `t` (S,), `nfe` (S,), `z_t` and `z_hat` (S, B, L, D) floa
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from workbench.store.atomic import publish
+# How each array of B prompts lies in a file.
+STORED = {
+    "t": np.float64, "nfe": np.int64, "z_t": np.float16, "z_hat": np.float16,
+    "token_ids": np.int32, "entropy": np.float32, "margin": np.float32, "cuts": np.int64,
+}  # fmt: skip
 
-if TYPE_CHECKING:
-    from models.configs.flow import SamplerConfig
-    from workbench.sample.generate import Continuations
-    from workbench.sample.prompts import Prompts
-    from workbench.study.folders import Run
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trajectory:
+    """S moments of B prompts; where one prompt is followed, the axis of length B is left out.
+
+    Attributes:
+        t: (S,) flow time of each moment; a fork that goes back in time has it twice.
+        nfe: (S,) network evaluations up to each moment.
+        z_t: (S, B, L, D) float32 normalised states, context positions at their clean latents.
+        z_hat: (S, B, L, D) float32, the clean latent foreseen at each moment.
+        token_ids: (S, B, L) int64, the decoder's reading of `z_hat`.
+        entropy: (S, B, L) nats of the decoder's distribution there.
+        margin: (S, B, L) probability of its first minus its second choice.
+        cuts: (B,) context tokens.
+    """
+
+    t: np.ndarray
+    nfe: np.ndarray
+    z_t: np.ndarray
+    z_hat: np.ndarray
+    token_ids: np.ndarray
+    entropy: np.ndarray
+    margin: np.ndarray
+    cuts: np.ndarray
+
+    @property
+    def cut(self) -> int:
+        """Context tokens of the one prompt that is followed."""
+        return int(self.cuts)
+
+
+def join_prompts(parts: Sequence[Trajectory]) -> Trajectory:
+    """The trajectories of several batches of prompts, which share their moments, as one."""
+    first = parts[0]
+    rows = {
+        name: np.concatenate([getattr(part, name) for part in parts], axis=1)
+        for name in ("z_t", "z_hat", "token_ids", "entropy", "margin")
+    }
+    cuts = np.concatenate([part.cuts for part in parts])
+    return Trajectory(t=first.t, nfe=first.nfe, cuts=cuts, **rows)
 
 
 def write_trajectory(
-    path: Path, result: Continuations, prompts: Prompts, guidance_scale: float
+    path: Path,
+    trajectory: Trajectory,
+    prompts: Sequence[str],
+    continuations: Sequence[str],
+    guidance_scale: float,
 ) -> None:
-    """Write a traced result."""
-    from safetensors.torch import save_file
+    """Write a trajectory of B prompts with their texts."""
+    from safetensors.numpy import save_file
 
-    steps = result.trace
-    tensors = {
-        "t": torch.tensor([step.t for step in steps], dtype=torch.float64),
-        "nfe": torch.tensor([step.nfe for step in steps]),
-        "z_t": torch.stack([step.z_t for step in steps]).half(),
-        "z_hat": torch.stack([step.z_hat for step in steps]).half(),
-        "token_ids": torch.stack([step.token_ids for step in steps]).int(),
-        "entropy": torch.stack([step.entropy for step in steps]),
-        "margin": torch.stack([step.margin for step in steps]),
-        "cuts": torch.tensor(prompts.cuts),
+    arrays = {
+        name: np.ascontiguousarray(getattr(trajectory, name), kind) for name, kind in STORED.items()
     }
     metadata = {
-        "prompts": json.dumps(result.prompts),
-        "continuations": json.dumps(result.texts),
+        "prompts": json.dumps(prompts),
+        "continuations": json.dumps(continuations),
         "guidance_scale": repr(guidance_scale),
     }
-    save_file(tensors, path, metadata=metadata)
+    save_file(arrays, path, metadata=metadata)
 
 
-def read_trajectory(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """Tensors and metadata of a trajectory file."""
+def read_trajectory(path: Path) -> tuple[Trajectory, dict[str, Any]]:
+    """A stored trajectory, and what was written: `prompts`, `continuations`, `guidance_scale`."""
     from safetensors import safe_open
 
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    wide = {"z_t": np.float32, "z_hat": np.float32, "token_ids": np.int64}
+    with safe_open(path, framework="numpy") as file:
+        arrays = {
+            name: file.get_tensor(name).astype(wide.get(name, kind), copy=False)
+            for name, kind in STORED.items()
+        }
         metadata = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-    return tensors, metadata
-
-
-def store_trace(
-    run: Run,
-    result: Continuations,
-    prompts: Prompts,
-    sampler: SamplerConfig,
-    guidance_scale: float,
-    seed: int,
-) -> Path:
-    """Keep the trajectory of a user's prompts under the run; returns its folder."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    directory = run.directory / "traces" / f"{stamp}-{sampler.name}-seed-{seed}"
-    with publish(directory, meta={"kind": "trace"}) as folder:
-        write_trajectory(folder / "trajectory.safetensors", result, prompts, guidance_scale)
-    return directory
+    return Trajectory(**arrays), metadata

@@ -21,7 +21,7 @@ from workbench.train.language_model import language_model_fingerprint
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.sample.generate import Continuations
+    from workbench.sample.continuations import Continuations
     from workbench.study.folders import Run, Study
 
 CONTROLS = ("human", "shuffled_words", "wrong_source", "prompt_copy")
@@ -166,8 +166,8 @@ def autoregressive_baseline(judge: Judge, context: StageContext) -> Continuation
     """The judging language model's own continuations, by nucleus sampling."""
     import time
 
-    from workbench.sample.generate import Continuations, cut_continuations
-    from workbench.train.loop import step_generator
+    from workbench.machine.seeds import step_generator
+    from workbench.sample.continuations import Continuations, cut_continuations
 
     references, corpus = judge.references, judge.corpus
     base = context.place.device
@@ -190,7 +190,7 @@ def autoregressive_baseline(judge: Judge, context: StageContext) -> Continuation
         ended=ended,
         nfe=max((len(ids) for ids in tokens), default=0) + 1,
         seconds=time.monotonic() - start,
-        trace=[],
+        trace=None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbench.train.loop import step_generator
+from workbench.machine.seeds import step_generator
 
 NOISE_DRAWS = 64
 

@@ -18,10 +18,11 @@ from models.flow import draw_latents, flow_loss
 from models.time_samplers import TimeSampler
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint, update_json
+from workbench.machine.seeds import step_generator
 from workbench.study.pairing import digest_noise, digest_weights
 from workbench.train.latents import Latents, latents_fingerprint, open_latents, store_latents
 from workbench.train.log import record_steps
-from workbench.train.loop import fit, load_finished, resumed_step, step_generator
+from workbench.train.loop import fit, load_finished, resumed_step
 from workbench.train.window import StepRecord
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ share a seed share their noise.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -66,14 +65,6 @@ class Task(Protocol):
 
         `objective` is `self.objective`, possibly wrapped for several processes.
         """
-
-
-def step_generator(device: torch.device, *parts: int | str) -> torch.Generator:
-    """A generator that depends on nothing but `parts`, such as (seed, stage, step, rank)."""
-    digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
-    generator = torch.Generator(device=device)
-    generator.manual_seed(int.from_bytes(digest[:7], "little"))
-    return generator
 
 
 def learning_rate(step: int, config: TrainingConfig) -> float:

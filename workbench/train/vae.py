@@ -14,11 +14,12 @@ from models.vae_loss import vae_loss
 from workbench.config.study import needs_teacher, settings
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint, update_json
+from workbench.machine.seeds import step_generator
 from workbench.store.json_files import read_json
 from workbench.study.model_content import stored_content
 from workbench.study.pairing import digest_noise, digest_weights
 from workbench.train.log import record_steps
-from workbench.train.loop import fit, load_finished, resumed_step, step_generator
+from workbench.train.loop import fit, load_finished, resumed_step
 from workbench.train.teacher_states import TeacherStates
 from workbench.train.texts import TextBatch, fixed_cuts, load_texts
 

@@ -13,8 +13,7 @@ import pytest
 
 from analyses.result import Result
 from workbench.probes.catalogue import PROBES, probe_names
-from workbench.probes.inputs.flow_inputs import OdePath
-from workbench.probes.inputs.run_inputs import ProbeInputs
+from workbench.probes.inputs.probe_inputs import ProbeInputs
 
 
 @pytest.fixture
@@ -268,7 +267,7 @@ def test_a_straight_trajectory_that_commits_at_once(inputs: ProbeInputs) -> None
     ids = np.repeat(stored.token_ids[-1:], len(stored.t), axis=0)
     ids[:, :, :30] = 5
     inputs.flow.trajectory = replace(stored, token_ids=ids)
-    inputs.flow.ode_path = OdePath(path, stored.t)
+    inputs.flow.ode_path = (stored.t, path)
     found = scores("trajectory", inputs)
     assert found["trajectory.straightness"] == pytest.approx(1.0)
     assert found["trajectory.efficiency"] == pytest.approx(1.0)
@@ -358,11 +357,11 @@ def test_the_path_without_renoising_starts_and_ends_where_sampling_does(
     inputs: ProbeInputs,
 ) -> None:
     # The smoke study's sampler renews no noise, so both ways are one.
-    path, stored = inputs.flow.ode_path, inputs.flow.trajectory
+    (times, states), stored = inputs.flow.ode_path, inputs.flow.trajectory
     assert inputs.run.config.sampling.sampler.churn == 0.0
-    np.testing.assert_allclose(path.t, [0.0, *stored.t])
-    np.testing.assert_allclose(path.states[1:], stored.z_t, atol=2e-2)
-    assert path.states[0].std() == pytest.approx(1.0, abs=0.1)
+    np.testing.assert_allclose(times, [0.0, *stored.t])
+    np.testing.assert_allclose(states[1:], stored.z_t, atol=2e-2)
+    assert states[0].std() == pytest.approx(1.0, abs=0.1)
 
 
 def test_the_tiny_flow_learns(inputs: ProbeInputs) -> None:

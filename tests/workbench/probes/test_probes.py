@@ -15,6 +15,7 @@ import pytest
 from workbench.config.settings import apply_overrides, build, to_dict
 from workbench.errors import InputError
 from workbench.probes.catalogue import PROBES, probe_names, probe_of
+from workbench.probes.inputs.probe_inputs import ProbeInputs
 from workbench.probes.pair import pair_file, pair_results, probe_pair, probe_pairs
 from workbench.probes.run import probe_fingerprint, probe_run
 from workbench.report.compare import metric_name
@@ -100,7 +101,7 @@ def test_a_second_time_nothing_is_computed(probed: Run, monkeypatch: pytest.Monk
     def refuse(*_: object) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("workbench.probes.inputs.run_inputs.ProbeInputs.__init__", refuse)
+    monkeypatch.setattr(ProbeInputs, "__init__", refuse)
     again = probe_run(probed, probed_study.context(), NAMES)
     assert set(again) == {result for name in NAMES for result in results(probed, name)}
 
@@ -192,7 +193,7 @@ def test_twins_are_probed_together(probed: Run) -> None:
 def test_a_pair_is_probed_once(probed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     other, context = probed_study.run("repa"), probed_study.context()
     before = probe_pair(probed, other, context)
-    monkeypatch.setattr("workbench.probes.inputs.run_inputs.ProbeInputs.__init__", lambda *_: 1 / 0)
+    monkeypatch.setattr(ProbeInputs, "__init__", lambda *_: 1 / 0)
     assert probe_pairs(probed.study, context) == [before]
     with pytest.raises(InputError, match="no twins"):
         pair_file(probed, probed)

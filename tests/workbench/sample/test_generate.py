@@ -20,17 +20,14 @@ from workbench.machine.context import StageContext
 from workbench.machine.devices import autocast
 from workbench.machine.memory import halving_batches
 from workbench.machine.stopping import StopSignal
-from workbench.sample import generate
-from workbench.sample.generate import (
+from workbench.sample import continuations
+from workbench.sample.continuations import (
     Continuations,
-    Generator,
     continue_prompts,
     cut_continuations,
-    load_generator,
     sample_prompts,
-    sample_steps,
-    starting_noise,
 )
+from workbench.sample.generate import Generator, load_generator, sample_steps, starting_noise
 from workbench.sample.held_out import first_prompts
 from workbench.sample.prompts import Prompts, encode_context, held_out_prompts, typed_prompts
 from workbench.sample.references import open_references
@@ -154,7 +151,7 @@ def test_every_batch_size_continues_every_prompt(
         assert written.prompts == prompts.texts
         assert len(written.texts) == len(written.token_ids) == len(written.ended) == 8
         assert written.nfe == 4
-        assert written.trace == []
+        assert written.trace is None
     again = write(8)
     assert again.texts == written.texts
 
@@ -175,20 +172,20 @@ def test_a_trace_is_stored_and_reads_back(
         run, texts, context, num_steps=3, guidance_scale=1.0, sampler="heun", trace=True
     )
     (folder,) = (run.directory / "traces").iterdir()
-    tensors, metadata = read_trajectory(folder / "trajectory.safetensors")
+    stored, metadata = read_trajectory(folder / "trajectory.safetensors")
     assert metadata["prompts"] == texts
     assert metadata["continuations"] == result.texts
-    window, width = tensors["z_t"].shape[2:]
-    assert tensors["z_t"].shape == tensors["z_hat"].shape == (3, 2, window, width)
-    assert tensors["token_ids"].shape == tensors["entropy"].shape == (3, 2, window)
-    assert tensors["t"][-1] == 1.0
-    assert torch.all(tensors["t"].diff() > 0)
-    assert tensors["nfe"].tolist() == [2, 4, 5]
-    assert torch.all(tensors["entropy"] >= 0)
-    assert torch.all((tensors["margin"] >= 0) & (tensors["margin"] <= 1))
-    assert torch.equal(tensors["z_t"][-1], result.trace[-1].z_t.half())
+    window, width = stored.z_t.shape[2:]
+    assert stored.z_t.shape == stored.z_hat.shape == (3, 2, window, width)
+    assert stored.token_ids.shape == stored.entropy.shape == (3, 2, window)
+    assert stored.t[-1] == 1.0
+    assert np.all(np.diff(stored.t) > 0)
+    assert stored.nfe.tolist() == [2, 4, 5]
+    assert np.all(stored.entropy >= 0)
+    assert np.all((stored.margin >= 0) & (stored.margin <= 1))
+    np.testing.assert_array_equal(stored.z_t, result.trace.z_t.astype(np.float16))
     # What was traced is what was written: the last estimate is the last state.
-    last = [ids[cut:] for ids, cut in zip(tensors["token_ids"][-1], tensors["cuts"], strict=True)]
+    last = [ids[cut:] for ids, cut in zip(stored.token_ids[-1], stored.cuts, strict=True)]
     for ids, written in zip(last, result.token_ids, strict=True):
         assert ids[: len(written)].tolist() == written.tolist()
 
@@ -197,14 +194,14 @@ def test_few_prompts_are_written_alone_and_many_in_batches(
     smoke: Study, context: StageContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    noise = generate.starting_noise
+    noise = continuations.starting_noise
 
     def counted(prompts: Prompts, rows: slice, *rest: Any) -> torch.Tensor:
         sizes.append(rows.stop - rows.start)
         return noise(prompts, rows, *rest)
 
-    monkeypatch.setattr(generate, "starting_noise", counted)
-    monkeypatch.setattr(generate, "MOST_ALONE", 2)
+    monkeypatch.setattr(continuations, "starting_noise", counted)
+    monkeypatch.setattr(continuations, "MOST_ALONE", 2)
     run = smoke.run("none", 0)
     sample_prompts(run, ["the cat", "a dog"], context, num_steps=1)
     assert sizes == [1, 1]

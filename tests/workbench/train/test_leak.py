@@ -17,7 +17,8 @@ import torch
 from data.corpus_store import Corpus, Split
 from workbench.machine.context import StageContext
 from workbench.machine.devices import autocast
-from workbench.sample.generate import continue_prompts, load_generator, sample_steps, starting_noise
+from workbench.sample.continuations import continue_prompts
+from workbench.sample.generate import load_generator, sample_steps, starting_noise
 from workbench.sample.prompts import encode_context, held_out_prompts
 from workbench.sample.references import open_references
 from workbench.study.folders import Run, Study

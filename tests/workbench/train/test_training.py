@@ -21,6 +21,7 @@ from training_tasks import (
 from data.corpus_store import Corpus
 from workbench.errors import NumericalError, StopRequested
 from workbench.machine.context import stage_fingerprint
+from workbench.machine.seeds import step_generator
 from workbench.store.checkpoints import list_checkpoints, load_latest
 from workbench.study.folders import Study
 from workbench.train.loop import (
@@ -29,7 +30,6 @@ from workbench.train.loop import (
     learning_rate,
     load_finished,
     resumed_step,
-    step_generator,
     train_step,
 )
 from workbench.train.state import build_optimizer

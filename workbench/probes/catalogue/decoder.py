@@ -11,7 +11,7 @@ from workbench.probes.catalogue.entry import Probe, named
 if TYPE_CHECKING:
     from analyses.result import Result
     from analyses.spaces.decoder_basin import DecoderBasinConfig
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.probes.inputs.probe_inputs import ProbeInputs
 
 BASIN_TEXTS = 64
 INTERPOLATED_TEXTS = 128

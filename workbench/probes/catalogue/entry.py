@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from analyses.result import Result
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.probes.inputs.probe_inputs import ProbeInputs
 
 # quick: part of every study; full: by `probe` or `evaluation.probes: all`; request: when named.
 Cost = Literal["quick", "full", "request"]

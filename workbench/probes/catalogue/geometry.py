@@ -10,7 +10,7 @@ from workbench.probes.catalogue.entry import Probe, named
 
 if TYPE_CHECKING:
     from analyses.result import Result
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.probes.inputs.probe_inputs import ProbeInputs
 
 
 def _reconstruction(inputs: ProbeInputs) -> list[Result]:

@@ -13,7 +13,7 @@ from workbench.probes.catalogue.entry import Probe
 if TYPE_CHECKING:
     from analyses.result import Result
     from models.dit import TextDiT
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.probes.inputs.probe_inputs import ProbeInputs
     from workbench.train.latents import Latents
 
 TINY_WIDTH, TINY_LAYERS, TINY_HEADS, TINY_BATCH = 96, 2, 4, 32
@@ -111,7 +111,7 @@ class TinyFlow:
         from dataclasses import replace
 
         from models.flow import draw_latents, flow_loss
-        from workbench.train.loop import step_generator
+        from workbench.machine.seeds import step_generator
 
         inputs, device = self.inputs, self.inputs.place.device
         # The floor is that of latents given nothing else: no dropped context, no second pass.

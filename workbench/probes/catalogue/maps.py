@@ -15,7 +15,7 @@ from workbench.probes.catalogue.entry import Probe
 
 if TYPE_CHECKING:
     from analyses.result import Result
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.probes.inputs.probe_inputs import ProbeInputs
 
 MAPPED_TOKENS = 1500
 Method = Literal["pca", "umap"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from analyses.result import Result
     from analyses.spaces.alignment import AlignmentConfig
     from analyses.spaces.knn_coherence import Level
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.probes.inputs.probe_inputs import ProbeInputs
     from workbench.probes.inputs.teacher_inputs import TeacherTable
 
 MEASURES = ("linear_cka", "cknna", "mutual_knn")

@@ -10,8 +10,8 @@ from workbench.probes.catalogue.entry import Probe, with_detail
 
 if TYPE_CHECKING:
     from analyses.result import Result
-    from workbench.probes.inputs.flow_inputs import StoredTrajectory
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.probes.inputs.probe_inputs import ProbeInputs
+    from workbench.sample.trajectories import Trajectory
 
 
 def _trajectory(inputs: ProbeInputs) -> list[Result]:
@@ -34,22 +34,22 @@ def _shapes(inputs: ProbeInputs, cuts: np.ndarray) -> list[Result]:
     from analyses.result import undefined
 
     config = TrajectoryConfig(bootstrap=inputs.bootstrap, seed=inputs.config.seed)
-    path = inputs.flow.ode_path
-    if len(path.t) < 3:
+    times, states = inputs.flow.ode_path
+    if len(times) < 3:
         shapes = ("straightness", "efficiency", "segment_ratio")
-        reason = f"{len(path.t) - 1} step of the sampler; 2 are needed"
+        reason = f"{len(times) - 1} step of the sampler; 2 are needed"
         return [undefined(f"trajectory.{shape}", reason, len(cuts)) for shape in shapes]
-    target = np.arange(path.states.shape[2]) >= cuts[:, None]
-    moving = path.states * target[None, :, :, None]
+    target = np.arange(states.shape[2]) >= cuts[:, None]
+    moving = states * target[None, :, :, None]
     points = moving.reshape(*moving.shape[:2], -1)
     return [
         straightness(points, config),
         efficiency(points, config),
-        segment_ratio(points, config, path.t),
+        segment_ratio(points, config, times),
     ]
 
 
-def _off_manifold(inputs: ProbeInputs, stored: StoredTrajectory, written: np.ndarray) -> Result:
+def _off_manifold(inputs: ProbeInputs, stored: Trajectory, written: np.ndarray) -> Result:
     """Distance of written tokens' states to held-out target latents; a trajectory is a token's."""
     from analyses.paths.trajectory import TrajectoryConfig, off_manifold_distance
     from analyses.result import undefined
@@ -61,7 +61,7 @@ def _off_manifold(inputs: ProbeInputs, stored: StoredTrajectory, written: np.nda
     return off_manifold_distance(stored.z_t[:, written], real, config)
 
 
-def _commitment(inputs: ProbeInputs, stored: StoredTrajectory, written: np.ndarray) -> Result:
+def _commitment(inputs: ProbeInputs, stored: Trajectory, written: np.ndarray) -> Result:
     """When written tokens stop changing, with the decoder's entropy and margin on the way."""
     from analyses.paths.trajectory_reading import TrajectoryReadingConfig, commitment
 
@@ -77,7 +77,7 @@ def _commitment(inputs: ProbeInputs, stored: StoredTrajectory, written: np.ndarr
     )
 
 
-def _fidelity_lag(inputs: ProbeInputs, stored: StoredTrajectory) -> Result:
+def _fidelity_lag(inputs: ProbeInputs, stored: Trajectory) -> Result:
     """Fluency and fidelity of the text read at every step."""
     from analyses.paths.trajectory_reading import TrajectoryReadingConfig, fluency_against_fidelity
     from analyses.result import undefined

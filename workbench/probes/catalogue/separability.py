@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analyses.result import Result
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.probes.inputs.probe_inputs import ProbeInputs
 
 # Logistic regressions on all tokens would take longer than all other quick probes together.
 LOGISTIC_ROWS = 2000

@@ -8,7 +8,7 @@ from workbench.probes.catalogue.entry import Probe
 
 if TYPE_CHECKING:
     from analyses.result import Result
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.probes.inputs.probe_inputs import ProbeInputs
 
 
 def _sequence_structure(inputs: ProbeInputs) -> list[Result]:

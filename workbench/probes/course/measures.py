@@ -11,16 +11,17 @@ import torch
 
 from models.flow import draw_latents, flow_loss
 from workbench.machine.devices import autocast
+from workbench.machine.seeds import step_generator
 from workbench.probes.catalogue import PROBES
-from workbench.probes.inputs.run_inputs import ProbeInputs
-from workbench.sample.generate import Generator, continue_prompts
+from workbench.probes.inputs.probe_inputs import ProbeInputs
+from workbench.sample.continuations import continue_prompts
+from workbench.sample.generate import Generator
 from workbench.sample.prompts import held_out_prompts
 from workbench.score.directions import HIGHER_IS_BETTER
 from workbench.score.judge import Judge
 from workbench.store.json_files import read_json
 from workbench.train.flow import FlowFloors, flow_floors
 from workbench.train.latents import open_latents
-from workbench.train.loop import step_generator
 from workbench.train.vae import load_vae, normalise_latents
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from models.dit import TextDiT
     from models.text_vae import TextVAE
     from workbench.machine.context import StageContext
-    from workbench.sample.generate import Continuations
+    from workbench.sample.continuations import Continuations
     from workbench.study.folders import Run
 
 VAE_PROBES = (

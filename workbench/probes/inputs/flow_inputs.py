@@ -13,19 +13,19 @@ import torch
 from models.flow import path, to_estimate
 from workbench.errors import InputError
 from workbench.machine.devices import autocast
+from workbench.machine.seeds import step_generator
 from workbench.sample.generate import Generator, load_generator, sample_steps, starting_noise
 from workbench.sample.held_out import first_prompts, scale_name
 from workbench.sample.prompts import Prompts, held_out_prompts
 from workbench.sample.references import References, open_references
-from workbench.sample.trajectories import read_trajectory
-from workbench.train.loop import step_generator
+from workbench.sample.trajectories import Trajectory, read_trajectory
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.configs.flow import SamplerConfig
     from models.samplers import SamplerStep
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.probes.inputs.run_inputs import RunInputs
 
 SAMPLED_PROMPTS = 256
 DENOISED_TEXTS = 128
@@ -70,39 +70,10 @@ class Denoised:
     hidden: list[np.ndarray]
 
 
-@dataclass(frozen=True)
-class StoredTrajectory:
-    """A stored trajectory of S steps and B prompts, as arrays.
-
-    Attributes:
-        t: (S,) times reached.
-        z_t: (S, B, L, D) float32 states.
-        token_ids: (S, B, L) int64 readings of the estimates.
-        entropy: (S, B, L) nats.
-        margin: (S, B, L) probability of the first less the second choice.
-        cuts: (B,) context lengths.
-    """
-
-    t: np.ndarray
-    z_t: np.ndarray
-    token_ids: np.ndarray
-    entropy: np.ndarray
-    margin: np.ndarray
-    cuts: np.ndarray
-
-
-@dataclass(frozen=True)
-class OdePath:
-    """States (S + 1, B, L, D) float32 from noise to the end, and the times (S + 1,) reached."""
-
-    states: np.ndarray
-    t: np.ndarray
-
-
 class FlowInputs:
     """Arrays that need the run's flow, made once."""
 
-    def __init__(self, inputs: ProbeInputs) -> None:
+    def __init__(self, inputs: RunInputs) -> None:
         self._inputs = inputs
 
     @cached_property
@@ -186,8 +157,9 @@ class FlowInputs:
         return noise, steps
 
     @cached_property
-    def ode_path(self) -> OdePath:
-        """The way of the traced prompts by the run's sampler without re-noising.
+    def ode_path(self) -> tuple[np.ndarray, np.ndarray]:
+        """The way of the traced prompts by the run's sampler without re-noising: times (S + 1,) and
+        states (S + 1, B, L, D) float32.
 
         Where the sampler renews noise, a stored trajectory shows mostly that noise.
         """
@@ -198,7 +170,7 @@ class FlowInputs:
         for step in steps:
             times.append(step.t)
             states.append(_array(step.z_t))
-        return OdePath(np.stack(states), np.array(times))
+        return np.array(times), np.stack(states)
 
     @cached_property
     def half_noised(self) -> Denoised:
@@ -234,7 +206,7 @@ class FlowInputs:
         return Denoised(z_t.numpy(), z_hat.numpy(), [_array(states) for states in hidden])
 
     @cached_property
-    def trajectory(self) -> StoredTrajectory:
+    def trajectory(self) -> Trajectory:
         """The trajectory stored with the run's samples, at its first guidance scale.
 
         Raises:
@@ -248,15 +220,7 @@ class FlowInputs:
             raise InputError(
                 f"{file}: no trajectory; run `evaluate` first, with sampling.num_traces > 0"
             )
-        tensors, _ = read_trajectory(file)
-        return StoredTrajectory(
-            t=tensors["t"].numpy(),
-            z_t=tensors["z_t"].float().numpy(),
-            token_ids=tensors["token_ids"].long().numpy(),
-            entropy=tensors["entropy"].numpy(),
-            margin=tensors["margin"].numpy(),
-            cuts=tensors["cuts"].numpy(),
-        )
+        return read_trajectory(file)[0]
 
 
 def _array(tensor: Tensor) -> np.ndarray:

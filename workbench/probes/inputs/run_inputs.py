@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from data.corpus_store import Split
     from models.text_vae import TextVAE
     from workbench.machine.devices import Placement
-    from workbench.probes.inputs.flow_inputs import FlowInputs
-    from workbench.probes.inputs.text_scores import TextScores
     from workbench.study.folders import Run
 
 READ_BATCH = 128
@@ -38,8 +36,8 @@ LOGIT_ELEMENTS = 1 << 26  # logits of one batch: 256 MiB
 TIME_POINTS = 512
 
 
-class ProbeInputs:
-    """Lazily made arrays of a run; every probe shares them.
+class RunInputs:
+    """Lazily made arrays of a run's space.
 
     Args:
         run: a run whose VAE and latents are done.
@@ -75,20 +73,6 @@ class ProbeInputs:
     def vae(self) -> TextVAE:
         """The VAE whose latents are probed."""
         return self._vae or load_vae(self.run, self.place)
-
-    @cached_property
-    def flow(self) -> FlowInputs:
-        """What the run's flow makes of held-out prompts and latents."""
-        from workbench.probes.inputs.flow_inputs import FlowInputs
-
-        return FlowInputs(self)
-
-    @cached_property
-    def text_scores(self) -> TextScores:
-        """Scores of any texts: nats per token, valid n-grams, embeddings."""
-        from workbench.probes.inputs.text_scores import TextScores
-
-        return TextScores(self.run.study, self.place)
 
     @cached_property
     def bootstrap(self) -> BootstrapConfig:
@@ -157,10 +141,23 @@ class ProbeInputs:
         return self.rows[: max(1, count)]
 
     @cached_property
+    def token_places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of `token_texts` and positions of their real tokens, (N,) int64 each."""
+        texts, positions = np.nonzero(self.mask[: len(self.token_texts)])
+        return texts, positions
+
+    @cached_property
+    def token_labels(self) -> dict[str, np.ndarray]:
+        """label set -> (N,) int64 labels of these tokens, -1 = missing."""
+        return {
+            name: self.split.padded_token_labels(name, self.token_texts)[self.token_places]
+            for name in self.corpus.token_label_names
+        }
+
+    @cached_property
     def tokens(self) -> TokenTable:
         """Real tokens of `token_texts`."""
-        n = len(self.token_texts)
-        where = np.nonzero(self.mask[:n])
+        n, where = len(self.token_texts), self.token_places
         std = self.vae.latent_std.cpu().numpy()
         mean = self.vae.latent_mean.cpu().numpy()
         ids = self.padded_ids[:n][where]
@@ -174,10 +171,7 @@ class ProbeInputs:
             positions=where[1],
             is_target=self.is_target[:n][where],
             embeddings=self.embedding[ids],
-            labels={
-                name: self.split.padded_token_labels(name, self.token_texts)[where]
-                for name in self.corpus.token_label_names
-            },
+            labels=self.token_labels,
         )
 
     @cached_property

@@ -18,7 +18,7 @@ from workbench.store.json_files import read_json
 if TYPE_CHECKING:
     from models.teachers import Teacher
     from workbench.config.study import RunConfig
-    from workbench.probes.inputs.run_inputs import ProbeInputs
+    from workbench.probes.inputs.run_inputs import RunInputs
     from workbench.study.folders import Study
 
 
@@ -56,7 +56,7 @@ def teacher_fingerprint(study: Study) -> str | None:
     return str(read_json(study.teacher_dir(config) / "manifest.json")["meta"]["fingerprint"])
 
 
-def stored_layer(inputs: ProbeInputs, config: RunConfig) -> TeacherTable:
+def stored_layer(inputs: RunInputs, config: RunConfig) -> TeacherTable:
     """The layer that the study stores, as REPA sees it."""
     from workbench.train.teacher_states import TeacherStates
 
@@ -72,7 +72,7 @@ def stored_layer(inputs: ProbeInputs, config: RunConfig) -> TeacherTable:
     )
 
 
-def several_layers(inputs: ProbeInputs, config: RunConfig) -> TeacherTable:
+def several_layers(inputs: RunInputs, config: RunConfig) -> TeacherTable:
     """Embeddings, the middle, the aligned and the last layer, standardised on the probed tokens.
 
     Layers are counted from 0 = embeddings.
@@ -97,7 +97,7 @@ def several_layers(inputs: ProbeInputs, config: RunConfig) -> TeacherTable:
     return TeacherTable(config.teacher.name, torch.nonzero(kept).ravel().numpy(), states)
 
 
-def _load(inputs: ProbeInputs, config: RunConfig) -> Teacher:
+def _load(inputs: RunInputs, config: RunConfig) -> Teacher:
     from models.teachers import OwnBackbone, load_teacher
     from workbench.train.language_model import load_language_model
 

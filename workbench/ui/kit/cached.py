@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from workbench.probes.spaces import Space, TeacherSpace, read_space, read_teacher_space, taught_run
+from workbench.probes.opened_study import OpenedStudy, version_of
 from workbench.store.json_files import read_json
 from workbench.store.metrics_log import read_metrics
+from workbench.store.paths import STUDY
 from workbench.study.folders import Run, Study, open_study
 from workbench.ui.kit.scan import stamp
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from data.corpus_store import Corpus
     from workbench.machine.context import StageContext
+    from workbench.probes.spaces import Space, TeacherSpace
     from workbench.sample.generate import Generator
     from workbench.sample.references import References
 
@@ -91,28 +93,25 @@ def _table(path: str, stamp: Stamp) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
+def opened(study: Study) -> OpenedStudy:
+    """The study with whatever was loaded of it, for all sessions."""
+    known = (stamp(study.directory / STUDY), stamp(study.corpus_dir / "corpus.json"))
+    return _opened(str(study.directory), known)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _opened(directory: str, stamps: tuple[Stamp, ...]) -> OpenedStudy:
+    return OpenedStudy(open_study(Path(directory)), announce=st.spinner)
+
+
 def corpus_of(study: Study) -> Corpus:
     """The study's corpus, memory-mapped."""
-    return _corpus(str(study.corpus_dir), stamp(study.corpus_dir / "corpus.json"))
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _corpus(directory: str, stamp: Stamp) -> Corpus:
-    from data.corpus_store import open_corpus
-
-    return open_corpus(Path(directory))
+    return opened(study).corpus
 
 
 def references_of(study: Study) -> References:
     """Held-out prompts with what a human wrote next."""
-    return _references(str(study.references_dir), stamp(study.references_dir / "manifest.json"))
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _references(directory: str, stamp: Stamp) -> References:
-    from workbench.sample.references import open_references
-
-    return open_references(Path(directory))
+    return opened(study).references
 
 
 def context() -> StageContext:
@@ -124,45 +123,20 @@ def context() -> StageContext:
 
 
 def generator_of(run: Run) -> Generator:
-    """A run's VAE and flow, loaded once for all sessions."""
-    return _generator(str(run.study.directory), run.arm, run.seed, weights_stamp(run))
+    """A run's VAE and flow."""
+    return opened(run.study).generator(run)
 
 
 def weights_stamp(run: Run) -> str:
     """Changes when a checkpoint of the run does."""
-    files = sorted([*run.vae_dir.glob("*/manifest.json"), *run.flow_dir.glob("*/manifest.json")])
-    return repr([(file.parent.name, stamp(file)) for file in files])
-
-
-@st.cache_resource(max_entries=6, show_spinner="Loading the weights …")
-def _generator(directory: str, arm: str, seed: int, weights: str) -> Generator:
-    from workbench.sample.generate import load_generator
-
-    run = open_study(Path(directory)).run(arm, seed)
-    return load_generator(run, context().place)
+    return version_of(run.vae_dir, run.flow_dir)
 
 
 def space_of(run: Run) -> Space:
     """The latent space of a run as its probes see it."""
-    return _space(str(run.study.directory), run.arm, run.seed, weights_stamp(run))
-
-
-@st.cache_resource(max_entries=12, show_spinner="Reading the latents …")
-def _space(directory: str, arm: str, seed: int, weights: str) -> Space:
-    run = open_study(Path(directory)).run(arm, seed)
-    return read_space(run, context().place)
+    return opened(run.study).space(run)
 
 
 def teacher_of(study: Study) -> TeacherSpace | None:
     """The teacher's view of the held-out items; None where no arm of the study has a teacher."""
-    run = taught_run(study)
-    if run is None:
-        return None
-    manifest = study.teacher_dir(run.config) / "manifest.json"
-    return _teacher(str(study.directory), run.arm, run.seed, stamp(manifest))
-
-
-@st.cache_resource(max_entries=4, show_spinner="Reading the teacher's states …")
-def _teacher(directory: str, arm: str, seed: int, stamp: Stamp) -> TeacherSpace:
-    run = open_study(Path(directory)).run(arm, seed)
-    return read_teacher_space(run)
+    return opened(study).teacher()

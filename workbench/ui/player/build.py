@@ -15,7 +15,7 @@ from analyses.maps.linear_basis import LinearBasis
 from workbench.ui.kit.escape import html_text
 
 if TYPE_CHECKING:
-    from workbench.sample.playback import Track
+    from workbench.sample.trajectories import Trajectory
 
 FOLDER = Path(__file__).parent
 DIGITS = 3
@@ -43,7 +43,7 @@ class Lane:
     title: str
     subtitle: str
     colour: str
-    track: Track
+    track: Trajectory
     tokens: Sequence[Sequence[str]]
     is_text: np.ndarray
     commit: np.ndarray
@@ -126,7 +126,7 @@ def _lane(lane: Lane) -> dict[str, Any]:
         "title": lane.title,
         "subtitle": lane.subtitle,
         "colour": lane.colour,
-        "nfe": track.nfe,
+        "nfe": int(track.nfe[-1]),
         "t": _rounded(track.t),
         "names": names,
         "tokens": [[place[token] for token in line] for line in lane.tokens],

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from workbench.probes.spaces import Items, held_out_items
+from workbench.probes.spaces import Items
 from workbench.store.atomic import write_file
 from workbench.store.paths import runs_directory
-from workbench.ui.kit.cached import corpus_of, space_of, teacher_of, weights_stamp
+from workbench.ui.kit.cached import opened, weights_stamp
 from workbench.ui.kit.scan import stamp
 
 if TYPE_CHECKING:
@@ -59,9 +59,8 @@ def items_of(selection: Selection, level: str) -> Items:
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the spaces …", show_time=True)
 def _items(key: str, level: str, _selection: Selection) -> Items:
-    spaces = {arm: space_of(run) for arm, run in _selection.runs.items()}
     study = _selection.study
-    return held_out_items(spaces, teacher_of(study), corpus_of(study), level)
+    return opened(study).items(_selection.runs, level)
 
 
 def maps_of(key: str, config: LatentMapConfig, _spaces: Mapping[str, np.ndarray]) -> Maps:

@@ -20,7 +20,7 @@ from workbench.ui.kit.cached import (
 
 if TYPE_CHECKING:
     from models.configs.flow import SamplerName
-    from workbench.sample.generate import Continuations
+    from workbench.sample.continuations import Continuations
 
 MOST_PROMPTS = 16
 
@@ -53,7 +53,7 @@ def write(run: Run, view: WritingView) -> Continuations:
 
 @st.cache_resource(max_entries=32, show_spinner="Writing …", show_time=True)
 def _write(directory: str, arm: str, seed: int, weights: str, view: WritingView) -> Continuations:
-    from workbench.sample.generate import continue_prompts
+    from workbench.sample.continuations import continue_prompts
     from workbench.sample.prompts import held_out_prompts, typed_prompts
 
     run = open_study(Path(directory)).run(arm, seed)

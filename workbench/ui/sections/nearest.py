@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import streamlit as st
 
-from workbench.probes.spaces import TEACHER, Company, Items, taught_run
-from workbench.probes.typed_text import TypedTeacher, typed_latents
-from workbench.study.folders import open_study
-from workbench.ui.kit.cached import context, corpus_of, generator_of
+from workbench.probes.spaces import Company, Items
+from workbench.probes.typed_text import typed_latents
+from workbench.ui.kit.cached import corpus_of, generator_of, opened
 from workbench.ui.kit.escape import html_text
-from workbench.ui.kit.scan import stamp
 
 if TYPE_CHECKING:
     from workbench.study.folders import Run
@@ -51,23 +47,9 @@ def typed_item(selection: Selection, text: str) -> dict[str, np.ndarray]:
     Raises:
         InputError: it has no token, or more than the window.
     """
-    points = {arm: latents_of(run, text)[0].mean(axis=0) for arm, run in selection.runs.items()}
-    run = taught_run(selection.study)
-    teacher = None if run is None else _teacher_of(run)
-    point = None if teacher is None else teacher.point(corpus_of(selection.study), text)
-    return points if point is None else {**points, TEACHER: point}
+    return opened(selection.study).typed_points(selection.runs, text)
 
 
 def latents_of(run: Run, text: str) -> tuple[np.ndarray, np.ndarray]:
     """Normalised posterior means (n, D) of a sentence's n tokens in one arm, and their ids."""
     return typed_latents(generator_of(run), corpus_of(run.study), text)
-
-
-def _teacher_of(run: Run) -> TypedTeacher | None:
-    manifest = run.study.teacher_dir(run.config) / "manifest.json"
-    return _teacher(str(run.study.directory), run.arm, run.seed, stamp(manifest))
-
-
-@st.cache_resource(max_entries=2, show_spinner="Loading the teacher …")
-def _teacher(directory: str, arm: str, seed: int, stamp: tuple[int, int]) -> TypedTeacher | None:
-    return TypedTeacher.load(open_study(Path(directory)).run(arm, seed), context().place)

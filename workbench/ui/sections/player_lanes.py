@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from workbench.sample.follow import Follower, Following, PlaybackView
+from workbench.sample.follow import Following, PlaybackView
 from workbench.sample.playback import Fork
-from workbench.study.folders import Run, Study, open_study
-from workbench.ui.kit.cached import (
-    context,
-    corpus_of,
-    generator_of,
-    references_of,
-    space_of,
-    weights_stamp,
-)
+from workbench.study.folders import Run, open_study
+from workbench.ui.kit.cached import opened, space_of, weights_stamp
 from workbench.ui.player.build import Lane
 
 if TYPE_CHECKING:
-    from workbench.score.judge import Judge
+    pass
 
 
 def follow(run: Run, view: PlaybackView, fork: Fork | None = None) -> Following:
@@ -34,35 +27,7 @@ def _follow(
     directory: str, arm: str, seed: int, weights: str, view: PlaybackView, fork: Fork | None
 ) -> Following:
     run = open_study(Path(directory)).run(arm, seed)
-    follower = Follower(
-        run=run,
-        corpus=corpus_of(run.study),
-        generator=generator_of(run),
-        references=references_of(run.study),
-        language_model=judge_of(run.study).language_model,
-        real=space_of(run).tokens,
-    )
-    return follower.follow(view, fork)
-
-
-def judge_of(study: Study) -> Judge:
-    """The study's judge: its language model scores every generator."""
-    return _judge(str(study.directory), _judge_stamp(study))
-
-
-def _judge_stamp(study: Study) -> str:
-    from workbench.ui.kit.scan import stamp
-
-    files = sorted(study.language_model_dir.glob("*/manifest.json"))
-    return repr([stamp(file) for file in files])
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _judge(directory: str, stamp: str) -> Judge:
-    from workbench.score.judge import Judge
-
-    study = open_study(Path(directory))
-    return Judge(study, context().place)
+    return opened(run.study).follower(run).follow(view, fork)
 
 
 def lanes_of(

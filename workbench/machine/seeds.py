@@ -1,0 +1,15 @@
+"""Randomness that depends on what it is for, and on no state: resuming needs nothing stored."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+
+
+def step_generator(device: torch.device, *parts: int | str) -> torch.Generator:
+    """A generator that depends on nothing but `parts`, such as (seed, stage, step, rank)."""
+    digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
+    generator = torch.Generator(device=device)
+    generator.manual_seed(int.from_bytes(digest[:7], "little"))
+    return generator

@@ -1,0 +1,179 @@
+"""A study opened lazily: what pages and findings look at is loaded here, once, when asked for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.probes.spaces import (
+    TEACHER,
+    Items,
+    Space,
+    TeacherSpace,
+    held_out_items,
+    read_space,
+    read_teacher_space,
+    taught_run,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from data.corpus_store import Corpus
+    from models.language_model import CausalLM
+    from workbench.machine.devices import Placement
+    from workbench.probes.inputs.probe_inputs import ProbeInputs
+    from workbench.probes.typed_text import TypedTeacher
+    from workbench.sample.follow import Follower
+    from workbench.sample.generate import Generator
+    from workbench.sample.references import References
+    from workbench.study.folders import Run, Study
+
+MOST_KEPT = 24  # parts of a study, such as one arm's generator or space
+
+
+class OpenedStudy:
+    """A study and what was loaded of it; a part whose files changed is loaded again.
+
+    Args:
+        study: the study.
+        announce: entered, with a line for people, while something is loaded.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        announce: Callable[[str], AbstractContextManager[Any]] = contextlib.nullcontext,
+    ) -> None:
+        self.study, self._announce = study, announce
+        self._kept: OrderedDict[Any, Any] = OrderedDict()
+
+    def once(self, key: tuple[Any, ...], make: Callable[[], Any], words: str = "") -> Any:
+        """What `make()` returned the first time; the parts used longest ago are forgotten."""
+        if key not in self._kept:
+            with self._announce(words) if words else contextlib.nullcontext():
+                self._kept[key] = make()
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    @cached_property
+    def place(self) -> Placement:
+        """The best device."""
+        from workbench.machine.devices import find_placement
+
+        return find_placement()
+
+    @property
+    def corpus(self) -> Corpus:
+        """The study's corpus, memory-mapped."""
+        return self.study.corpus
+
+    @property
+    def references(self) -> References:
+        """Held-out prompts with what a human wrote next."""
+        from workbench.sample.references import open_references
+
+        folder = self.study.references_dir
+        return self.once(("references", version_of(folder)), lambda: open_references(folder))
+
+    def language_model(self) -> CausalLM:
+        """The judging language model."""
+        from workbench.train.language_model import load_language_model
+
+        key = ("language model", version_of(self.study.language_model_dir))
+        return self.once(key, lambda: load_language_model(self.study, self.place))
+
+    def generator(self, run: Run) -> Generator:
+        """A run's VAE and flow."""
+        from workbench.sample.generate import load_generator
+
+        return self.once(
+            ("generator", run.name, version_of(run.vae_dir, run.flow_dir)),
+            lambda: load_generator(run, self.place),
+            "Loading the weights …",
+        )
+
+    def inputs(self, run: Run) -> ProbeInputs:
+        """Arrays that probes look at."""
+        from workbench.probes.inputs.probe_inputs import ProbeInputs
+
+        version = version_of(run.vae_dir, run.latents_dir, run.flow_dir)
+        return self.once(("inputs", run.name, version), lambda: ProbeInputs(run, self.place))
+
+    def space(self, run: Run) -> Space:
+        """A run's latent space."""
+        return self.once(
+            ("space", run.name, version_of(run.latents_dir)),
+            lambda: read_space(run, self.place),
+            "Reading the latents …",
+        )
+
+    def teacher(self) -> TeacherSpace | None:
+        """The teacher's view of the held-out items; None where no arm has a teacher."""
+        run = taught_run(self.study)
+        if run is None:
+            return None
+        key = ("teacher", version_of(self.study.teacher_dir(run.config)))
+        return self.once(key, lambda: read_teacher_space(run), "Reading the teacher's states …")
+
+    def typed_teacher(self) -> TypedTeacher | None:
+        """What places a typed sentence in the teacher's space; None without one at hand."""
+        from workbench.probes.typed_text import TypedTeacher
+
+        run = taught_run(self.study)
+        if run is None:
+            return None
+        key = ("typed teacher", version_of(self.study.teacher_dir(run.config)))
+        return self.once(key, lambda: TypedTeacher.load(run, self.place), "Loading the teacher …")
+
+    def follower(self, run: Run) -> Follower:
+        """What it takes to follow prompts through a run."""
+        from workbench.sample.follow import Follower
+
+        return Follower(
+            run=run,
+            corpus=self.corpus,
+            generator=self.generator(run),
+            references=self.references,
+            language_model=self.language_model(),
+            real=self.space(run).tokens,
+        )
+
+    def typed_points(self, runs: Mapping[str, Run], text: str) -> dict[str, np.ndarray]:
+        """A typed sentence as a point of each arm's space and the teacher's: its tokens' mean.
+
+        Raises:
+            InputError: it has no token, or more than the window.
+        """
+        from workbench.probes.typed_text import typed_latents
+
+        points = {
+            arm: typed_latents(self.generator(run), self.corpus, text)[0].mean(axis=0)
+            for arm, run in runs.items()
+        }
+        teacher = self.typed_teacher()
+        point = None if teacher is None else teacher.point(self.corpus, text)
+        return points if point is None else {**points, TEACHER: point}
+
+    def items(self, runs: Mapping[str, Run], level: str) -> Items:
+        """Items of a level in the spaces of some arms and of the teacher."""
+        spaces = {arm: self.space(run) for arm, run in runs.items()}
+        return held_out_items(spaces, self.teacher(), self.corpus, level)
+
+
+def version_of(*folders: Path) -> str:
+    """Changes when an artefact in or below one of these folders does."""
+    manifests = [
+        file
+        for folder in folders
+        for file in (folder / "manifest.json", *folder.glob("*/manifest.json"))
+    ]
+    found = [(file, file.stat()) for file in sorted(manifests) if file.is_file()]
+    return repr([(str(f), stat.st_mtime_ns, stat.st_size, stat.st_ino) for f, stat in found])

@@ -1,0 +1,228 @@
+"""Prompts in, continuations out, with the whole trajectory where it is wanted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.machine.context import StageContext
+from workbench.machine.memory import halving_batches
+from workbench.sample.generate import (
+    Generator,
+    load_generator,
+    read_latents,
+    sample_steps,
+    starting_noise,
+)
+from workbench.sample.prompts import Prompts, typed_prompts
+from workbench.sample.references import open_references
+from workbench.sample.trajectories import Trajectory, join_prompts, write_trajectory
+from workbench.store.atomic import publish
+
+if TYPE_CHECKING:
+    from data.corpus_store import Corpus
+    from models.configs.flow import GuidanceConfig, SamplerConfig
+    from models.samplers import SamplerStep
+    from workbench.study.folders import Run
+
+MOST_ALONE = 32  # typed prompts that are written one at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Continuations:
+    """What was written after N prompts.
+
+    Attributes:
+        prompts: N texts.
+        texts: N continuations.
+        token_ids: N arrays of the continuations' tokens, without end-of-text.
+        ended: (N,) bool, False where the window ended first.
+        nfe: network evaluations a prompt.
+        seconds: wall-clock seconds in all.
+        trace: every step of every prompt, when asked for.
+    """
+
+    prompts: list[str]
+    texts: list[str]
+    token_ids: list[np.ndarray]
+    ended: np.ndarray
+    nfe: int
+    seconds: float
+    trace: Trajectory | None
+
+
+def continue_prompts(
+    generator: Generator,
+    corpus: Corpus,
+    prompts: Prompts,
+    context: StageContext,
+    *,
+    sampler: SamplerConfig,
+    guidance: GuidanceConfig,
+    seed: int,
+    batch_size: int = 64,
+    alone: bool = False,
+    trace: bool = False,
+    stage: str = "sampling",
+) -> Continuations:
+    """Continue every prompt.
+
+    In a batch all prompts share one stream of re-noising, and bf16 rounds by the batch's shape.
+
+    Args:
+        generator: the trained pair.
+        corpus: gives the tokeniser and the window.
+        prompts: what to continue.
+        context: who watches and who may stop it.
+        sampler: solver, steps, grid, re-noising.
+        guidance: scale and interval.
+        seed: of the starting noise and of the re-noising.
+        batch_size: prompts at once; halved when memory runs out.
+        alone: one prompt at a time with re-noising of its own, as playback does: its text then
+            depends on no other prompt.
+        trace: keep every step of every prompt.
+        stage: name shown with the progress.
+    """
+    start = time.monotonic()
+    width = generator.vae.config.latent_width
+    tokens: list[Tensor] = []
+    traces: list[Trajectory] = []
+    nfe = 0
+    size = 1 if alone else batch_size
+
+    def one(rows: slice) -> tuple[Tensor, list[Trajectory], int]:
+        batch = prompts.batch(rows).to(generator.place.device)
+        noise = starting_noise(prompts, rows, (corpus.window, width), seed)
+        seen, last = [], None
+        identity = int(prompts.identities[rows.start]) if alone else None
+        for last in sample_steps(generator, batch, noise, sampler, guidance, seed, identity):
+            context.stop.check(stage)
+            if trace:
+                seen.append((last, read_latents(generator, last.z_hat)))
+        assert last is not None
+        traced = [_trajectory(seen, prompts.cuts[rows])] if trace else []
+        return read_latents(generator, last.z_t)[0].cpu(), traced, last.nfe
+
+    for rows, (token_ids, traced, evaluations) in halving_batches(len(prompts), size, one):
+        tokens.append(token_ids)
+        nfe = evaluations
+        traces += traced
+        context.reporter.update(stage, rows.stop, len(prompts), {})
+    ids = torch.cat(tokens).numpy()
+    continuations, ended = cut_continuations(ids, prompts.cuts, corpus)
+    return Continuations(
+        prompts=prompts.texts,
+        texts=[corpus.tokenizer.decode(ids) for ids in continuations],
+        token_ids=continuations,
+        ended=ended,
+        nfe=nfe,
+        seconds=time.monotonic() - start,
+        trace=join_prompts(traces) if trace else None,
+    )
+
+
+def _trajectory(
+    seen: Sequence[tuple[SamplerStep, tuple[Tensor, Tensor, Tensor]]], cuts: np.ndarray
+) -> Trajectory:
+    """The steps of a batch, each with the decoder's reading of its estimate."""
+    steps = [step for step, _ in seen]
+    readings = zip(*(reading for _, reading in seen), strict=True)
+    token_ids, entropy, margin = (torch.stack(parts).cpu().numpy() for parts in readings)
+    return Trajectory(
+        t=np.array([step.t for step in steps]),
+        nfe=np.array([step.nfe for step in steps]),
+        z_t=np.stack([step.z_t.float().cpu().numpy() for step in steps]),
+        z_hat=np.stack([step.z_hat.float().cpu().numpy() for step in steps]),
+        token_ids=token_ids,
+        entropy=entropy,
+        margin=margin,
+        cuts=cuts,
+    )
+
+
+def cut_continuations(
+    token_ids: np.ndarray, cuts: np.ndarray, corpus: Corpus
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Tokens after each cut up to the first end-of-text, and whether there was one."""
+    eot = corpus.tokenizer.eot_id
+    continuations, ended = [], np.zeros(len(cuts), bool)
+    for row, cut in enumerate(cuts):
+        ids = token_ids[row, cut:]
+        stops = np.flatnonzero(ids == eot)
+        ended[row] = len(stops) > 0
+        continuations.append(ids[: stops[0]] if len(stops) else ids)
+    return continuations, ended
+
+
+def sample_prompts(
+    run: Run,
+    texts: list[str],
+    context: StageContext,
+    *,
+    num_steps: int | None = None,
+    guidance_scale: float | None = None,
+    sampler: str | None = None,
+    seed: int = 0,
+    trace: bool = False,
+) -> Continuations:
+    """Continue a user's prompts with a run's generator; settings left out are the run's own.
+
+    Up to `MOST_ALONE` one at a time: a prompt's text is then the same whatever is asked beside it,
+    and as in playback. More of them go in batches, for speed.
+
+    Raises:
+        ValueError: a prompt does not fit, or a setting is out of range.
+        InputError: the run is not trained yet.
+    """
+    corpus = run.study.corpus
+    sampling = run.config.sampling
+    asked_before = (run.study.references_dir / "prompts.parquet").is_file()
+    known = open_references(run.study.references_dir) if asked_before else None
+    prompts = typed_prompts(corpus, texts, known)
+    changes: dict[str, Any] = {"num_steps": num_steps, "name": sampler}
+    solver = replace(sampling.sampler, **{k: v for k, v in changes.items() if v is not None})
+    scale = sampling.guidance_scales[0] if guidance_scale is None else guidance_scale
+    result = continue_prompts(
+        load_generator(run, context.place),
+        corpus,
+        prompts,
+        context,
+        sampler=solver,
+        guidance=sampling.guidance(scale),
+        seed=seed,
+        batch_size=sampling.batch_size,
+        alone=len(texts) <= MOST_ALONE,
+        trace=trace,
+    )
+    if trace:
+        store_trace(run, result, solver, scale, seed)
+    return result
+
+
+def store_trace(
+    run: Run,
+    result: Continuations,
+    sampler: SamplerConfig,
+    guidance_scale: float,
+    seed: int,
+) -> Path:
+    """Keep the trajectory of a user's prompts under the run; returns its folder."""
+    assert result.trace is not None
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    directory = run.directory / "traces" / f"{stamp}-{sampler.name}-seed-{seed}"
+    with publish(directory, meta={"kind": "trace"}) as folder:
+        write_trajectory(
+            folder / "trajectory.safetensors",
+            result.trace,
+            result.prompts,
+            result.texts,
+            guidance_scale,
+        )
+    return directory
