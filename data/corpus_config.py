@@ -135,6 +135,7 @@ class CorpusConfig:
 _LEAST = {
     "num_documents": 1,
     "min_characters": 1,
+    "seed": 0,
     "window": MIN_WINDOW,
     "vocabulary_size": 3,
     "min_count": 1,

@@ -23,10 +23,13 @@ from analyses.maps.linear_basis import fit_linear_basis, procrustes_aligned
 from analyses.maps.map_faithfulness import MapFaithfulnessConfig, map_faithfulness
 from analyses.numerics.features import check_features
 from analyses.numerics.neighbors import Metric, NeighborConfig, nearest_neighbors
+from analyses.numerics.settings import check_at_least, check_choice, check_positive
 from analyses.result import Result
 
 # Below this UMAP's graph says less than a straight projection.
 _FEWEST_UMAP_ROWS = 16
+
+Method = Literal["umap", "pca"]
 
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -46,7 +49,7 @@ class LatentMapConfig:
         seed: Seed of the layout.
     """
 
-    method: Literal["umap", "pca"] = "umap"
+    method: Method = "umap"
     num_neighbors: int = 15
     min_dist: float = 0.1
     num_epochs: int = 300
@@ -56,16 +59,14 @@ class LatentMapConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.method not in ("umap", "pca"):
-            raise ValueError(f"method must be umap or pca, got {self.method!r}")
-        if self.num_neighbors < 2:
-            raise ValueError(f"num_neighbors must be >= 2, got {self.num_neighbors}")
+        check_choice(self, "method", Method)
+        check_choice(self, "metric", Metric)
+        check_at_least(self, 2, "num_neighbors")
+        check_at_least(self, 1, "num_epochs")
+        check_at_least(self, 0, "seed")
+        check_positive(self, "timeout_s")
         if not 0.0 <= self.min_dist <= 1.0:
             raise ValueError(f"min_dist must lie in [0, 1], got {self.min_dist}")
-        if self.num_epochs < 1:
-            raise ValueError(f"num_epochs must be >= 1, got {self.num_epochs}")
-        if self.timeout_s <= 0.0:
-            raise ValueError(f"timeout_s must be > 0, got {self.timeout_s}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

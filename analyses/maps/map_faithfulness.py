@@ -13,6 +13,7 @@ import numpy as np
 from analyses.numerics.features import check_features
 from analyses.numerics.neighbor_ranks import neighbor_ranks
 from analyses.numerics.neighbors import Metric, NeighborConfig, nearest_neighbors
+from analyses.numerics.settings import check_choice
 from analyses.result import Result, undefined
 from analyses.spaces.alignment import shared_share
 from analyses.statistics.intervals import BootstrapConfig, bootstrap
@@ -33,6 +34,7 @@ class MapFaithfulnessConfig:
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)
 
     def __post_init__(self) -> None:
+        check_choice(self, "metric", Metric)
         if not self.k or min(self.k) < 1:
             raise ValueError(f"k must hold sizes >= 1, got {self.k}")
 

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from analyses.numerics.features import check_features, check_labels
+from analyses.numerics.settings import check_at_least, check_choice
 
 Metric = Literal["cosine", "euclidean"]
 
@@ -38,12 +39,8 @@ class NeighborConfig:
     block_rows: int = 4096
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ValueError(f"k must be >= 1, got {self.k}")
-        if self.metric not in ("cosine", "euclidean"):
-            raise ValueError(f"metric must be cosine or euclidean, got {self.metric!r}")
-        if self.block_rows < 1:
-            raise ValueError(f"block_rows must be >= 1, got {self.block_rows}")
+        check_at_least(self, 1, "k", "block_rows")
+        check_choice(self, "metric", Metric)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analyses.numerics.settings import check_at_least
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RidgeConfig:
@@ -28,10 +30,10 @@ class RidgeConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.penalties or min(self.penalties) <= 0.0:
+        if not self.penalties or not min(self.penalties) > 0.0:
             raise ValueError(f"penalties must be > 0 and not empty, got {self.penalties}")
-        if self.num_folds < 2:
-            raise ValueError(f"num_folds must be >= 2, got {self.num_folds}")
+        check_at_least(self, 2, "num_folds")
+        check_at_least(self, 0, "seed")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

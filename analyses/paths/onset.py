@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from analyses.numerics.settings import check_share
 from analyses.statistics.intervals import BootstrapConfig, resample_counts
 
 Order = Literal["earlier", "later", "rises alone", "never rises", "not distinguishable"]
@@ -69,9 +70,7 @@ class OnsetConfig:
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)
 
     def __post_init__(self) -> None:
-        for name in ("share", "most_undefined"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie in (0, 1), got {getattr(self, name)}")
+        check_share(self, "share", "most_undefined")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

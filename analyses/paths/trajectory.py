@@ -14,6 +14,7 @@ import numpy as np
 
 from analyses.numerics.features import check_features
 from analyses.numerics.neighbors import NeighborConfig, nearest_in, nearest_neighbors
+from analyses.numerics.settings import check_at_least
 from analyses.result import Result, undefined
 from analyses.statistics.intervals import BootstrapConfig, bootstrap
 
@@ -33,8 +34,8 @@ class TrajectoryConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.block_rows < 1:
-            raise ValueError(f"block_rows must be >= 1, got {self.block_rows}")
+        check_at_least(self, 1, "block_rows")
+        check_at_least(self, 0, "seed")
 
 
 def straightness(path: np.ndarray, config: TrajectoryConfig | None = None) -> Result:

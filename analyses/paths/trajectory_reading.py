@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from analyses.numerics.settings import check_at_least
 from analyses.paths.decoder_readings import LatentDecoder, Readings, read_latents
 from analyses.result import Result, undefined
 from analyses.statistics.intervals import (
@@ -40,8 +41,8 @@ class TrajectoryReadingConfig:
     def __post_init__(self) -> None:
         if not 0.0 < self.rise <= 1.0:
             raise ValueError(f"rise must lie in (0, 1], got {self.rise}")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be >= 1, got {self.batch_size}")
+        check_at_least(self, 1, "batch_size")
+        check_at_least(self, 0, "seed")
 
 
 def read_path(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from analyses.numerics.settings import check_at_least, check_share
 from analyses.scorecard.row import Estimate, Foretelling, ScorecardRow
 from analyses.scorecard.run_table import RunTable
 from analyses.scorecard.selection import selection_regret, top_k_overlap
@@ -42,13 +43,10 @@ class ScorecardConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("top_k", "num_permutations"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        if self.min_arms < 4:
-            raise ValueError(f"min_arms must be >= 4, got {self.min_arms}")
-        if not 0.0 < self.alpha < 1.0:
-            raise ValueError(f"alpha must lie in (0, 1), got {self.alpha}")
+        check_at_least(self, 1, "top_k", "num_permutations")
+        check_at_least(self, 4, "min_arms")
+        check_at_least(self, 0, "seed")
+        check_share(self, "alpha")
 
 
 def scorecard(table: RunTable, config: ScorecardConfig | None = None) -> list[ScorecardRow]:

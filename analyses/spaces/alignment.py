@@ -16,6 +16,7 @@ import numpy as np
 from analyses.numerics.features import check_features
 from analyses.numerics.hsic import NeighborKernel, linear_hsic, masked_hsic
 from analyses.numerics.neighbors import NeighborConfig, nearest_neighbors
+from analyses.numerics.settings import check_at_least
 from analyses.result import Result, undefined
 from analyses.statistics.half_samples import HalfSampleConfig, half_sample_interval
 from analyses.statistics.intervals import BootstrapConfig, bootstrap, null_from_samples
@@ -40,10 +41,9 @@ class AlignmentConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.k < 2:
-            raise ValueError(f"k must be >= 2, got {self.k}")
-        if self.num_permutations < 1:
-            raise ValueError(f"num_permutations must be >= 1, got {self.num_permutations}")
+        check_at_least(self, 2, "k")
+        check_at_least(self, 1, "num_permutations", "block_rows")
+        check_at_least(self, 0, "seed")
 
     @property
     def neighbors(self) -> NeighborConfig:

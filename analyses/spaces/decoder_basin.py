@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from analyses.numerics.neighbors import NeighborConfig, nearest_of_other_group
+from analyses.numerics.settings import check_at_least, check_choice
 from analyses.paths.decoder_readings import (
     LatentDecoder,
     check_latents,
@@ -27,6 +28,8 @@ from analyses.statistics.intervals import (
     interval_from_samples,
     resample_counts,
 )
+
+Direction = Literal["isotropic", "boundary"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +47,7 @@ class DecoderBasinConfig:
     """
 
     radii: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
-    direction: Literal["isotropic", "boundary"] = "isotropic"
+    direction: Direction = "isotropic"
     num_draws: int = 1
     batch_size: int = 64
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)
@@ -54,11 +57,9 @@ class DecoderBasinConfig:
         rising = all(a < b for a, b in zip((0.0, *self.radii), self.radii, strict=False))
         if not self.radii or not rising:
             raise ValueError(f"radii must rise from above 0, got {self.radii}")
-        if self.direction not in ("isotropic", "boundary"):
-            raise ValueError(f"direction must be isotropic or boundary, got {self.direction!r}")
-        for name in ("num_draws", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        check_choice(self, "direction", Direction)
+        check_at_least(self, 1, "num_draws", "batch_size")
+        check_at_least(self, 0, "seed")
 
 
 def decoder_basin(

@@ -14,6 +14,7 @@ import numpy as np
 from analyses.numerics.features import check_features
 from analyses.numerics.neighbor_ranks import neighbor_ranks
 from analyses.numerics.neighbors import NeighborConfig, nearest_neighbors
+from analyses.numerics.settings import check_at_least
 from analyses.result import Result, undefined
 from analyses.spaces.alignment import shared_share
 from analyses.statistics.intervals import BootstrapConfig, bootstrap
@@ -36,9 +37,7 @@ class DisplacementConfig:
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)
 
     def __post_init__(self) -> None:
-        for name in ("k", "top", "block_rows"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        check_at_least(self, 1, "k", "top", "block_rows")
 
 
 def displacement(

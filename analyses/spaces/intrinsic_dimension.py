@@ -14,7 +14,10 @@ import numpy as np
 
 from analyses.numerics.features import check_features
 from analyses.numerics.neighbors import NeighborConfig, nearest_neighbors
+from analyses.numerics.settings import check_at_least, check_choice, check_share
 from analyses.result import Result, undefined
+
+Method = Literal["mle", "linear"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,19 +32,19 @@ class IntrinsicDimensionConfig:
         seed: Seed of the Gaussian reference cloud.
     """
 
-    method: Literal["mle", "linear"] = "mle"
+    method: Method = "mle"
     discard_fraction: float = 0.1
     level: float = 0.95
     block_rows: int = 4096
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.method not in ("mle", "linear"):
-            raise ValueError(f"method must be mle or linear, got {self.method!r}")
+        check_choice(self, "method", Method)
         if not 0.0 <= self.discard_fraction < 1.0:
             raise ValueError(f"discard_fraction must lie in [0, 1), got {self.discard_fraction}")
-        if not 0.0 < self.level < 1.0:
-            raise ValueError(f"level must lie in (0, 1), got {self.level}")
+        check_share(self, "level")
+        check_at_least(self, 1, "block_rows")
+        check_at_least(self, 0, "seed")
 
 
 def intrinsic_dimension(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analyses.numerics.features import check_features
+from analyses.numerics.settings import check_at_least, check_positive
 from analyses.result import Result, undefined
 from analyses.statistics.half_samples import HalfSampleConfig, half_sample_interval
 
@@ -36,13 +37,10 @@ class IsotropyConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("top", "block_rows"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        if self.max_rows < 3:
-            raise ValueError(f"max_rows must be >= 3, got {self.max_rows}")
-        if self.temperature <= 0.0:
-            raise ValueError(f"temperature must be > 0, got {self.temperature}")
+        check_at_least(self, 1, "top", "block_rows")
+        check_at_least(self, 3, "max_rows")
+        check_at_least(self, 0, "seed")
+        check_positive(self, "temperature")
 
 
 def isotropy(

@@ -20,6 +20,7 @@ from analyses.numerics.neighbors import (
     nearest_neighbors,
     nearest_of_other_group,
 )
+from analyses.numerics.settings import check_at_least, check_choice
 from analyses.result import Result, undefined
 from analyses.statistics.intervals import (
     BootstrapConfig,
@@ -29,7 +30,6 @@ from analyses.statistics.intervals import (
 )
 
 Level = Literal["token", "token.other_id", "sentence", "text"]
-LEVELS: tuple[Level, ...] = ("token", "token.other_id", "sentence", "text")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,10 +51,8 @@ class KnnCoherenceConfig:
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)
 
     def __post_init__(self) -> None:
-        if self.level not in LEVELS:
-            raise ValueError(f"level must be one of {', '.join(LEVELS)}, got {self.level!r}")
-        if self.num_permutations < 1:
-            raise ValueError(f"num_permutations must be >= 1, got {self.num_permutations}")
+        check_choice(self, "level", Level)
+        check_at_least(self, 1, "num_permutations")
         NeighborConfig(k=self.k, metric=self.metric)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from analyses.numerics.features import check_features
 from analyses.numerics.ridge import CrossFit, CrossFittedRidge, RidgeConfig
+from analyses.numerics.settings import check_at_least
 from analyses.result import Result, undefined
 from analyses.statistics.intervals import (
     BootstrapConfig,
@@ -50,9 +51,8 @@ class LearnabilityConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("num_permutations", "num_steps", "num_seeds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        check_at_least(self, 1, "num_permutations", "num_steps", "num_seeds")
+        check_at_least(self, 0, "seed")
 
 
 def context_predictability(

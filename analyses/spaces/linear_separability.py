@@ -17,6 +17,7 @@ import numpy as np
 
 from analyses.numerics.features import check_features, check_labels
 from analyses.numerics.ridge import CrossFittedRidge, RidgeConfig
+from analyses.numerics.settings import check_at_least, check_choice, check_positive
 from analyses.result import Result, undefined
 from analyses.statistics.intervals import (
     BootstrapConfig,
@@ -25,7 +26,7 @@ from analyses.statistics.intervals import (
     paired_bootstrap,
 )
 
-METHODS = ("logistic", "ridge")
+Method = Literal["logistic", "ridge"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +46,7 @@ class LinearSeparabilityConfig:
     """
 
     label_set: str = "label"
-    method: Literal["logistic", "ridge"] = "logistic"
+    method: Method = "logistic"
     num_folds: int = 5
     inverse_penalty: float = 1.0
     max_rows: int = 5000
@@ -53,17 +54,11 @@ class LinearSeparabilityConfig:
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
-        if self.num_folds < 2:
-            raise ValueError(f"num_folds must be >= 2, got {self.num_folds}")
-        if not self.inverse_penalty > 0:
-            raise ValueError(f"inverse_penalty must be > 0, got {self.inverse_penalty}")
-        if self.max_rows < 3 or self.num_permutations < 1:
-            raise ValueError(
-                "max_rows must be >= 3 and num_permutations >= 1, "
-                f"got {self.max_rows}, {self.num_permutations}"
-            )
+        check_choice(self, "method", Method)
+        check_at_least(self, 1, "num_permutations")
+        check_at_least(self, 2, "num_folds")
+        check_at_least(self, 3, "max_rows")
+        check_positive(self, "inverse_penalty")
 
 
 def linear_separability(

@@ -14,6 +14,7 @@ import numpy as np
 
 from analyses.numerics.features import check_features
 from analyses.numerics.neighbors import NeighborConfig, nearest_neighbors
+from analyses.numerics.settings import check_at_least
 from analyses.paths.decoder_readings import check_latents
 from analyses.result import Result
 from analyses.statistics.half_samples import HalfSampleConfig, half_sample_interval
@@ -53,9 +54,8 @@ class ManifoldContinuityConfig:
         for value in (self.alpha, *self.sweep):
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"alpha and sweep must lie in [0, 1], got {value}")
-        for name in ("k", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        check_at_least(self, 1, "k", "batch_size")
+        check_at_least(self, 0, "seed")
 
 
 def manifold_continuity(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analyses.numerics.features import check_features, check_labels
+from analyses.numerics.settings import check_positive
 from analyses.result import Result, undefined
 from analyses.spaces.velocity_floor import covariance_eigenvalues
 from analyses.statistics.intervals import (
@@ -36,8 +37,7 @@ class ScaleConfig:
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)
 
     def __post_init__(self) -> None:
-        if not self.active_variance > 0:
-            raise ValueError(f"active_variance must be > 0, got {self.active_variance}")
+        check_positive(self, "active_variance")
 
 
 def scale(

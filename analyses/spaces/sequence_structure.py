@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analyses.numerics.features import check_features
+from analyses.numerics.settings import check_at_least, check_share
 from analyses.result import Result, undefined
 from analyses.statistics.intervals import (
     BootstrapConfig,
@@ -38,12 +39,9 @@ class SequenceStructureConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.max_distance < 1:
-            raise ValueError(f"max_distance must be >= 1, got {self.max_distance}")
-        if not 0.0 < self.frequency_threshold < 1.0:
-            raise ValueError(
-                f"frequency_threshold must lie in (0, 1), got {self.frequency_threshold}"
-            )
+        check_at_least(self, 1, "max_distance")
+        check_at_least(self, 0, "seed")
+        check_share(self, "frequency_threshold")
 
 
 def cosine_decay(
@@ -190,7 +188,9 @@ def _centred_texts(features: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
         raise ValueError(f"mask must have shape {latents.shape[:2]}, got {real.shape}")
     if not real.any():
         raise ValueError("mask holds no real token")
-    tokens = check_features(latents[real], min_rows=1).astype(np.float64)
+    # Padding may hold anything; the rows that an error names are texts.
+    check_features(np.where(real[..., None], latents, 0.0).reshape(len(latents), -1), min_rows=1)
+    tokens = latents[real].astype(np.float64)
     tokens -= tokens.mean(axis=0)
     return np.split(tokens, np.cumsum(real.sum(axis=1))[:-1])
 

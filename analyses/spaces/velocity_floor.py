@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analyses.numerics.features import check_features, check_labels
+from analyses.numerics.settings import check_at_least
 from analyses.result import Result
 from analyses.statistics.intervals import BootstrapConfig, interval_from_samples, resample_counts
 
@@ -42,6 +43,7 @@ class VelocityFloorConfig:
     def __post_init__(self) -> None:
         if not 0.0 <= self.t_clamp < 1.0:
             raise ValueError(f"t_clamp must lie in [0, 1), got {self.t_clamp}")
+        check_at_least(self, 0, "max_interval_width")
 
 
 def floor_curve(variances: np.ndarray, t: np.ndarray, *, t_clamp: float = 0.0) -> np.ndarray:

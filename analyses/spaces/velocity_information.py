@@ -15,6 +15,7 @@ import numpy as np
 
 from analyses.numerics.features import check_features, check_labels
 from analyses.numerics.ridge import CrossFittedRidge, RidgeConfig
+from analyses.numerics.settings import check_at_least
 from analyses.result import Result, undefined
 from analyses.statistics.half_samples import HalfSampleConfig, half_sample_interval
 
@@ -39,10 +40,10 @@ class VelocityInformationConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.min_class_size is not None and self.min_class_size < 2:
-            raise ValueError(f"min_class_size must be >= 2, got {self.min_class_size}")
-        if self.num_permutations < 1:
-            raise ValueError(f"num_permutations must be >= 1, got {self.num_permutations}")
+        if self.min_class_size is not None:
+            check_at_least(self, 2, "min_class_size")
+        check_at_least(self, 1, "num_permutations")
+        check_at_least(self, 0, "seed")
 
 
 def velocity_information(

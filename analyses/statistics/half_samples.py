@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analyses.numerics.settings import check_at_least, check_share
 from analyses.statistics.intervals import Interval
 
 
@@ -25,10 +26,9 @@ class HalfSampleConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.num_resamples < 2:
-            raise ValueError(f"num_resamples must be >= 2, got {self.num_resamples}")
-        if not 0.0 < self.level < 1.0:
-            raise ValueError(f"level must lie in (0, 1), got {self.level}")
+        check_at_least(self, 2, "num_resamples")
+        check_at_least(self, 0, "seed")
+        check_share(self, "level")
 
 
 def half_sample_interval(

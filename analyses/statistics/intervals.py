@@ -14,6 +14,8 @@ from typing import Literal
 
 import numpy as np
 
+from analyses.numerics.settings import check_at_least, check_share
+
 Verdict = Literal["better", "worse", "not distinguishable"]
 
 # Counts held at once: 4 M float64 are 32 MB, whatever the number of items.
@@ -29,10 +31,9 @@ class BootstrapConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.num_resamples < 1:
-            raise ValueError(f"num_resamples must be >= 1, got {self.num_resamples}")
-        if not 0.0 < self.level < 1.0:
-            raise ValueError(f"level must lie in (0, 1), got {self.level}")
+        check_at_least(self, 1, "num_resamples")
+        check_at_least(self, 0, "seed")
+        check_share(self, "level")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

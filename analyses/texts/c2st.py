@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analyses.numerics.features import check_features
+from analyses.numerics.settings import check_at_least, check_positive
 from analyses.result import Result, undefined
 from analyses.statistics.intervals import BootstrapConfig, bootstrap, null_from_samples
 
@@ -34,12 +35,10 @@ class C2STConfig:
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)
 
     def __post_init__(self) -> None:
-        if self.num_folds < 2:
-            raise ValueError(f"num_folds must be >= 2, got {self.num_folds}")
-        if not self.inverse_penalty > 0:
-            raise ValueError(f"inverse_penalty must be > 0, got {self.inverse_penalty}")
-        if self.num_permutations < 1:
-            raise ValueError(f"num_permutations must be >= 1, got {self.num_permutations}")
+        check_at_least(self, 2, "num_folds")
+        check_at_least(self, 1, "num_permutations")
+        check_at_least(self, 0, "seed")
+        check_positive(self, "inverse_penalty")
 
 
 def c2st(

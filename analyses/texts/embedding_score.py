@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analyses.numerics.settings import check_at_least
 from analyses.result import PerText
 
 
@@ -26,6 +27,9 @@ class EmbeddingScoreConfig:
 
     rescale: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 0, "seed")
 
 
 def embedding_scores(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from analyses.numerics.settings import check_at_least
 from analyses.result import Result, undefined
 from analyses.statistics.half_samples import HalfSampleConfig, half_sample_interval
 from analyses.statistics.intervals import Contrast, Interval, null_from_samples
@@ -32,8 +33,8 @@ class EnergyConfig:
     halves: HalfSampleConfig = field(default_factory=HalfSampleConfig)
 
     def __post_init__(self) -> None:
-        if self.num_permutations < 2:
-            raise ValueError(f"num_permutations must be >= 2, got {self.num_permutations}")
+        check_at_least(self, 2, "num_permutations")
+        check_at_least(self, 0, "seed")
 
 
 @dataclass(frozen=True)

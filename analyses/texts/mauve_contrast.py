@@ -64,7 +64,7 @@ def mauve_paired_bootstrap(
     for run in zip(runs_a, masks_a, runs_b, masks_b, strict=True):
         difference, resampled = _difference_samples(human, *run, config=config)
         if difference is None:
-            reason = f"too few texts to fill {config.num_buckets} buckets"
+            reason = f"{len(human)} texts are too few to fill {config.num_buckets} buckets"
             return Contrast(difference=None, low=None, high=None, n=len(human), reason=reason)
         observed.append(difference)
         samples.append(resampled)
@@ -88,7 +88,7 @@ def _difference_samples(
         check_features(b[kept_b], name="b", min_rows=0),
     )
     pool = [first, second, human]
-    if sum(map(len, pool)) < config.num_buckets:
+    if len(human) < 3 or sum(map(len, pool)) < config.num_buckets:
         return None, np.empty(0)
     rows = reduced(np.vstack(pool))
     whole = np.ones((1, len(human)))

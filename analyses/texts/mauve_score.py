@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analyses.numerics.features import check_features
+from analyses.numerics.settings import check_at_least, check_positive
 from analyses.result import Result, undefined
 from analyses.statistics.intervals import (
     BootstrapConfig,
@@ -57,12 +58,10 @@ class MauveConfig:
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)
 
     def __post_init__(self) -> None:
-        if self.num_buckets < 2:
-            raise ValueError(f"num_buckets must be >= 2, got {self.num_buckets}")
-        if not self.scaling_factor > 0:
-            raise ValueError(f"scaling_factor must be > 0, got {self.scaling_factor}")
-        if self.num_seeds < 1:
-            raise ValueError(f"num_seeds must be >= 1, got {self.num_seeds}")
+        check_at_least(self, 2, "num_buckets")
+        check_at_least(self, 1, "num_seeds", "min_texts")
+        check_at_least(self, 0, "seed")
+        check_positive(self, "scaling_factor")
 
     @property
     def seeds(self) -> range:

@@ -13,7 +13,10 @@ from typing import Literal
 
 import numpy as np
 
+from analyses.numerics.settings import check_choice
 from analyses.result import PerText
+
+Words = Literal["rouge", "unicode"]
 
 _WORDS = re.compile(r"\w+")
 
@@ -29,11 +32,10 @@ class OverlapConfig:
     """
 
     stem: bool = False
-    words: Literal["rouge", "unicode"] = "rouge"
+    words: Words = "rouge"
 
     def __post_init__(self) -> None:
-        if self.words not in ("rouge", "unicode"):
-            raise ValueError(f"words must be rouge or unicode, got {self.words!r}")
+        check_choice(self, "words", Words)
         if self.stem and self.words == "unicode":
             raise ValueError("stem must be False with words='unicode': Porter knows English only")
 

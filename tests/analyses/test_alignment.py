@@ -95,14 +95,11 @@ def test_cknna_null_equals_searching_the_permuted_rows_again():
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-def test_row_order_and_argument_order_do_not_matter(measure):
+def test_the_order_of_the_spaces_does_not_matter(measure):
     x = cloud()
     y = x + cloud(seed=1)
-    order = np.random.default_rng(0).permutation(len(x))
-    score = measure(x, y, CONFIG).score
-    assert measure(x[order], y[order], CONFIG).score == pytest.approx(score, rel=1e-9)
     # The masks of CKNNA are one-sided, so it is symmetric only nearly.
-    assert measure(y, x, CONFIG).score == pytest.approx(score, abs=1e-3)
+    assert measure(y, x, CONFIG).score == pytest.approx(measure(x, y, CONFIG).score, abs=1e-3)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -113,35 +110,10 @@ def test_alignment_falls_with_noise_and_stays_inside_its_interval(measure):
     assert all(s.low <= s.score <= s.high for s in scores)
 
 
-@pytest.mark.parametrize("measure", MEASURES)
-def test_inputs_are_refused_by_name_and_row(measure):
-    x = cloud(20)
-    bad = x.copy()
-    bad[7, 2] = np.nan
-    with pytest.raises(ValueError, match=r"1 row.*7"):
-        measure(x, bad, CONFIG)
-    with pytest.raises(ValueError, match="row by row"):
-        measure(x, x[:10], CONFIG)
-    with pytest.raises(ValueError, match="at least 4"):
-        measure(x[:3], x[:3], CONFIG)
-
-
-def test_a_constant_space_is_undefined_and_says_why():
-    x = cloud(20)
-    result = linear_cka(x, np.ones_like(x), CONFIG)
-    assert result.score is None
-    assert "no variance" in result.reason
-
-
 def test_k_is_clipped_and_shown():
     result = mutual_knn(cloud(6), cloud(6, seed=1), CONFIG)
     assert result.detail == {"k": 5, "requested_k": 10}
     assert result.score == result.chance == 1.0
-
-
-def test_same_seed_same_result():
-    x, y = cloud(60), cloud(60, seed=1)
-    assert cknna(x, y, CONFIG).to_json() == cknna(x, y, CONFIG).to_json()
 
 
 def test_shared_share_counts_by_row():

@@ -134,27 +134,3 @@ def test_margin_falls_with_noise_towards_chance():
     assert clean.score > noised.high
     assert noised.low > noised.chance
     assert len(clean.per_item["margin"]) == latents.shape[0] * latents.shape[1]
-
-
-def test_bad_input_is_named():
-    latents, decode = lattice(1, texts=5)
-    bad = latents.copy()
-    bad[3, 0, 0] = np.nan
-    with pytest.raises(ValueError, match=r"row\(s\): 3"):
-        decoder_basin(bad, decode)
-    with pytest.raises(ValueError, match="mask"):
-        decoder_basin(latents, decode, np.ones((5, 2), bool))
-    with pytest.raises(ValueError, match="logits of shape"):
-        decoder_basin(latents, lambda z: z[..., 0])
-    with pytest.raises(ValueError, match=r"NaN logits for text\(s\) 0"):
-        decoder_basin(latents, lambda z: np.full((*z.shape[:2], 3), np.nan))
-    with pytest.raises(ValueError, match="radii"):
-        DecoderBasinConfig(radii=(1.0, 0.5))
-
-
-def test_same_seed_same_result_and_input_is_left_alone():
-    latents, decode = lattice(2, texts=20)
-    before = latents.copy()
-    first, second = decoder_basin(latents, decode), decoder_basin(latents, decode)
-    assert first.to_json() == second.to_json()
-    np.testing.assert_array_equal(latents, before)

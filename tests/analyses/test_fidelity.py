@@ -77,15 +77,6 @@ def test_values_with_regex_signs_are_taken_literally():
     assert result.values["fidelity"][0] == 1.0
 
 
-def test_bad_facts_are_named():
-    with pytest.raises(ValueError, match=r"facts\[0\] has field 'mood'"):
-        scores("x", facts=[{"mood": "sad"}])
-    with pytest.raises(ValueError, match=r"facts\[0\].hero = 'bob'"):
-        scores("x", facts=[{"hero": "bob"}])
-    with pytest.raises(ValueError, match="do not pair"):
-        scores("x", prompts=[])
-
-
 PROMPTS = [f"prompt {i} has some words" for i in range(12)]
 REFERENCES = [f"reference {i} goes on and on" for i in range(12)]
 
@@ -110,16 +101,12 @@ def test_controls_do_what_they_say():
     assert copied[2] == "prompt 2 has some words prompt"
     assert control_texts("human", PROMPTS, REFERENCES) == REFERENCES
     assert control_texts("prompt_copy", [""], ["a b"]) == [""]
-    with pytest.raises(ValueError, match="choose one of human, swap_2"):
-        control_texts("humans", PROMPTS, REFERENCES)
 
 
 def test_halves_are_disjoint_and_equal():
     a, b = human_halves(11, seed=1)
     assert len(a) == len(b) == 5
     assert not set(a) & set(b)
-    with pytest.raises(ValueError, match="at least 2"):
-        human_halves(1)
 
 
 @pytest.mark.parametrize("n", [2, 3, 50])

@@ -1,10 +1,8 @@
 """Figures keep colours, say what is missing, and never let corpus text become markup."""
 
-import json
 from itertools import combinations
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from analyses.figures.arm_scores import scores_figure, scores_table
@@ -18,7 +16,7 @@ from analyses.figures.reconstruction_generation import (
     reconstruction_generation_figure,
 )
 from analyses.figures.samples import samples_figure
-from analyses.figures.theme import SURFACES, arm_styles, plain, themed
+from analyses.figures.theme import SURFACES, arm_styles, plain
 from analyses.scorecard.row import Estimate, ScorecardRow
 from analyses.statistics.intervals import Interval
 
@@ -43,52 +41,12 @@ def interval(mean, half=0.01):
     return Interval(mean=mean, low=mean - half, high=mean + half, n=10)
 
 
-def curves():
-    steps = np.arange(5) * 100
-    loss = np.array([2.0, 1.5, np.nan, 1.2, 1.1])
-    return [
-        LossCurve(arm=a, seed=0, steps=steps, loss=loss, floor_gaussian=1.5, floor_mu=0.5)
-        for a in ("none", "repa")
-    ]
-
-
 def course(arm="repa", score=(0.2, np.nan, 0.9), chance=(0.1, 0.1, 0.1)):
     score = np.array(score)
     return CoursePoints(
         arm=arm, seed=0, steps=np.array([0, 7, 63]), score=score, low=score - 0.1,
         high=score + 0.1, chance=np.array(chance),
     )  # fmt: skip
-
-
-def make(name, theme):
-    if name == "ends":
-        return end_points_figure({"none": np.array([1.0, 3.0])}, arms=ARMS, theme=theme)
-    if name == "course":
-        return over_training_figure([course("none"), course()], y="accuracy", theme=theme)
-    if name == "loss":
-        return loss_figure(curves(), theme=theme)
-    if name == "table":
-        return scores_table(SCORES, CONTRASTS, theme=theme)
-    if name == "dots":
-        return scores_figure(SCORES, theme=theme)
-    if name == "runs":
-        points = [
-            RunPoint(arm=a, seed=0, reconstruction=interval(0.99), generation=interval(g))
-            for a, g in (("none", 0.6), ("repa", 0.8))
-        ]
-        return reconstruction_generation_figure(
-            points, reconstruction_name="accuracy", generation_name="mauve", theme=theme
-        )
-    return samples_figure(["p"], ["r"], {"none": ["a"], "repa": ["b"]}, theme=theme)
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["loss", "table", "dots", "runs", "samples", "course", "ends"])
-def test_every_figure_is_themed_and_strict_json(name, theme):
-    figure = make(name, theme)
-    assert isinstance(figure, go.Figure)
-    assert figure.layout.paper_bgcolor == SURFACES[theme].paper
-    json.loads(figure.to_json(), parse_constant=lambda constant: pytest.fail(constant))
 
 
 # Severe forms; Machado, Oliveira and Fernandes 2009, table 1, on linear RGB.
@@ -146,15 +104,19 @@ def test_an_arm_keeps_its_style_whoever_stands_beside_it():
 
 
 def test_loss_fraction_of_the_band_and_gaps():
-    figure = loss_figure(curves())
+    steps, loss = np.arange(5) * 100, np.array([2.0, 1.5, np.nan, 1.2, 1.1])
+    figure = loss_figure(
+        [
+            LossCurve(arm=arm, seed=0, steps=steps, loss=loss, floor_gaussian=1.5, floor_mu=0.5)
+            for arm in ("none", "repa")
+        ]
+    )
     right = [t for t in figure.data if t.xaxis == "x2"]
     assert len(right) == 2
     np.testing.assert_allclose([right[0].y[i] for i in (0, 1, 3)], [1.5, 1.0, 0.7])
     assert right[0].y[2] is None
     floors = [t for t in figure.data if t.y == (1.5, 1.5)]
     assert len(floors) == 2
-    with pytest.raises(ValueError, match="steps and loss of none/seed-0"):
-        LossCurve(arm="none", seed=0, steps=np.arange(2), loss=np.zeros(3), floor_gaussian=1.0)
 
 
 def test_table_greys_what_is_not_distinguishable_and_says_not_defined():
@@ -162,10 +124,6 @@ def test_table_greys_what_is_not_distinguishable_and_says_not_defined():
     assert table.cells["values"][2] == ["0.8 [0.7, 0.9]", "not defined"]
     surface = SURFACES["light"]
     assert table.cells.font.color[2] == [surface.text, surface.muted]
-    with pytest.raises(ValueError, match=r"metrics \['bleu'\] are in no arm"):
-        scores_table(SCORES, metrics=["bleu"])
-    with pytest.raises(ValueError, match="at least one arm"):
-        scores_table({})
 
 
 def test_dots_draw_intervals_and_seeds():
@@ -204,8 +162,6 @@ def test_course_draws_bands_gaps_and_one_chance_line():
     assert list(figure.layout.xaxis.ticktext) == ["0", "7", "63"]
     other = over_training_figure([course(), course("none", chance=(0.3, 0.3, 0.3))], y="accuracy")
     assert sum(trace.name == "chance" for trace in other.data) == 2
-    with pytest.raises(ValueError, match="differ in length"):
-        course(score=(0.1, 0.2))
 
 
 def test_checkpoints_lie_under_their_run_and_are_no_runs():
@@ -231,8 +187,6 @@ def test_end_points_are_counted_from_the_far_end():
     assert list(figure.data[0].y) == pytest.approx([1.0, 2 / 3, 1 / 3])
     assert figure.data[0].name == "none, 3 words"
     assert figure.layout.xaxis.type == "log"
-    with pytest.raises(ValueError, match="at least one finite number"):
-        end_points_figure({"none": np.array([np.nan])}, arms=["none"])
 
 
 def test_markup_in_texts_and_names_is_shown_as_text():
@@ -246,20 +200,13 @@ def test_markup_in_texts_and_names_is_shown_as_text():
     assert plain("a & b") == "a &amp; b"
 
 
-def test_samples_are_cut_marked_and_checked():
+def test_samples_are_cut_and_marked():
     figure = samples_figure(["p"] * 3, ["r" * 900] * 3, {"none": ["", "b", "c"]}, num_samples=2)
     prompt, reference, none = figure.data[0].cells["values"]
     assert len(prompt) == 2
     assert reference[0].endswith("…")
     assert len(reference[0]) == 400
     assert none[0] == "(empty)"
-    with pytest.raises(ValueError, match="none has 1 texts for 3 prompts"):
-        samples_figure(["p"] * 3, ["r"] * 3, {"none": ["a"]})
-
-
-def test_unknown_theme_is_refused():
-    with pytest.raises(ValueError, match="theme must be one of light, dark"):
-        themed(go.Figure(), "sepia")
 
 
 def test_foretelling_sets_baselines_apart_and_leaves_out_what_is_undefined():

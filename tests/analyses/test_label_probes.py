@@ -66,44 +66,12 @@ def test_shuffled_labels_score_at_chance(probe):
 
 
 @pytest.mark.parametrize("probe", PROBES)
-def test_deterministic_and_input_unchanged(probe):
-    features, labels = blobs(spread=2.0)
-    kept = features.copy(), labels.copy()
-    first, second = probe(features, labels), probe(features, labels)
-    assert first.to_json() == second.to_json()
-    np.testing.assert_array_equal(features, kept[0])
-    np.testing.assert_array_equal(labels, kept[1])
-
-
-@pytest.mark.parametrize("probe", PROBES)
 def test_rotation_and_translation_change_little(probe):
     features, labels = blobs(spread=2.0)
     rotation = np.linalg.qr(np.random.default_rng(2).normal(size=(6, 6)))[0]
     moved = probe(features.astype(np.float64) @ rotation + 500.0, labels)
     # Logistic and ridge standardise columns, so a rotation moves their penalty a little.
     assert moved.score == pytest.approx(probe(features, labels).score, abs=0.03)
-
-
-@pytest.mark.parametrize("probe", PROBES)
-def test_one_class_and_no_labels_are_undefined(probe):
-    features, labels = blobs(n=40)
-    one, none = (probe(features, np.full_like(labels, label)) for label in (0, -1))
-    assert one.score is None
-    assert one.reason.startswith(("one class: ", "1 class(es) among 40 "))
-    assert none.score is None
-    assert none.reason.startswith(("0 row(s) carry a label", "0 class(es) among 0 "))
-
-
-@pytest.mark.parametrize("probe", PROBES)
-def test_bad_features_are_refused(probe):
-    features, labels = blobs(n=40)
-    features[7] = np.nan
-    with pytest.raises(ValueError, match=r"row\(s\): 7"):
-        probe(features, labels)
-    with pytest.raises(ValueError, match="at least 3 rows"):
-        probe(features[:2], labels[:2])
-    with pytest.raises(ValueError, match=r"labels must have shape \(39,\)"):
-        probe(np.zeros((39, 2)), labels)
 
 
 @pytest.mark.parametrize("probe", PROBES)
@@ -196,17 +164,6 @@ def test_identical_rows_do_not_break_coherence():
         assert result.n == 60
 
 
-def test_coherence_settings_are_checked():
-    with pytest.raises(ValueError, match=r"token\.other_id needs exclude"):
-        coherence(*blobs(), config=KnnCoherenceConfig(level="token.other_id"))
-    with pytest.raises(ValueError, match="level must be one of token, "):
-        KnnCoherenceConfig(level="word")
-    with pytest.raises(ValueError, match="k must be >= 1"):
-        KnnCoherenceConfig(k=0)
-    features, labels = blobs(n=30)
-    assert coherence(features, labels, exclude=np.zeros(30, dtype=int)).score is None
-
-
 def test_logistic_equals_scikit_learn():
     features, labels = blobs(spread=3.0)
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
@@ -249,8 +206,6 @@ def test_token_embedding_baseline_shows_what_context_adds(probe):
     baseline = probe(contextual, labels, baseline_features=token).detail["baseline"]
     assert baseline["accuracy"].mean < 0.6
     assert baseline["contrast_by_text"].low > 0.2
-    with pytest.raises(ValueError, match="baseline_features must have 500 rows"):
-        probe(contextual, labels, baseline_features=token[:9])
 
 
 def test_large_inputs_are_subsampled_and_shown():
@@ -258,11 +213,3 @@ def test_large_inputs_are_subsampled_and_shown():
     config = LinearSeparabilityConfig(method="ridge", max_rows=300, bootstrap=QUICK)
     result = linear_separability(features, labels, config)
     assert (result.n, result.detail["num_rows_given"]) == (300, 900)
-
-
-@pytest.mark.parametrize(
-    "bad", [{"method": "svm"}, {"num_folds": 1}, {"inverse_penalty": 0.0}, {"max_rows": 1}]
-)
-def test_separability_settings_are_checked(bad):
-    with pytest.raises(ValueError, match="got"):
-        LinearSeparabilityConfig(**bad)

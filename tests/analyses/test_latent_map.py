@@ -121,19 +121,6 @@ def test_few_points_are_drawn_by_pca_with_a_notice():
     assert "5 points" in drawn.notice
 
 
-def test_bad_input_is_named():
-    with pytest.raises(ValueError, match="same items"):
-        latent_map({"a": cloud(), "b": cloud(n=30)}, PCA_CONFIG)
-    bad = cloud()
-    bad[4] = np.nan
-    with pytest.raises(ValueError, match=r"b holds.*row\(s\): 4"):
-        latent_map({"a": cloud(), "b": bad}, PCA_CONFIG)
-    with pytest.raises(ValueError, match="at least one"):
-        latent_map({}, PCA_CONFIG)
-    with pytest.raises(ValueError, match="method"):
-        LatentMapConfig(method="tsne")
-
-
 @pytest.mark.slow
 def test_umap_keeps_clusters_repeats_under_a_seed_and_lays_twins_on_each_other():
     rng = np.random.default_rng(0)

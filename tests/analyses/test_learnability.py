@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.stats import ortho_group
 
 from analyses.numerics.ridge import CrossFittedRidge, RidgeConfig
 from analyses.spaces.learnability import LearnabilityConfig, context_predictability, flow_excess
@@ -76,29 +75,11 @@ def test_grouped_folds_do_not_leak_what_the_rows_of_a_text_share():
     assert context_predictability(x, y, CONFIG, groups).score < 0.1
 
 
-def test_rotation_translation_and_scale_of_the_target_do_not_matter():
-    x, y = linear_data()
-    score = context_predictability(x, y, CONFIG).score
-    moved = 5.0 * y @ ortho_group.rvs(4, random_state=0) + 30.0
-    assert context_predictability(x, moved, CONFIG).score == pytest.approx(score, rel=1e-6)
-    assert context_predictability(9.0 * x - 4.0, y, CONFIG).score == pytest.approx(score, rel=1e-6)
-
-
-def test_a_constant_context_column_is_harmless_and_a_constant_target_undefined():
+def test_a_constant_context_column_is_harmless():
     x, y = linear_data()
     padded = np.column_stack([x, np.full(len(x), 3.0)])
     expected = context_predictability(x, y, CONFIG).score
     assert context_predictability(padded, y, CONFIG).score == pytest.approx(expected, rel=1e-6)
-    assert context_predictability(x, np.ones((600, 2)), CONFIG).score is None
-
-
-def test_bad_input_is_named():
-    x, y = linear_data(30)
-    with pytest.raises(ValueError, match="pair"):
-        context_predictability(x, y[:20], CONFIG)
-    y[4, 0] = np.nan
-    with pytest.raises(ValueError, match=r"target.*row\(s\): 4"):
-        context_predictability(x, y, CONFIG)
 
 
 def gaussian_oracle(features, num_steps, seed):
@@ -131,13 +112,3 @@ def test_seeds_and_steps_reach_the_trainer_and_more_seeds_give_an_interval_over_
     assert calls == [(7, 4), (7, 5), (7, 6)]
     assert result.score == pytest.approx(6.0)
     assert result.low < 5.0 < 7.0 < result.high
-
-
-def test_losses_and_floors_that_make_no_sense_are_refused():
-    z = np.zeros((5, 3))
-    with pytest.raises(ValueError, match="not finite under seed 0"):
-        flow_excess(z, lambda f, n, s: np.array([np.nan]), 1.0, CONFIG)
-    with pytest.raises(ValueError, match="floor"):
-        flow_excess(z, gaussian_oracle, 0.0, CONFIG)
-    with pytest.raises(ValueError, match="shape"):
-        flow_excess(z, lambda f, n, s: np.zeros((2, 2)), 1.0, CONFIG)

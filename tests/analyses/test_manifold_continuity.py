@@ -138,17 +138,3 @@ def test_rotating_the_space_and_its_decoder_changes_nothing():
         latents @ turn, texts, lambda z: read_angle(z @ turn.T), embed_angle, CONFIG
     )
     assert turned.score == pytest.approx(expected, abs=1e-6)
-
-
-def test_bad_input_is_named():
-    latents, texts = ring(10)
-    with pytest.raises(ValueError, match="texts must pair"):
-        manifold_continuity(latents, texts[:3], read_angle, embed_angle)
-    with pytest.raises(ValueError, match="at least 6"):
-        manifold_continuity(latents[:5], texts[:5], read_angle, embed_angle)
-    with pytest.raises(ValueError, match="decode must return"):
-        manifold_continuity(latents, texts, lambda z: ["1"], embed_angle)
-    with pytest.raises(ValueError, match="embeddings holds NaN"):
-        manifold_continuity(latents, texts, read_angle, lambda t: np.full((len(t), 2), np.nan))
-    with pytest.raises(ValueError, match="alpha"):
-        ManifoldContinuityConfig(alpha=1.5)

@@ -158,11 +158,3 @@ def test_paired_contrast_over_run_seeds_and_with_empty_texts():
     contrast = mauve_paired_bootstrap(human, a, b, CONFIG, empty_b=empty)
     assert contrast.difference == pytest.approx(0.5, abs=0.15)
     assert verdict(contrast) == "better"
-    with pytest.raises(ValueError, match="equal run seeds"):
-        mauve_paired_bootstrap(human, a, b[:1], CONFIG)
-
-
-@pytest.mark.parametrize("bad", [{"num_buckets": 1}, {"scaling_factor": 0.0}, {"num_seeds": 0}])
-def test_config_refuses(bad):
-    with pytest.raises(ValueError, match="got"):
-        MauveConfig(**bad)

@@ -82,15 +82,3 @@ def test_clear_step_is_the_first_that_is_never_taken_back():
     assert readings.clear_step == 15
     assert curve([0.9] * 6).clear_step == 0
     assert curve([0.9, 0.9, 0.9, 0.9, 0.9, 0.2]).clear_step is None
-
-
-def test_arms_that_do_not_pair_are_refused():
-    a = curve(np.linspace(0.2, 0.7, 6))
-    with pytest.raises(ValueError, match="equally many seeds"):
-        compare_onsets([a, a], [a], CONFIG)
-    with pytest.raises(ValueError, match="the same texts"):
-        compare_onsets([a], [curve(np.linspace(0.2, 0.7, 6), texts=9)], CONFIG)
-    with pytest.raises(ValueError, match="steps must ascend"):
-        curve([0.1, 0.2], steps=np.array([3, 3]))
-    with pytest.raises(ValueError, match="share must lie"):
-        OnsetConfig(share=1.0)

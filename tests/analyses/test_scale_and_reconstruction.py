@@ -21,8 +21,6 @@ def test_standard_posterior_has_no_kl_and_log_snr_follows_its_formula():
     assert result.detail["noise_fraction"] == pytest.approx(0.5 / 9.5, rel=0.03)
     zero = scale(np.zeros((10, 2)), logvar=np.zeros((10, 2)))
     assert zero.detail["kl"].mean == 0.0
-    assert zero.score is None
-    assert zero.reason == "mu has no variance"
 
 
 def test_kl_of_one_known_gaussian():
@@ -65,16 +63,6 @@ def test_scale_is_json_safe_when_a_channel_is_dead():
     json.dumps(body, allow_nan=False)
 
 
-def test_scale_refuses():
-    mu = np.zeros((4, 2))
-    with pytest.raises(ValueError, match="logvar must have shape"):
-        scale(mu, logvar=np.zeros((4, 3)))
-    with pytest.raises(ValueError, match="logvar must be <= 80"):
-        scale(mu, logvar=np.full((4, 2), 900.0))
-    with pytest.raises(ValueError, match=r"logvar holds NaN.*: 0"):
-        scale(mu, logvar=np.array([[np.nan, 0]] + [[0, 0]] * 3))
-
-
 LABELS = np.array([[1, 2, 3, 0], [1, 1, 0, 0], [5, 0, 0, 0]])
 MASK = LABELS > 0
 
@@ -103,16 +91,9 @@ def test_reconstruction_pools_nats_over_tokens():
         reconstruction(LABELS, LABELS, mask=MASK, nll=np.where(nll > 3, np.inf, nll))
 
 
-def test_reconstruction_without_tokens_is_undefined_and_empty_texts_are_left_out():
-    nothing = reconstruction(LABELS, LABELS, mask=np.zeros_like(MASK))
-    assert nothing.reason == "no real token"
+def test_reconstruction_leaves_empty_texts_out():
     some = MASK.copy()
     some[1] = False
     result = reconstruction(LABELS, LABELS, mask=some)
     assert result.detail["num_texts"] == 2
     assert np.isnan(result.per_item["token_accuracy_mu"][1])
-
-
-def test_reconstruction_refuses_other_shapes():
-    with pytest.raises(ValueError, match="features must have shape"):
-        reconstruction(LABELS[:2], LABELS, mask=MASK)

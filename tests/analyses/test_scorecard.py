@@ -238,23 +238,3 @@ def test_rows_are_flat_strict_json():
     assert "spearman_low" in text
     assert len({tuple(row) for row in flat}) == 1
     assert all(not isinstance(value, dict | list) for row in flat for value in row.values())
-
-
-def test_bad_tables_are_named():
-    table = runs()
-    with pytest.raises(ValueError, match="no baseline"):
-        scorecard(table, ScorecardConfig(control="x"))
-    common = {"probes": {}, "scores": {}, "baselines": {}, "higher_is_better": {}}
-    with pytest.raises(ValueError, match="two families"):
-        RunTable(arms=["a", "a"], families=["x", "y"], **common)
-    with pytest.raises(ValueError, match="families must have 2"):
-        RunTable(arms=["a", "b"], families=["x"], **common)
-    with pytest.raises(ValueError, match=r"p is infinite in run\(s\) 1"):
-        RunTable(
-            arms=["a", "b"], families=["x", "x"], **(common | {"probes": {"p": [1.0, np.inf]}})
-        )
-    with pytest.raises(ValueError, match="no entry for 'p'"):
-        RunTable(arms=["a"], families=["x"], **(common | {"probes": {"p": np.array([1.0])}}))
-    both = {"p": np.array([1.0])}
-    with pytest.raises(ValueError, match="both a probe and a baseline"):
-        RunTable(arms=["a"], families=["x"], **(common | {"probes": both, "baselines": both}))

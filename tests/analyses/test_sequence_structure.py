@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy.stats import ortho_group
 
 from analyses.spaces.sequence_structure import (
-    SequenceStructureConfig,
     cosine_decay,
     high_frequency_share,
     sentence_contrast,
@@ -96,43 +94,9 @@ def test_smoothness_lowers_the_share_below_chance():
 
 
 @pytest.mark.parametrize("probe", PROBES)
-def test_rotation_translation_scale_and_padding_do_not_matter(probe):
+def test_padding_does_not_matter(probe):
     latents, mask = smooth(0.5), np.arange(L) < np.random.default_rng(0).integers(8, L, (B, 1))
-    score = probe(latents, mask).score
-    turned = 4.0 * latents @ ortho_group.rvs(D, random_state=0) + 9.0
     dirty = latents.copy()
     dirty[~mask] = np.nan
-    assert probe(turned, mask).score == pytest.approx(score, rel=1e-9)
-    assert probe(dirty, mask).score == pytest.approx(score, rel=1e-12)
-
-
-@pytest.mark.parametrize("probe", PROBES)
-def test_text_order_does_not_matter(probe):
-    latents = smooth(0.5)
-    assert probe(latents[::-1], FULL).score == pytest.approx(probe(latents, FULL).score, rel=1e-9)
-
-
-@pytest.mark.parametrize("probe", PROBES)
-def test_texts_of_one_token_are_undefined(probe):
-    mask = np.zeros((B, L), dtype=bool)
-    mask[:, 0] = True
-    assert probe(noise(), mask).score is None
-
-
-@pytest.mark.parametrize("probe", PROBES)
-def test_bad_shapes_and_values_are_refused(probe):
-    bad = noise()
-    bad[0, 2, 1] = np.inf
-    with pytest.raises(ValueError, match=r"row\(s\): 2"):
-        probe(bad, FULL)
-    with pytest.raises(ValueError, match="mask"):
-        probe(noise(), FULL[:, :3])
-    with pytest.raises(ValueError, match="no real token"):
-        probe(noise(), ~FULL)
-
-
-def test_settings_are_checked():
-    with pytest.raises(ValueError, match="max_distance"):
-        SequenceStructureConfig(max_distance=0)
-    with pytest.raises(ValueError, match="frequency_threshold"):
-        SequenceStructureConfig(frequency_threshold=1.0)
+    clean = probe(latents, mask).score
+    assert probe(dirty, mask).score == pytest.approx(clean, rel=1e-12)

@@ -29,21 +29,12 @@ def test_rouge_of_other_scripts_needs_the_unicode_rule():
     assert plain.detail["num_references_without_words"] == 1
     unicode = overlap_scores(["кот спит"], ["кот ест"], OverlapConfig(words="unicode"))
     assert unicode.values["rouge1"][0] == pytest.approx(0.5)
-    with pytest.raises(ValueError, match="Porter"):
-        OverlapConfig(stem=True, words="unicode")
 
 
 def test_one_word_reference_has_no_rouge2():
     scores = overlap_scores(["yes"], ["yes"])
     assert scores.values["rouge1"][0] == 1.0
     assert np.isnan(scores.values["rouge2"][0])
-
-
-def test_lists_must_pair():
-    with pytest.raises(ValueError, match="2 continuations do not pair with 1"):
-        overlap_scores(["a", "b"], ["a"])
-    with pytest.raises(ValueError, match="do not pair"):
-        embedding_scores([np.ones((1, 2))], [])
 
 
 def test_greedy_matching_known_answer():
@@ -81,13 +72,6 @@ def test_embedding_score_chance_rescaling_and_empty_texts():
     unrelated = [common + rng.normal(size=(6, 16)) for _ in range(40)]
     chance_level = embedding_scores(unrelated, targets, EmbeddingScoreConfig(rescale=True))
     assert abs(chance_level.values["embedding_f1"].mean()) < 0.1
-
-
-def test_embedding_score_refuses_what_it_cannot_measure():
-    with pytest.raises(ValueError, match=r"in 1 text\(s\): \[1\]"):
-        embedding_scores([np.ones((1, 2)), np.full((1, 2), np.nan)], [np.ones((1, 2))] * 2)
-    with pytest.raises(ValueError, match="one width"):
-        embedding_scores([np.ones((1, 2)), np.ones((1, 3))], [np.ones((1, 2))] * 2)
 
 
 def known_ngrams(sequences, order):
@@ -136,14 +120,6 @@ def test_empty_texts_score_zero_and_short_ones_are_undefined():
     assert scores.values["valid_4gram"][0] == 0.0
     assert np.isnan(scores.values["valid_4gram"][1])
     assert (scores.detail["num_empty"], scores.detail["num_shorter_than_4"]) == (1, 1)
-
-
-def test_ids_outside_the_vocabulary_are_refused():
-    index = build_ngram_index([np.arange(5)], vocab_size=5)
-    with pytest.raises(ValueError, match=r"\[0, 5\), got 5..5"):
-        valid_ngram_scores([np.array([5])], index)
-    with pytest.raises(ValueError, match=r"\[0, 3\)"):
-        build_ngram_index([np.arange(5)], vocab_size=3)
 
 
 def test_an_empty_training_text_makes_everything_invalid():

@@ -91,16 +91,3 @@ def test_fidelity_that_never_rises_is_undefined_and_keeps_its_curves():
     assert result.score is None
     assert result.reason == "fidelity never rises above its start"
     assert len(result.to_json()["detail"]["fidelity"]["mean"]) == 11
-
-
-def test_bad_input_is_named():
-    with pytest.raises(ValueError, match="share a shape"):
-        fluency_against_fidelity(curve(3), curve(3, steps=5))
-    bad = curve(3)
-    bad[2, 2] = np.inf
-    with pytest.raises(ValueError, match="finite or NaN"):
-        fluency_against_fidelity(bad, curve(3))
-    with pytest.raises(ValueError, match="integers"):
-        commitment(np.zeros((3, 2, 2)))
-    with pytest.raises(ValueError, match="rise"):
-        TrajectoryReadingConfig(rise=0.0)

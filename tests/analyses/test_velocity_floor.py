@@ -86,13 +86,10 @@ def test_knowing_more_lowers_the_floor_and_a_mean_target_takes_it_to_zero():
     np.testing.assert_allclose(floor_curve([0.0, 0.0], [0.0, 1.0]), [0.0, 1.0])
 
 
-def test_rotation_keeps_the_floor_and_scale_moves_it():
-    rng = np.random.default_rng(0)
-    z = rng.normal(size=(2000, 4)) * np.array([1, 2, 3, 0.2])
-    rotation = np.linalg.qr(rng.normal(size=(4, 4)))[0]
-    base, rotated = (gaussian_floor(x, t=UNIFORM).score for x in (z, z @ rotation + 5))
-    assert rotated == pytest.approx(base, rel=1e-6)
-    assert gaussian_floor(2 * z, t=UNIFORM).score == pytest.approx(2 * base, rel=1e-3)
+def test_scale_moves_the_floor():
+    z = np.random.default_rng(0).normal(size=(2000, 4)) * np.array([1, 2, 3, 0.2])
+    base, twice = (gaussian_floor(x, t=UNIFORM).score for x in (z, 2 * z))
+    assert twice == pytest.approx(2 * base, rel=1e-3)
 
 
 def test_interval_covers_the_true_floor_and_keeps_texts_whole():
@@ -133,14 +130,3 @@ def test_wide_features_have_no_interval_and_say_so():
     assert result.detail["interval"] == "not drawn: more than 10 columns"
     one = gaussian_floor(z, np.zeros(40, dtype=int), t=[0.5])
     assert one.detail["interval"] == "not drawn: one group of rows"
-
-
-def test_refusals():
-    with pytest.raises(ValueError, match="variances"):
-        floor_curve([-1.0], [0.5])
-    with pytest.raises(ValueError, match=r"\[0, 1\]"):
-        floor_curve([1.0], [1.5])
-    with pytest.raises(ValueError, match="t_clamp"):
-        VelocityFloorConfig(t_clamp=1.0)
-    with pytest.raises(ValueError, match=r"row\(s\): 1"):
-        gaussian_floor(np.array([[0.0], [np.nan], [1.0]]), t=[0.5])

@@ -80,12 +80,10 @@ def test_small_classes_bias_the_score_and_its_chance_alike():
     assert result.score == pytest.approx(result.chance, rel=0.02)
 
 
-def test_row_order_label_names_and_column_scale_do_not_matter():
+def test_label_names_and_the_scale_of_one_column_do_not_matter():
     z, labels = mixture(np.array([0.2, 0.4, 0.9]), n=900)
     score = velocity_information(z, labels, CONFIG).score
-    order = np.random.default_rng(0).permutation(len(z))
     moved = z * np.array([1.0, 50.0, 0.1]) + 7.0
-    assert velocity_information(z[order], labels[order], CONFIG).score == pytest.approx(score)
     assert velocity_information(moved, 10 - labels, CONFIG).score == pytest.approx(score)
 
 
@@ -98,13 +96,6 @@ def test_missing_labels_and_small_classes_are_left_out_and_counted():
     assert result.n == 797
     assert result.detail["coverage"] == pytest.approx(797 / 800)
     assert list(result.per_item["label"]) == [0, 1, 2]
-
-
-def test_one_class_or_only_tiny_classes_are_undefined():
-    z, _ = mixture(np.full(3, 0.5), n=60)
-    assert "one class" in velocity_information(z, np.zeros(60, dtype=int), CONFIG).reason
-    assert "no class has 6" in velocity_information(z, np.arange(60), CONFIG).reason
-    assert "no class" in velocity_information(z, np.full(60, -1), CONFIG).reason
 
 
 @pytest.mark.parametrize("noise", [0.5, 2.0])
@@ -133,10 +124,3 @@ def test_a_constant_column_adds_nothing_but_width():
     padded = np.column_stack([z, np.full(900, 3.0)])
     without, with_it = (velocity_information(f, labels, CONFIG) for f in (z, padded))
     assert with_it.detail["viv_sum"] == pytest.approx(without.detail["viv_sum"], rel=1e-9)
-
-
-def test_nan_is_refused_by_row():
-    z, labels = mixture(np.full(3, 0.5), n=60)
-    z[8, 0] = np.nan
-    with pytest.raises(ValueError, match=r"row\(s\): 8"):
-        velocity_information(z, labels)

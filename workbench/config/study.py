@@ -83,6 +83,11 @@ class SamplingConfig:
             raise ValueError(f"nucleus must lie in (0, 1], got {self.nucleus}")
         if self.num_traces < 0:
             raise ValueError(f"num_traces must be >= 0, got {self.num_traces}")
+        if not 0 <= self.guidance_low <= self.guidance_high <= 1:
+            raise ValueError(
+                "guidance_low and guidance_high must satisfy 0 <= low <= high <= 1, "
+                f"got {self.guidance_low} and {self.guidance_high}"
+            )
         for scale in self.guidance_scales:
             self.guidance(scale)
 
@@ -137,6 +142,8 @@ class EvaluationConfig:
         for name in ("probe_texts", "probe_tokens"):
             if getattr(self, name) < 3:
                 raise ValueError(f"{name} must be >= 3, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be >= 0, got {self.seed}")
         if self.probes not in ("quick", "all"):
             raise ValueError(f"probes must be quick or all, got {self.probes!r}")
 

@@ -78,7 +78,7 @@ class TrainingConfig:
                 f"({self.num_steps}), got {list(self.earlier_num_steps)}"
             )
         for name in ("bucket_multiple", "warmup_steps", "clip_norm", "weight_decay"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if self.keep_checkpoints < 1:
             raise ValueError(f"keep_checkpoints must be >= 1, got {self.keep_checkpoints}")
