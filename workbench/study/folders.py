@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.config import settings
 from workbench.errors import DamagedArtefactError, InputError
 from workbench.store.json_files import read_json
+from workbench.store.manifest import MANIFEST
 from workbench.store.paths import runs_directory
 from workbench.store.schema import Schema
 
@@ -152,6 +153,17 @@ class Run:
         """Scores of this run."""
         return self.directory / "evaluation.json"
 
+    def published(self) -> dict[str, Path]:
+        """What each stage of the run wrote whole: folder name -> it, or its newest checkpoint."""
+        found: dict[str, Path] = {}
+        for manifest in sorted(self.directory.glob(f"*/{MANIFEST}")):
+            found[manifest.parent.name] = manifest.parent
+        for manifest in self.directory.glob(f"*/step-*/{MANIFEST}"):
+            stage, newest = manifest.parents[1].name, found.get(manifest.parents[1].name)
+            if newest is None or step_of(manifest.parent) > step_of(newest):
+                found[stage] = manifest.parent
+        return found
+
     def describe(self) -> dict[str, Any]:
         """What `run.json` holds."""
         path = self.directory / "run.json"
@@ -163,6 +175,11 @@ def teacher_key(config: TeacherConfig) -> str:
     plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.name)
     seed = f"-seed{config.seed}" if config.name == "random" else ""
     return f"{plain}-layer{config.layer}{seed}"
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step in a checkpoint's folder name."""
+    return int(checkpoint.name.rpartition("-")[2])
 
 
 def open_study(directory: Path) -> Study:

@@ -13,7 +13,7 @@ from workbench.report.findings.finding import FOLDER, Finding, Number, Selected,
 from workbench.report.findings.ground import Ground, Measured
 from workbench.report.findings.keep import run_prints, texts_hash
 from workbench.report.findings.sources import SOURCES
-from workbench.store.manifest import MANIFEST, find_problems
+from workbench.store.manifest import find_problems
 from workbench.study.folders import Run, Study, open_study
 
 Verdict = Literal["same", "drifted", "not defined any more"]
@@ -155,18 +155,12 @@ def _damage(finding: Finding, study: Study) -> list[str]:
     """Files under the finding's runs that their manifests do not vouch for."""
     lines = []
     for _, run in _runs(finding, study):
-        for folder in [] if run is None else _folders(run):
+        for folder in [] if run is None else run.published().values():
             try:
                 lines += [str(problem) for problem in find_problems(folder)]
             except WorkbenchError as error:
                 lines.append(str(error))
     return lines
-
-
-def _folders(run: Run) -> list[Path]:
-    steps = [f.parent for d in (run.vae_dir, run.flow_dir) for f in d.glob(f"step-*/{MANIFEST}")]
-    others = (run.latents_dir, run.samples_dir, run.scores_dir)
-    return sorted(steps) + [folder for folder in others if (folder / MANIFEST).is_file()]
 
 
 def _selection_change(finding: Finding, selection: Selected, ground: Ground) -> list[str]:

@@ -25,7 +25,7 @@ from workbench.report.findings.finding import (
     check_sentence,
 )
 from workbench.store.json_files import write_json
-from workbench.store.manifest import MANIFEST, read_manifest
+from workbench.store.manifest import read_manifest
 
 if TYPE_CHECKING:
     from workbench.study.folders import Run, Study
@@ -88,18 +88,11 @@ def run_prints(run: Run) -> dict[str, str]:
     configuration is the same.
     """
     prints = {"configuration": settings.fingerprint(run.config)}
-    for stage, folder in (("vae", run.vae_dir), ("flow", run.flow_dir)):
-        steps = [f.parent for f in folder.glob(f"step-*/{MANIFEST}")]
-        if steps:
-            last = max(steps, key=lambda step: int(read_manifest(step).meta["step"]))
-            prints[stage] = read_manifest(last).files["model.safetensors"].sha256[:DIGITS]
-    for stage, folder in (
-        ("latents", run.latents_dir),
-        ("samples", run.samples_dir),
-        ("scores", run.scores_dir),
-    ):
-        if (folder / MANIFEST).is_file():
-            prints[stage] = str(read_manifest(folder).meta.get("fingerprint"))
+    for stage, folder in run.published().items():
+        manifest = read_manifest(folder)
+        weights = manifest.files.get("model.safetensors")
+        known = manifest.meta.get("fingerprint") if weights is None else weights.sha256[:DIGITS]
+        prints[stage] = str(known)
     return prints
 
 

@@ -1,0 +1,47 @@
+"""A study that release 0.1.0 finished, before the engine had rooms: it is still what it was.
+
+`fixtures/finished-study.tar.xz` is the preset `smoke` at its smallest (24 stories, widths of 8, two
+steps a training). Were the identity of a stage to change, it would be trained again.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from workbench.pipeline.stages import STAGES, Stage, owners
+from workbench.pipeline.verify import verify_path
+from workbench.study.folders import Study, open_study
+
+STORED = Path(__file__).parent / "fixtures" / "finished-study.tar.xz"
+# Cheap, and made anew whenever what is scored or how it is scored changes.
+MADE_ANEW = {"baselines", "evaluation"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    folder = tmp_path_factory.mktemp("runs")
+    with tarfile.open(STORED) as archive:
+        archive.extractall(folder, filter="data")
+    return open_study(folder / "finished")
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [STAGES[name] for name in STAGES if name not in MADE_ANEW],
+    ids=lambda stage: stage.name,
+)
+def test_a_finished_stage_is_still_done(stage: Stage, finished: Study) -> None:
+    assert owners(finished, stage)
+    for owner in owners(finished, stage):
+        state = stage.state(owner)
+        assert state.total > 0
+        assert state.is_done, f"{owner}: {state}"
+
+
+def test_it_is_sound(finished: Study) -> None:
+    report = verify_path(finished.directory)
+    assert report.sound
+    assert report.artefacts > 10
