@@ -25,7 +25,8 @@ def is_slow(test: ast.FunctionDef) -> bool:
 
 def test_every_case_has_a_test_or_is_said_to_be_open() -> None:
     found = sections()
-    assert list(found) == list(range(1, CASES + 1))
+    assert list(found) == sorted(found)
+    assert set(range(1, CASES + 1)) <= set(found)
     for case, text in found.items():
         assert PROOF.search(text) or "**Open**" in text, f"case {case}"
         assert text.count("\n- `") == len(PROOF.findall(text)), f"case {case}: a line that is none"
