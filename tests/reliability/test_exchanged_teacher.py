@@ -8,7 +8,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from short_training import context, new_run, short_config, train
 from tiny_pretrained import save_tiny_bert
 
@@ -17,14 +19,14 @@ from models.teachers import content as contents
 from models.teachers.content import ARCHITECTURE, content_hash
 from models.teachers.pretrained import local_directory
 from workbench.config import settings
-from workbench.errors import InputError, exit_code
+from workbench.errors import DamagedArtefactError, InputError, exit_code
 from workbench.store.atomic import publish
 from workbench.store.checkpoints import list_checkpoints
 from workbench.store.manifest import read_manifest
 from workbench.study.corpus import prepare_corpus
 from workbench.study.folders import Run, Study
 from workbench.study.model_content import stored_content
-from workbench.train.teacher_states import prepare_teacher
+from workbench.train.teacher_states import prepare_teacher, read_states
 from workbench.train.vae import vae_fingerprint
 
 
@@ -52,6 +54,16 @@ def aligned_run(folder: Path, teacher: Path) -> Run:
     }
     study = Study(run.study.directory, settings.build(type(short_config()), config))
     return study.run("repa", 0)
+
+
+def arms_of(folder: Path, *teachers: Path) -> list[Run]:
+    """One run a teacher, in one study."""
+    config = settings.to_dict(aligned_run(folder, teachers[0]).study.config)
+    arm = config["arms"].pop("repa")
+    for number, teacher in enumerate(teachers):
+        config["arms"][f"arm-{number}"] = {**arm, "teacher.name": f"hf:{teacher}"}
+    study = Study(folder, settings.build(type(short_config()), config))
+    return [study.run(name, 0) for name in config["arms"]]
 
 
 def exchange_weights(teacher: Path) -> None:
@@ -99,6 +111,48 @@ def test_exchanged_weights_under_an_aligned_run_are_refused(teacher: Path, tmp_p
     assert (directory / "manifest.json").read_bytes() == stored
     shutil.copyfile(tmp_path / "kept" / "model.safetensors", teacher / "model.safetensors")
     prepared(run)
+
+
+def test_two_teachers_whose_paths_read_alike_have_states_of_their_own(
+    model: Path, tmp_path: Path
+) -> None:
+    teachers = [
+        Path(shutil.copytree(model, tmp_path / "bert-1")),
+        Path(shutil.copytree(model, tmp_path / "bert" / "1")),
+    ]
+    exchange_weights(teachers[1])
+    runs = arms_of(tmp_path / "study", *teachers)
+    folders = [prepared(run) for run in runs]
+    assert folders[0] != folders[1]
+    assert stored_content(folders[0]) != stored_content(folders[1])
+    states = [read_states(run.study, run.config, "train") for run in runs]
+    first, second = (part.gather(np.arange(4), 8)[0] for part in states)
+    assert not torch.equal(first, second)
+    assert vae_fingerprint(runs[0]) != vae_fingerprint(runs[1])
+
+
+def test_a_finished_study_keeps_the_folder_that_it_has(teacher: Path, tmp_path: Path) -> None:
+    """Its name came from the teacher's name and layer alone."""
+    run = aligned_run(tmp_path / "study", teacher)
+    folder, known = prepared(run), vae_fingerprint(run)
+    former = folder.rename(folder.with_name(folder.name.rpartition("-")[0]))
+    stored = former.stat().st_ino
+    assert prepared(run) == former
+    assert former.stat().st_ino == stored
+    assert vae_fingerprint(run) == known
+    other = aligned_run(tmp_path / "study", teacher.with_name("tiny-2"))
+    assert other.study.teacher_dir(other.config) != former, "another teacher's"
+
+
+def test_states_of_another_teacher_are_not_read(teacher: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(teacher, tmp_path / "other"))
+    runs = arms_of(tmp_path / "study", teacher, other)
+    first, second = (prepared(run) for run in runs)
+    shutil.rmtree(second)
+    shutil.copytree(first, second)
+    with pytest.raises(DamagedArtefactError, match="not the states of teacher") as caught:
+        read_states(runs[1].study, runs[1].config, "train")
+    assert str(second) in str(caught.value)
 
 
 def test_states_stay_usable_where_the_teacher_is_not(teacher: Path, tmp_path: Path) -> None:

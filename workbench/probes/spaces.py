@@ -90,14 +90,14 @@ def taught_run(study: Study) -> Run | None:
 
 def read_teacher_space(run: Run) -> TeacherSpace:
     """The states that a run's teacher has of the held-out items."""
-    corpus = run.study.corpus
-    from workbench.train.teacher_states import TeacherStates
+    from workbench.train.teacher_states import read_states
 
+    corpus = run.study.corpus
     split, evaluation = corpus.split("test"), run.study.config.base.evaluation
     rows = np.arange(min(evaluation.probe_texts, len(split)))
     lengths = np.asarray(split.lengths[rows], np.int64)
     count = max(1, int(np.searchsorted(np.cumsum(lengths), evaluation.probe_tokens, "right")))
-    states = TeacherStates(run.study.teacher_dir(run.config), "test", split, run.config.teacher)
+    states = read_states(run.study, run.config, "test")
     block, valid = (part.numpy() for part in states.gather(rows, corpus.window))
     weights = valid[..., None].astype(np.float32)
     inside = np.arange(corpus.window) < lengths[:count, None]

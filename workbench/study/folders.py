@@ -72,8 +72,13 @@ class Study:
         return open_corpus(self.corpus_dir)
 
     def teacher_dir(self, config: RunConfig) -> Path:
-        """Hidden states of one teacher at one layer (shared by arms that use it)."""
-        return self.directory / "teacher" / teacher_key(config.teacher)
+        """Hidden states of one teacher at one layer (shared by arms that use it).
+
+        Studies from before the key had a hash keep the folder they have, when it is that teacher's.
+        """
+        folder = self.directory / "teacher" / teacher_key(config.teacher)
+        former = folder.with_name(_readable_key(config.teacher))
+        return folder if folder.exists() or not _holds(former, config.teacher) else former
 
     def run(self, arm: str, seed: int) -> Run:
         """The run of one arm under one seed."""
@@ -171,7 +176,14 @@ class Run:
 
 
 def teacher_key(config: TeacherConfig) -> str:
-    """Folder name of a teacher's states: name and layer, and the seed of one that is random."""
+    """Folder name of a teacher's states: a readable part, and a hash that no other teacher has."""
+    seed = config.seed if config.name == "random" else None
+    identity = {"name": config.name, "layer": config.layer, "seed": seed}
+    return f"{_readable_key(config)}-{settings.fingerprint(identity)}"
+
+
+def _readable_key(config: TeacherConfig) -> str:
+    """Name and layer, and the seed of one that is random; two paths can share it."""
     plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.name)
     seed = f"-seed{config.seed}" if config.name == "random" else ""
     return f"{plain}-layer{config.layer}{seed}"
@@ -180,6 +192,14 @@ def teacher_key(config: TeacherConfig) -> str:
 def step_of(checkpoint: Path) -> int:
     """The step in a checkpoint's folder name."""
     return int(checkpoint.name.rpartition("-")[2])
+
+
+def _holds(folder: Path, config: TeacherConfig) -> bool:
+    """Whether a folder reports that its states are this teacher's, at this layer."""
+    if not (folder / "report.json").is_file():
+        return False
+    report = read_json(folder / "report.json")
+    return (report.get("teacher"), report.get("layer")) == (config.name, config.layer)
 
 
 def open_study(directory: Path) -> Study:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from workbench.config.study import needs_teacher
-from workbench.errors import InputError, NumericalError
+from workbench.errors import DamagedArtefactError, InputError, NumericalError
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
 from workbench.store.checkpoints import list_checkpoints
@@ -86,6 +86,21 @@ def states_fit(study: Study, config: RunConfig, directory: Path) -> bool:
     if not is_complete(directory, print_):
         return False
     return not is_exchanged(directory, teacher_content(study, config.teacher))
+
+
+def read_states(study: Study, config: RunConfig, split_name: str) -> TeacherStates:
+    """The stored states of one split.
+
+    Raises:
+        DamagedArtefactError: what is stored are the states of another teacher or corpus.
+    """
+    directory = study.teacher_dir(config)
+    if not is_complete(directory, states_fingerprint(study, config.teacher)):
+        raise DamagedArtefactError(
+            f"{directory}: not the states of teacher {config.teacher.name} at layer "
+            f"{config.teacher.layer} on this corpus; run the study again to store them"
+        )
+    return TeacherStates(directory, split_name, study.corpus.split(split_name), config.teacher)
 
 
 def _refuse_exchange(study: Study, config: RunConfig) -> None:

@@ -20,7 +20,7 @@ from workbench.study.model_content import stored_content
 from workbench.study.pairing import digest_noise, digest_weights
 from workbench.train.log import record_steps
 from workbench.train.loop import fit, load_finished, resumed_step
-from workbench.train.teacher_states import TeacherStates
+from workbench.train.teacher_states import TeacherStates, read_states
 from workbench.train.texts import TextBatch, fixed_cuts, load_texts
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def train_vae(run: Run, context: StageContext) -> TextVAE:
     )
     teacher = None
     if needs_teacher(config):
-        teacher = TeacherStates(run.study.teacher_dir(config), "train", split, config.teacher)
+        teacher = read_states(run.study, config, "train")
     if context.place.is_main:
         _record_pairing(run, vae, plan)
     records = fit(

@@ -145,7 +145,7 @@ def test_a_study_without_alignment_needs_no_teacher(
         raise AssertionError("a teacher was loaded")
 
     monkeypatch.setattr("workbench.train.teacher_states._load_teacher", refuse)
-    monkeypatch.setattr(vae_stage, "TeacherStates", refuse)
+    monkeypatch.setattr(vae_stage, "read_states", refuse)
     run_stage(study.run("none", 0), "vae", context)
     assert not (prepared.directory / "teacher").exists()
     assert pairing(study, "none")["init.vae"] == pairing(smoke, "none")["init.vae"]
@@ -156,13 +156,13 @@ def test_the_twin_with_alignment_does_load_one(
 ) -> None:
     shutil.rmtree(prepared.directory / "teacher")
     called: list[Run] = []
-    original: Callable[..., Any] = vae_stage.TeacherStates
+    original: Callable[..., Any] = vae_stage.read_states
 
     def note(*arguments: Any) -> Any:
         called.append(arguments[0])
         return original(*arguments)
 
-    monkeypatch.setattr(vae_stage, "TeacherStates", note)
+    monkeypatch.setattr(vae_stage, "read_states", note)
     run_stage(prepared.run("repa", 0), "vae", context)
     assert len(called) == 1
     assert (prepared.directory / "teacher").is_dir()

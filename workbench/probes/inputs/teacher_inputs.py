@@ -58,10 +58,9 @@ def teacher_fingerprint(study: Study) -> str | None:
 
 def stored_layer(inputs: RunInputs, config: RunConfig) -> TeacherTable:
     """The layer that the study stores, as REPA sees it."""
-    from workbench.train.teacher_states import TeacherStates
+    from workbench.train.teacher_states import read_states
 
-    directory = inputs.run.study.teacher_dir(config)
-    states = TeacherStates(directory, "test", inputs.split, config.teacher)
+    states = read_states(inputs.run.study, config, "test")
     found, valid = states.gather(inputs.token_texts, inputs.corpus.window)
     mask = torch.from_numpy(inputs.mask[: len(inputs.token_texts)])
     kept = valid[mask]
