@@ -46,7 +46,7 @@ class SamplerStep(NamedTuple):
     """State after one interval.
 
     Attributes:
-        step: 1 to num_steps.
+        step: 1 to the number of intervals, restarts included.
         t: the grid point reached; 1.0 at the last step.
         z_t: (B, L, D) the state there; the sample at the last step.
         z_hat: (B, L, D) estimate of the clean latent that the step started from.
@@ -96,8 +96,8 @@ def multistep(
 ) -> Iterator[SamplerStep]:
     """Integrate by two-step Adams-Bashforth on the given grid: order 2, one evaluation a step.
 
-    The first and the last step are Euler's. Source: Hairer, Norsett & Wanner 1993, section III.5
-    (variable step sizes). See `integrate`.
+    The first and the last step are Euler's, and so is the first after a restart. Source: Hairer,
+    Norsett & Wanner 1993, section III.5 (variable step sizes). See `integrate`.
     """
     return integrate(_MultistepRule(), velocity, noise, times, churn, generator)
 
@@ -136,7 +136,7 @@ class _MultistepRule:
         self, velocity: VelocityField, z_t: Tensor, v: Tensor, start: float, end: float
     ) -> Tensor:
         length, last, self.last = end - start, self.last, (start, v)
-        if last is None or end == 1.0:
+        if last is None or last[0] >= start or end == 1.0:
             return z_t + length * v
         slope = (v - last[1]) / (start - last[0])
         return z_t + length * v + 0.5 * length**2 * slope
@@ -156,22 +156,29 @@ def integrate(
         rule: the method.
         velocity: the field.
         noise: (B, L, D) state at times[0]; not changed.
-        times: increasing grid, from 0 to 1.
+        times: grid from 0 to 1; from 1 it may go back, which restarts, see `sampling_times`.
         churn: see `SamplerConfig`.
-        generator: draws the fresh noise of churn.
+        generator: draws the fresh noise of churn and restarts.
 
     Yields:
-        One `SamplerStep` an interval.
+        One `SamplerStep` per interval that goes forward.
 
     Raises:
-        ValueError: if churn > 0 and no generator is given, or the grid is not increasing.
+        ValueError: if noise is to be drawn and no generator is given, or the grid stands still or
+            goes back before it has come to 1.
     """
-    if len(times) < 2 or any(b <= a for a, b in pairwise(times)):
-        raise ValueError("times must increase and have at least 2 points")
-    if churn > 0 and generator is None:
-        raise ValueError("churn > 0 needs a generator")
-    z_t, before = noise, velocity.nfe
-    for step, (start, end) in enumerate(pairwise(times), start=1):
+    intervals = list(pairwise(times))
+    if not intervals or any(b == a or (b < a and a != 1.0) for a, b in intervals):
+        raise ValueError("times must have at least 2 points, increase, and go back from 1 only")
+    if generator is None and (churn > 0 or any(b < a for a, b in intervals)):
+        raise ValueError("churn > 0 and restarts need a generator")
+    z_t, before, step = noise, velocity.nfe, 0
+    for start, end in intervals:
+        if end < start:
+            assert generator is not None
+            z_t, _ = renoise(z_t, start, end, generator)
+            continue
+        step += 1
         if generator is not None and churn > 0:
             z_t, start = renoise(z_t, start, start - churn * (end - start), generator)
         v = velocity(z_t, start)

@@ -19,7 +19,7 @@ import torch
 from torch import Generator, Tensor
 
 from models.configs.checks import check_choice
-from models.configs.flow import GridName, TimeSamplerConfig
+from models.configs.flow import GridName, SamplerConfig, TimeSamplerConfig
 
 
 class TimeSampler:
@@ -80,6 +80,23 @@ class TimeSampler:
             below = self._mode(middle) < t
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         return (0.5 * (low + high)).to(t.dtype)
+
+
+def sampling_times(config: SamplerConfig, time_sampler: TimeSampler) -> list[float]:
+    """The times that a sampler goes through: a grid from 0 to 1, its later part at each restart.
+
+    A time below the one before it is a restart: the way back there is fresh noise, no evaluation.
+
+    Args:
+        config: the sampler's grid, steps and restarts.
+        time_sampler: the training distribution.
+
+    Raises:
+        ValueError: see `time_grid`.
+    """
+    times = time_grid(config.grid, config.num_steps, time_sampler)
+    again = [config.restart_t, *(t for t in times if t > config.restart_t)]
+    return times + config.restarts * again
 
 
 def time_grid(name: GridName, num_steps: int, time_sampler: TimeSampler) -> list[float]:

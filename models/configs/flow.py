@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from models.configs.checks import check_choice, check_heads
+from models.configs.checks import added, check_choice, check_heads
 
 DropMode = Literal["mask", "zeros"]
 Prediction = Literal["z", "v"]
@@ -35,6 +35,8 @@ class TextDiTConfig:
         self_conditioning: the input has a second half for an earlier estimate of z.
         drop_mode: a dropped context is masked out of attention ("mask") or replaced by zeros that
             are still attended to ("zeros", the paper's way).
+        token_shift: attention reads a quarter of its channels from the position before and a
+            quarter from the one after.
     """
 
     latent_width: int | None = None
@@ -46,6 +48,7 @@ class TextDiTConfig:
     time_conditioning: bool = True
     self_conditioning: bool = True
     drop_mode: DropMode = "mask"
+    token_shift: bool = added(False, before=False)
 
     def __post_init__(self) -> None:
         for name in ("latent_width", "window"):
@@ -141,12 +144,18 @@ class SamplerConfig:
         grid: "quantile" of the training times, or "uniform".
         churn: stochastic re-noising in [0, 1]: each step first goes back by this share of its own
             length, with fresh noise. 0 is deterministic.
+        restarts: times that the end is noised again back to `restart_t`, with fresh noise, and the
+            grid's points beyond it are gone through once more, >= 0.
+        restart_t: in (0, 1). Choices that are made together and early come out better the second
+            time, with a whole text to look at.
     """
 
     name: SamplerName = "euler"
     num_steps: int = 50
     grid: GridName = "quantile"
     churn: float = 0.0
+    restarts: int = added(0, before=0)
+    restart_t: float = added(0.3, before=0.3)
 
     def __post_init__(self) -> None:
         check_choice("name", self.name, SamplerName)
@@ -155,6 +164,10 @@ class SamplerConfig:
             raise ValueError(f"num_steps must be >= 1, got {self.num_steps}")
         if not 0 <= self.churn <= 1:
             raise ValueError(f"churn must be in [0, 1], got {self.churn}")
+        if self.restarts < 0:
+            raise ValueError(f"restarts must be >= 0, got {self.restarts}")
+        if not 0 < self.restart_t < 1:
+            raise ValueError(f"restart_t must lie between 0 and 1, got {self.restart_t}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

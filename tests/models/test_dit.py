@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.configs.flow import TextDiTConfig
-from models.dit import TextDiT, modulate
+from models.dit import TextDiT, modulate, shift_tokens
 
 SMALL = {"latent_width": 4, "window": 10, "width": 16, "layers": 2, "heads": 2}
 
@@ -41,16 +41,26 @@ def test_only_the_declared_positions_are_read(inputs):
 
 
 @pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("token_shift", [False, True])
 @pytest.mark.parametrize("drop_mode", ["mask", "zeros"])
-def test_a_dropped_context_has_no_influence(inputs, drop_mode, autocast):
+def test_a_dropped_context_has_no_influence(inputs, drop_mode, token_shift, autocast):
     z_t, t, ctx, ctx_mask = inputs
-    dit, target = build(drop_mode=drop_mode), ~ctx_mask
+    dit, target = build(drop_mode=drop_mode, token_shift=token_shift), ~ctx_mask
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         for drop in (True, False):
             cond_drop = torch.full((3,), drop)
             first = dit(z_t, t, ctx, ctx_mask, cond_drop)[target]
             second = dit(z_t, t, 5.0 - ctx, ctx_mask, cond_drop)[target]
             assert torch.equal(first, second) == drop
+
+
+def test_shifted_tokens_are_their_neighbours():
+    x = torch.arange(1.0, 25.0).view(1, 3, 8)
+    shifted = shift_tokens(x)
+    assert torch.equal(shifted[0, 1, :2], x[0, 0, :2])
+    assert torch.equal(shifted[0, 1, 2:4], x[0, 2, 2:4])
+    assert torch.equal(shifted[..., 4:], x[..., 4:])
+    assert shifted[0, 0, :2].tolist() == shifted[0, 2, 2:4].tolist() == [0.0, 0.0]
 
 
 def test_drops_are_per_text_and_none_means_no_drop(inputs):

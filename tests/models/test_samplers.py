@@ -11,7 +11,7 @@ import torch
 
 from models.configs.flow import SamplerConfig, TimeSamplerConfig
 from models.samplers import SAMPLERS, CountedVelocity, renoise
-from models.time_samplers import TimeSampler, time_grid
+from models.time_samplers import TimeSampler, sampling_times, time_grid
 
 STD = 0.4
 UNIFORM = TimeSampler(TimeSamplerConfig(name="uniform"))
@@ -114,11 +114,25 @@ def test_an_empty_batch_gives_an_empty_sample(name):
     assert run(name, torch.zeros((0, 5, 2)), [0.0, 0.5, 1.0])[-1].z_t.shape == (0, 5, 2)
 
 
-def test_churn_needs_a_generator_and_times_must_increase(name, noise):
-    with pytest.raises(ValueError, match="churn > 0 needs a generator"):
-        run(name, noise, [0.0, 1.0], churn=0.1)
-    for times in ([0.0], [0.0, 0.5, 0.5, 1.0]):
-        with pytest.raises(ValueError, match="times must increase"):
+def test_restarts_keep_the_law_and_are_counted(name):
+    noise = torch.randn((20_000, 1, 1), generator=torch.Generator().manual_seed(0))
+    config = SamplerConfig(name=name, num_steps=100, grid="uniform", restarts=2, restart_t=0.355)
+    times = sampling_times(config, UNIFORM)
+    steps = run(name, noise, times, generator=torch.Generator().manual_seed(1))
+    assert [s.step for s in steps] == list(range(1, 100 + 2 * 65 + 1))
+    assert steps[100].t == pytest.approx(0.36), "the first point beyond the restart"
+    assert steps[-1].nfe == (2 * len(steps) - 3 if name == "heun" else len(steps))
+    once, thrice = steps[99].z_t, steps[-1].z_t
+    assert abs(thrice.std() - STD) < 0.02
+    assert torch.corrcoef(torch.stack([once.flatten(), thrice.flatten()]))[0, 1].abs() < 0.9
+
+
+def test_noise_needs_a_generator_and_times_must_increase(name, noise):
+    for times, churn in (([0.0, 1.0], 0.1), ([0.0, 1.0, 0.5, 1.0], 0.0)):
+        with pytest.raises(ValueError, match="churn > 0 and restarts need a generator"):
+            run(name, noise, times, churn=churn)
+    for times in ([0.0], [0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.2, 1.0]):
+        with pytest.raises(ValueError, match="times must have at least 2 points, increase"):
             run(name, noise, times)
 
 
@@ -130,6 +144,8 @@ def test_churn_needs_a_generator_and_times_must_increase(name, noise):
         ({"grid": "cosine"}, "grid must be one of quantile, uniform"),
         ({"churn": -0.1}, "churn must be in"),
         ({"churn": float("nan")}, "churn must be in"),
+        ({"restarts": -1}, "restarts must be >= 0, got -1"),
+        ({"restart_t": 1.0}, "restart_t must lie between 0 and 1"),
     ],
 )
 def test_bad_settings_are_refused(overrides, message):

@@ -1,12 +1,13 @@
 """Time distributions: quantile, density and draws agree; direction and shift; grids."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from models.configs.flow import TimeSamplerConfig
-from models.time_samplers import TimeSampler, time_grid
+from models.configs.flow import SamplerConfig, TimeSamplerConfig
+from models.time_samplers import TimeSampler, sampling_times, time_grid
 
 CONFIGS = [
     TimeSamplerConfig(),
@@ -79,6 +80,15 @@ def test_grids_have_exact_ends(sampler, name, num_steps):
     times = time_grid(name, num_steps, sampler)
     assert len(times) == num_steps + 1
     assert (times[0], times[-1]) == (0.0, 1.0)
+
+
+def test_restarts_go_through_the_later_part_again(sampler):
+    plain = SamplerConfig(num_steps=20)
+    once = sampling_times(plain, sampler)
+    assert once == time_grid("quantile", 20, sampler)
+    later = [t for t in once if t > 0.3]
+    thrice = sampling_times(replace(plain, restarts=2), sampler)
+    assert thrice == [*once, 0.3, *later, 0.3, *later]
 
 
 def test_grid_refusals():

@@ -90,7 +90,8 @@ def test_arms_start_from_the_same_noise(traced):
     assert not np.array_equal(first.z_t[-1], second.z_t[-1])
 
 
-def test_track_ends_where_generation_does(traced):
+@pytest.mark.parametrize("restarts", [0, 2])
+def test_track_ends_where_generation_does(traced, restarts):
     """Whatever else is asked beside the prompt, and to the last bit: states, not only words."""
     from models.configs.flow import GuidanceConfig
     from workbench.sample.continuations import continue_prompts
@@ -101,10 +102,11 @@ def test_track_ends_where_generation_does(traced):
     beside = typed_prompts(traced.corpus, ["the cat saw a ball", text])
     written = continue_prompts(
         traced.generators["none"], traced.corpus, beside, context(),
-        sampler=SamplerConfig(num_steps=6, churn=1.0), alone=True, trace=True,
+        sampler=SamplerConfig(num_steps=6, churn=1.0, restarts=restarts), alone=True, trace=True,
         guidance=GuidanceConfig(guidance_scale=2.0), seed=3,
     )  # fmt: skip
-    track = traced(scale=2.0, churn=1.0)
+    track = traced(scale=2.0, churn=1.0, restarts=restarts)
+    assert (np.diff(track.t) < 0).sum() == restarts
     np.testing.assert_array_equal(track.z_t[1:], written.trace.z_t[:, 1])
     np.testing.assert_array_equal(track.token_ids[-1], written.trace.token_ids[-1, 1])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -198,6 +198,15 @@ STANDARD_ARMS: Mapping[str, Mapping[str, Any]] = {
     "permuted": {"vae_loss.repa_weight": 1.0, "teacher.permuted": True},
     "random": {"vae_loss.repa_weight": 1.0, "teacher.name": "random"},
 }
+REPA_WEIGHT = "vae_loss.repa_weight"
+
+
+def standard_arms(names: Iterable[str], repa_weight: float = 1.0) -> dict[str, dict[str, Any]]:
+    """Standard arms by name, all that are aligned by the same weight (TextLDM's is 1)."""
+    return {
+        name: {**STANDARD_ARMS[name], REPA_WEIGHT: repa_weight * STANDARD_ARMS[name][REPA_WEIGHT]}
+        for name in names
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,7 +226,7 @@ class StudyConfig:
     name: str = "study"
     base: RunConfig = field(default_factory=RunConfig)
     arms: Mapping[str, Mapping[str, Any]] = field(
-        default_factory=lambda: {name: dict(STANDARD_ARMS[name]) for name in ("none", "repa")}
+        default_factory=lambda: standard_arms(("none", "repa"))
     )
     seeds: tuple[int, ...] = (0,)
     workers: int = 0

@@ -12,7 +12,7 @@ from torch import Tensor
 from models.configs.flow import GuidanceConfig, SamplerConfig
 from models.guidance import ContextVelocity, Guided
 from models.samplers import SAMPLERS, SamplerStep
-from models.time_samplers import TimeSampler, time_grid
+from models.time_samplers import TimeSampler, sampling_times
 from workbench.machine.devices import autocast
 from workbench.machine.seeds import step_generator
 from workbench.sample.prompts import Prompts, encode_context
@@ -66,7 +66,7 @@ def starting_noise(prompts: Prompts, rows: slice, shape: tuple[int, int], seed: 
 
 
 def renoising(device: torch.device, seed: int, identity: int | None = None) -> torch.Generator:
-    """Source of the fresh noise of `SamplerConfig.churn`: a prompt's own, or one for a batch."""
+    """Source of the fresh noise of churn and restarts: a prompt's own, or one for a batch."""
     own = () if identity is None else (identity,)
     return step_generator(device, seed, "churn", *own)
 
@@ -119,7 +119,7 @@ def sample_steps(
     yield from SAMPLERS[sampler.name](
         _Autocast(Guided(velocity, guidance), place),
         noise.to(place.device),
-        time_grid(sampler.grid, sampler.num_steps, TimeSampler(generator.flow.time)),
+        sampling_times(sampler, TimeSampler(generator.flow.time)),
         sampler.churn,
         renoising(place.device, seed, identity),
     )

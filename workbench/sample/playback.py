@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor
 from models.configs.flow import GuidanceConfig, SamplerConfig
 from models.guidance import ContextVelocity, Guided
 from models.samplers import SAMPLERS, renoise
-from models.time_samplers import TimeSampler, time_grid
+from models.time_samplers import TimeSampler, sampling_times
 from workbench.machine.devices import autocast
 from workbench.machine.seeds import step_generator
 from workbench.sample.generate import Generator, read_latents, renoising, starting_noise
@@ -131,7 +132,7 @@ class _Run:
         self.velocity = ContextVelocity(
             generator.dit, ctx, self.ctx_mask, generator.flow.prediction
         )
-        self.times = time_grid(sampler.grid, sampler.num_steps, TimeSampler(generator.flow.time))
+        self.times = sampling_times(sampler, TimeSampler(generator.flow.time))
 
     def noise(self, seed: int) -> Tensor:
         """The starting noise (1, L, D) of a seed."""
@@ -139,14 +140,18 @@ class _Run:
         return starting_noise(self.prompt, slice(0, 1), shape, seed).to(self.place.device)
 
     def follow(self, z_t: Tensor, times: list[float], guidance: GuidanceConfig) -> Iterator[_Seen]:
-        """What is seen along `times`; the last state is where the solver ends."""
+        """What is seen along `times`; the last state is where the solver ends.
+
+        Each time has the state before its fresh noise, if there is any, and the estimate after it.
+        """
         solver = SAMPLERS[self.sampler.name]
         churn = renoising(self.place.device, self.seed, int(self.prompt.identities[0]))
-        start = times[0]
-        for step in solver(Guided(self.velocity, guidance), z_t, times, self.sampler.churn, churn):
+        starts = (start for start, end in pairwise(times) if start < end)
+        steps = solver(Guided(self.velocity, guidance), z_t, times, self.sampler.churn, churn)
+        for start, step in zip(starts, steps, strict=True):
             yield _Seen(start, z_t, step.z_hat, self.velocity.nfe)
-            start, z_t = step.t, step.z_t
-        yield _Seen(start, z_t, z_t, self.velocity.nfe)
+            z_t = step.z_t
+        yield _Seen(times[-1], z_t, z_t, self.velocity.nfe)
 
     def forked(self, guidance: GuidanceConfig, fork: Fork) -> list[_Seen]:
         """The run up to the fork, then the other future."""

@@ -30,7 +30,7 @@ MATCH_ADAMW = 0.2
 STACKED_ELEMENTS = 2**24  # at once; larger stacks gain nothing and cost memory
 
 
-def block_matrices(model: nn.Module) -> dict[nn.Parameter, int]:
+def block_matrices(model: nn.Module) -> dict[Tensor, int]:
     """The matrices of a model's blocks, each with the number of maps that it joins."""
     return {
         layer.weight: layer.parts if isinstance(layer, JoinedLinear) else 1
@@ -63,24 +63,24 @@ class Muon(torch.optim.AdamW):
         return super().step(closure)
 
     def _step_matrices(self, group: dict[str, Any]) -> None:
-        matrices = [p for p in group["params"] if p.grad is not None]
-        updates = orthogonalised([self._momentum(p) for p in matrices], group["parts"])
+        moving = [(p, p.grad) for p in group["params"] if p.grad is not None]
+        updates = orthogonalised([self._momentum(*pair) for pair in moving], group["parts"])
         rate = group["lr"]
-        for p, update in zip(matrices, updates, strict=True):
+        for (p, _), update in zip(moving, updates, strict=True):
             rows, columns = p.shape[0] // group["parts"], p.shape[1]
             p.mul_(1 - rate * group["weight_decay"])
             p.add_(_like(p, update), alpha=-rate * MATCH_ADAMW * max(rows, columns) ** 0.5)
             p.grad = None
 
-    def _momentum(self, p: Tensor) -> Tensor:
+    def _momentum(self, p: Tensor, gradient: Tensor) -> Tensor:
         """Nesterov's look ahead, as a whole tensor in every process."""
         state = self.state[p]
         if not state:
             state["step"] = torch.zeros((), dtype=torch.float32)  # AdamW looks for it on loading
             state["momentum_buffer"] = torch.zeros_like(p)
         state["step"] += 1
-        momentum = state["momentum_buffer"].lerp_(p.grad, 1 - MOMENTUM)
-        ahead = torch.lerp(p.grad, momentum, MOMENTUM)
+        momentum = state["momentum_buffer"].lerp_(gradient, 1 - MOMENTUM)
+        ahead = torch.lerp(gradient, momentum, MOMENTUM)
         return ahead.full_tensor() if isinstance(ahead, DTensor) else ahead
 
 

@@ -158,13 +158,13 @@ class FlowInputs:
 
     @cached_property
     def ode_path(self) -> tuple[np.ndarray, np.ndarray]:
-        """The way of the traced prompts by the run's sampler without re-noising: times (S + 1,) and
-        states (S + 1, B, L, D) float32.
+        """The way of the traced prompts by the run's sampler without re-noising and restarts: times
+        (S + 1,) and states (S + 1, B, L, D) float32.
 
         Where the sampler renews noise, a stored trajectory shows mostly that noise.
         """
         prompts = first_prompts(self._prompts(), self._inputs.run.config.sampling.num_traces)
-        sampler = replace(self._inputs.run.config.sampling.sampler, churn=0.0)
+        sampler = replace(self._inputs.run.config.sampling.sampler, churn=0.0, restarts=0)
         noise, steps = self._steps(prompts, slice(0, len(prompts)), sampler)
         times, states = [0.0], [_array(noise)]
         for step in steps:

@@ -91,7 +91,7 @@ def study_arguments(request: StudyRequest) -> tuple[StudyConfig, list[str]]:
 
 def _overrides(request: StudyRequest) -> list[str]:
     from workbench.config.presets import PRESETS
-    from workbench.config.study import STANDARD_ARMS
+    from workbench.config.study import REPA_WEIGHT, standard_arms
 
     preset = PRESETS[request.preset]()
     lines = [f"name={request.name}"]
@@ -104,7 +104,8 @@ def _overrides(request: StudyRequest) -> list[str]:
     elif request.corpus != preset.base.corpus.name:
         lines.append(f"base.corpus.name={request.corpus}")
     if tuple(preset.arms) != request.arms:
-        lines.append("arms=" + _yaml_flow({arm: STANDARD_ARMS[arm] for arm in request.arms}))
+        weight = max(arm.get(REPA_WEIGHT, 0.0) for arm in preset.arms.values())
+        lines.append("arms=" + _yaml_flow(standard_arms(request.arms, weight)))
     if len(preset.seeds) != request.num_seeds:
         lines.append(f"seeds={list(range(request.num_seeds))}")
     if preset.base.teacher.name != request.teacher:
