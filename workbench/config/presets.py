@@ -72,18 +72,22 @@ def demo() -> StudyConfig:
         vae_training=TrainingConfig(num_steps=400, batch_size=40, milestones=5),
         dit=TextDiTConfig(width=128, layers=4, heads=4, token_shift=True),
         flow_training=TrainingConfig(
-            num_steps=3600,
+            num_steps=3000,
             batch_size=32,
             optimizer="muon",
             learning_rate=8e-3,
             warmup_steps=200,
             ema_decay=0.999,
             log_every=20,
-            checkpoint_every=900,
+            checkpoint_every=750,
             milestones=4,
         ),
         language_model_training=TrainingConfig(num_steps=400, batch_size=64),
-        sampling=SamplingConfig(num_prompts=400),
+        sampling=SamplingConfig(
+            num_prompts=400,
+            sampler=SamplerConfig(num_steps=40, churn=1.0, restarts=3),
+            guidance_scales=(1.0,),
+        ),
     )
     return StudyConfig(name="demo", base=base, arms=standard_arms(("none", "repa"), DEMO_WEIGHT))
 
@@ -96,7 +100,7 @@ def laptop() -> StudyConfig:
         corpus=CorpusConfig(num_documents=12_000, window=56),
         vae_training=dataclasses.replace(base.vae_training, num_steps=600),
         flow_training=dataclasses.replace(base.flow_training, num_steps=10_000),
-        sampling=dataclasses.replace(base.sampling, guidance_scales=(2.0, 1.0)),
+        sampling=dataclasses.replace(base.sampling, guidance_scales=(1.0, 2.0)),
     )
     arms = standard_arms(("none", "repa", "permuted"), DEMO_WEIGHT)
     return StudyConfig(name="laptop", base=base, arms=arms, seeds=(0, 1, 2))
