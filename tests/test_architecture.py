@@ -30,55 +30,12 @@ TREE = house_rules.product()
 FOLDERS = house_rules.folders(TREE)
 LIGHT = sorted(house_rules.light_modules(TREE))
 
-# Arrows that are being taken out: (place, imported module). May only become fewer.
-KNOWN: set[tuple[str, str]] = {
-    ("workbench/ui/kit/empty_state.py", "workbench.ui.sections.job_cards"),
-    ("workbench/ui/kit/keep_finding.py", "workbench.ui.kit.sidebar"),
-}
-
-
-OF_ARROWS = (house_rules.rooms_import_downwards, house_rules.no_circles)
-
-
-def without(tree: Mapping[str, str], known: set[tuple[str, str]]) -> dict[str, str]:
-    """The tree with the imports of known arrows replaced by nothing."""
-    result = dict(tree)
-    for place, target in known:
-        result[place] = ast.unparse(Removal(target).visit(ast.parse(result[place])))
-    return result
-
-
-class Removal(ast.NodeTransformer):
-    """Takes out what imports one module."""
-
-    def __init__(self, target: str) -> None:
-        self.target = target
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
-        return ast.copy_location(ast.Pass(), node) if node.module == self.target else node
-
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_tree_keeps_the_rule(rule: Rule) -> None:
     assert len(TREE) > 100
     assert len(FOLDERS) > 20
-    assert list(rule(without(TREE, KNOWN) if rule in OF_ARROWS else TREE)) == []
-
-
-@pytest.mark.parametrize(("place", "target"), sorted(KNOWN))
-def test_a_known_arrow_is_still_there_and_still_wrong(place: str, target: str) -> None:
-    assert target in arrows(TREE).get(module(place), ()), "is gone: take it out of KNOWN"
-    upward = ORDER.index(room(target)) < ORDER.index(room(module(place)))
-    assert upward or reaches(target, module(place)), "is fine now: take it out of KNOWN"
-
-
-def reaches(start: str, end: str) -> bool:
-    edges, seen, waiting = arrows(TREE), {start}, [start]
-    while waiting:
-        new = edges[waiting.pop()] - seen
-        seen |= new
-        waiting += new
-    return end in seen
+    assert list(rule(TREE)) == []
 
 
 def planted(folder: str) -> Iterator[tuple[Rule, dict[str, str]]]:

@@ -31,7 +31,6 @@ ORDER = (
     "ui.pages",
     "ui.sections",
     "ui.player",
-    "ui.charts",
     "ui.kit",
     "ui.navigation",
     "cli",

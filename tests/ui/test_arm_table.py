@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from workbench.ui.kit.plain_words import PLAIN_WORDS, plain_words
-from workbench.ui.sections.arm_table import ACCURACY, FIDELITY, findings
+from workbench.ui.sections.study.score_tables import ACCURACY, FIDELITY, findings
 
 
 def comparison(gate: str, fidelity: str, p: float = 0.01) -> dict[str, Any]:

@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.ui.sections.causes import (
+from workbench.ui.sections.why.causes_table import (
     ACCURACY,
     CAUSES,
     arm_deltas,
     cause_of,
     causes_sentence,
-    far_sentence,
     first_reading,
 )
+from workbench.ui.sections.why.end_points import far_sentence
 
 ARMS = ("none", "repa")
 HIGHER = {ACCURACY: True, "decoder_basin.r50.a": True, "decoder_basin.r50.b": True,

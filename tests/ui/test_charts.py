@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.figures import linked_maps as maps
+from analyses.figures.arm_curves import curves_figure, dots_figure
 from analyses.figures.arm_scores import scores_figure
+from analyses.figures.linked_maps import Colouring, highlight_figure, maps_figure, rows_of
 from analyses.figures.theme import SURFACES
+from analyses.figures.twin_heat import twin_heat_figure
 from tests.analyses.test_figures import VISION, cielab, linear_rgb, luminance
-from workbench.ui.charts import maps
-from workbench.ui.charts.curves import curves_figure, dots_figure
-from workbench.ui.charts.heat import twin_heat_figure
-from workbench.ui.charts.maps import Colouring, highlight_figure, maps_figure, rows_of
-from workbench.ui.kit.figures import drawn_points
+from workbench.ui.kit.exhibits import drawn_points
 
 RNG = np.random.default_rng(0)
 

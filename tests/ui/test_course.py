@@ -10,7 +10,7 @@ import pytest
 
 from tests.ui.test_findings_pages import keep, kept
 from workbench.report.findings import check_finding
-from workbench.ui.sections.course import _first
+from workbench.ui.sections.shared.over_training import _first
 
 STEPS = (0, 3, 8)
 MEASURES = {

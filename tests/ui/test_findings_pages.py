@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from workbench.report.findings import Finding, check_finding, finding_files, read_finding
-from workbench.ui.kit.keep_finding import link_of
+from workbench.ui.kit.opened_finding import link_of
 
 SENTENCE = "Both arms read alike & one writes on."
 # Page -> the query of the view that is kept.
@@ -89,7 +89,7 @@ def test_finding_on_a_map_by_umap_holds(open_page, copied_runs):
 
 def test_lasso_is_part_of_the_finding_and_comes_back(open_page, copied_runs, monkeypatch):
     app = open_page("latent_map", copied_runs)
-    from workbench.ui.sections.aligned_maps import items_of, key_of
+    from workbench.ui.sections.shared.held_out import items_of, key_of
 
     selection = app.session_state["_selection"]
     monkeypatch.setenv("WORKBENCH_RUNS", str(copied_runs))

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.ui.conftest import PAGES
-from workbench.ui.kit import figures as exhibits
+from workbench.ui.kit import exhibits
 from workbench.ui.kit.escape import block, inline
 from workbench.ui.player.build import script_json
 

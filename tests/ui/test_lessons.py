@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workbench.ui.sections.lessons import (
+from workbench.ui.sections.shared.predict_first import (
     NEITHER,
     Lesson,
     generator_lesson,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from analyses.maps.latent_map import LatentMapConfig
-from workbench.ui.sections import aligned_maps as mapping
+from workbench.ui.sections.latent_map import stored_maps as mapping
 
 PCA_CONFIG = LatentMapConfig(method="pca")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.probes.spaces import Items
-from workbench.ui.sections.near_miss import neighbours_of, words_of
+from workbench.ui.sections.why.near_miss import neighbours_of, words_of
 
 NAMES = ["the", "dog", "cat", "runs", "dog", "cat", "hat"]
 CODES = np.array([0, 1, 1, 2, 1, 1, -1])

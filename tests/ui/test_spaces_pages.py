@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from workbench.ui.sections.separability_caption import beyond_sentence, parted_sentence
+from workbench.ui.sections.separability.captions import beyond_sentence, parted_sentence
 
 
 def figure(app, name: str) -> str:

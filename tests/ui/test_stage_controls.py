@@ -13,7 +13,7 @@ from workbench.cli.output import ALREADY_DONE
 from workbench.machine import jobs
 from workbench.pipeline.stages import STAGES, STARTED_ALONE
 from workbench.study.folders import Run, open_study
-from workbench.ui.sections.stage_controls import stage_arguments
+from workbench.ui.sections.runs.stage_controls import stage_arguments
 
 
 def stage_buttons(app) -> dict[str, object]:

@@ -11,10 +11,15 @@ import pytest
 from safetensors.numpy import save
 
 from workbench.errors import InputError
-from workbench.ui.sections import study_form, vector_files
-from workbench.ui.sections.own_vectors import read_upload
-from workbench.ui.sections.study_form import StudyRequest, store_upload, study_arguments
-from workbench.ui.sections.vector_files import read_texts, read_vectors
+from workbench.ui.sections.new_study import study_request
+from workbench.ui.sections.new_study.study_request import (
+    StudyRequest,
+    store_upload,
+    study_arguments,
+)
+from workbench.ui.sections.runs import vector_files
+from workbench.ui.sections.runs.own_vectors import read_upload
+from workbench.ui.sections.runs.vector_files import read_texts, read_vectors
 
 
 class Upload:
@@ -86,7 +91,7 @@ def test_file_over_the_limit_is_refused(monkeypatch):
     monkeypatch.setattr(vector_files, "LARGEST_BYTES", 10)
     with pytest.raises(InputError, match="bytes"):
         read_vectors("a.npy", npy(ROWS))
-    monkeypatch.setattr(study_form, "LARGEST_UPLOAD", 3)
+    monkeypatch.setattr(study_request, "LARGEST_UPLOAD", 3)
     with pytest.raises(InputError, match="bytes"):
         store_upload(Upload("a.txt", b"four"))
 

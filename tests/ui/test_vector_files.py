@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import save
 
 from workbench.errors import InputError
-from workbench.ui.sections import vector_files
-from workbench.ui.sections.own_vectors import read_upload
-from workbench.ui.sections.vector_files import read_texts, read_vectors
+from workbench.ui.sections.runs import vector_files
+from workbench.ui.sections.runs.own_vectors import read_upload
+from workbench.ui.sections.runs.vector_files import read_texts, read_vectors
 
 ROWS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 LIST = pa.array(ROWS.tolist(), pa.list_(pa.float32()))

@@ -5,52 +5,14 @@ Each choice is part of the address, so that a link reopens the same view.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import streamlit as st
 
-from workbench.study.folders import Run, Study
 from workbench.ui.kit.escape import inline
 from workbench.ui.kit.glossary import show_glossary
-from workbench.ui.kit.keep_finding import show_opened
+from workbench.ui.kit.opened_finding import show_opened
 from workbench.ui.kit.scan import FoundStudy, found_studies, study_of
+from workbench.ui.kit.selection import STATE, Selection
 from workbench.ui.kit.theme import ARM_MEANING, colours
-
-STATE = "_selection"
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What the reader looks at.
-
-    Attributes:
-        study: the study.
-        name: its name under the runs directory.
-        first: arm A, the one that others are compared with.
-        second: arm B; equal to A in a study of one arm.
-        seed: of both.
-    """
-
-    study: Study
-    name: str
-    first: str
-    second: str
-    seed: int
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        """The two arms, or the one."""
-        return tuple(dict.fromkeys((self.first, self.second)))
-
-    @property
-    def all_arms(self) -> list[str]:
-        """Every arm of the study, for stable colours."""
-        return list(self.study.config.arms)
-
-    @property
-    def runs(self) -> dict[str, Run]:
-        """The run of each selected arm."""
-        return {arm: self.study.run(arm, self.seed) for arm in self.arms}
 
 
 def draw_sidebar() -> None:
@@ -66,11 +28,6 @@ def draw_sidebar() -> None:
             st.caption("No study opens yet.")
         show_glossary()
         _list_damaged([study for study in studies if study.problem])
-
-
-def current_selection() -> Selection | None:
-    """The sidebar's choice; None where no study opens."""
-    return st.session_state.get(STATE)
 
 
 def _choose(sound: dict[str, FoundStudy]) -> Selection:

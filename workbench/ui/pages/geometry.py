@@ -3,13 +3,14 @@
 import streamlit as st
 
 from workbench.report.findings.shown import probe_numbers
-from workbench.ui.kit.empty_state import require_runs, selection_or_stop
 from workbench.ui.kit.error_card import guarded
-from workbench.ui.kit.figures import show_table
+from workbench.ui.kit.exhibits import show_table
 from workbench.ui.kit.keep_finding import keep_this
-from workbench.ui.sections.geometry import SECTIONS
-from workbench.ui.sections.geometry_curves import View
-from workbench.ui.sections.probe_tables import every_result, results_of
+from workbench.ui.sections.geometry.drawing import View
+from workbench.ui.sections.geometry.every_number import every_result
+from workbench.ui.sections.geometry.topics import SECTIONS
+from workbench.ui.sections.shared.empty_state import require_runs, selection_or_stop
+from workbench.ui.sections.shared.stored_results import results_of
 
 st.title("Geometry")
 st.caption(

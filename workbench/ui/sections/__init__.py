@@ -1,1 +1,1 @@
-"""What pages are made of, one section a file."""
+"""What pages are made of: a folder per page, a file per section."""

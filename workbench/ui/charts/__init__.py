@@ -1,1 +1,0 @@
-"""Figures that only the pages draw: linked maps, curves of arms, heat maps of arms."""

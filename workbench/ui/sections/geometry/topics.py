@@ -1,0 +1,277 @@
+"""Sections of the page Geometry; each appears where its results are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from workbench.report.findings import Number
+from workbench.report.findings.shown import probe_numbers
+from workbench.ui.sections.geometry.drawing import View
+from workbench.ui.sections.geometry.sentence_gradient import show_gradient
+from workbench.ui.sections.shared.over_training import (
+    any_measure_numbers,
+    courses,
+    measures,
+    show_any_measure,
+)
+
+OFF_MANIFOLD = "trajectory.off_manifold"
+
+
+@dataclass(frozen=True)
+class Section:
+    """How a section is shown, and the names that its results begin with.
+
+    Attributes:
+        prefixes: of the results.
+        show: draws it.
+        always: whether it has something to show where no result is stored.
+        when: decides in place of stored results, where what is shown is kept elsewhere.
+        numbers: of a finding, where what is shown is kept elsewhere.
+    """
+
+    prefixes: tuple[str, ...]
+    show: Callable[[View], None]
+    always: bool = False
+    when: Callable[[View], bool] | None = None
+    numbers: Callable[[View], list[Number]] | None = None
+
+    def kept(self, view: View) -> list[Number]:
+        """What a finding of it keeps."""
+        if self.numbers is not None:
+            return self.numbers(view)
+        return probe_numbers(view.results, view.selection.seed, self.prefixes)
+
+    def is_stored(self, view: View) -> bool:
+        """Whether it can be shown."""
+        if self.when is not None:
+            return self.when(view)
+        return self.always or any(
+            name.startswith(self.prefixes) and result.get("score") is not None
+            for own in view.results.values()
+            for name, result in own.items()
+        )
+
+
+def _spectrum(view: View) -> None:
+    values = view.detail("floor.velocity", "eigenvalues")
+    view.curves(
+        {arm: (range(1, len(v) + 1), v) for arm, v in values.items()},
+        "spectrum",
+        "Variance along each principal direction of the normalised latents. A flat line uses all "
+        "directions alike; a steep one leaves most of them empty, and a flow has less to learn.",
+        x="principal direction",
+        y="variance (normalised units, squared)",
+    )
+    ranks = view.detail("scale.log_snr", "effective_rank")
+    for column, (arm, rank) in zip(st.columns(max(1, len(ranks))), ranks.items(), strict=False):
+        column.metric(f"effective rank of mu, {arm}", f"{rank:.1f} directions")
+
+
+def _scale(view: View) -> None:
+    kl = view.detail("scale.log_snr", "kl_by_channel")
+    view.curves(
+        {arm: (range(1, len(v) + 1), sorted(v, reverse=True)) for arm, v in kl.items()},
+        "kl",
+        "KL divergence of posterior from prior: the nats of information in each channel, largest "
+        "first. A channel near zero carries nothing, for the posterior fell back to its prior.",
+        x="channel, by size",
+        y="KL (nats a token)",
+    )
+    view.dots(
+        ("scale.log_snr",),
+        "log-snr",
+        "ln E[mu²] / E[sigma²] (nats)",
+        "How large meanings are against the posterior's own noise. Very high: the decoder never "
+        "saw a latent that was off. Very low: noise drowns the meaning.",
+    )
+
+
+def _floors(view: View) -> None:
+    from analyses.spaces.velocity_floor import floor_curve
+
+    values = view.detail("floor.velocity", "eigenvalues")
+    t = np.linspace(0.0, 0.95, 60)
+    view.curves(
+        {arm: (t.tolist(), floor_curve(np.array(v), t).tolist()) for arm, v in values.items()},
+        "velocity-floor",
+        "The loss that the best guesser reaches who knows the covariance and nothing else. Two "
+        "spaces with different curves have losses that may not be compared.",
+        x="flow time t, 0 = noise",
+        y="velocity variance left (an element)",
+    )
+    view.dots(
+        ("floor.velocity",),
+        "floor",
+        "velocity loss (an element)",
+        "Averaged over the training times; the chance mark is that of a space of unit covariance.",
+    )
+
+
+def _basin(view: View) -> None:
+    for kind, words in (
+        ("isotropic", "in a random direction"),
+        ("boundary", "towards another word"),
+    ):
+        radii = view.detail(f"decoder_basin.r50.{kind}", "radii")
+        rates = view.detail(f"decoder_basin.r50.{kind}", "flip_rate")
+        if rates:
+            view.curves(
+                {arm: ([0, *radii[arm]], [0, *rates[arm]]) for arm in rates},
+                f"basin-{kind}",
+                f"Share of words that read otherwise when every latent moves {words}. The farther "
+                "right a curve rises, the more a generator's error is forgiven.",
+                x="radius (latent standard deviations)",
+                y="share of words that flip",
+                level=("half", 0.5),
+            )
+    view.dots(
+        ("decoder_basin.margin", "decoder_basin_flow.margin"),
+        "margin",
+        "margin of the first choice over the second (nats)",
+        "How sure the decoder is, on clean latents and on those that the flow hands it.",
+    )
+
+
+def _between(view: View) -> None:
+    curve = view.detail("manifold_continuity.frechet", "curve")
+    if curve:
+        view.curves(
+            {
+                arm: ([float(a) for a in points], [p["frechet"] for p in points.values()])
+                for arm, points in curve.items()
+            },
+            "interpolation",
+            "Fréchet distance (between the means and spreads of sentence embeddings) of decoded "
+            "texts from real ones on the way to a near neighbour. At 0.5, the middle, a rise is a "
+            "hole in the space; the other half is the same way from the neighbour's side.",
+            x="share of the neighbour",
+            y="Fréchet distance",
+        )
+    show_gradient(view.selection)
+
+
+def _sequence(view: View) -> None:
+    curve = view.detail("sequence_structure.cosine_decay", "curve")
+    chance = view.detail("sequence_structure.cosine_decay", "chance_curve")
+    if curve:
+        view.curves(
+            {arm: (range(1, len(v) + 1), v) for arm, v in curve.items()},
+            "cosine-decay",
+            "How alike two words of a text are by their distance in it, beside shuffled texts. "
+            "High at 1 with a slow decay: latents tell of their surroundings. A bump is a word "
+            "that comes again: in the demo's stories, full stops stand some 9 words apart.",
+            x="distance (words)",
+            y="mean cosine",
+            chance={arm: (range(1, len(v) + 1), v) for arm, v in chance.items()},
+        )
+    view.dots(
+        ("sequence_structure.sentence", "sequence_structure.high"),
+        "sequence",
+        "score",
+        "Contrast: words of one sentence against words of two. High-frequency share: how much of "
+        "the variation along a text is between direct neighbours.",
+    )
+
+
+def _dimension(view: View) -> None:
+    view.dots(
+        ("intrinsic_dimension.",),
+        "dimension",
+        "dimensions (TwoNN)",
+        "TwoNN: directions that a point's neighbours spread in, from the ratio of its distances "
+        "to the nearest two. The chance mark is a Gaussian cloud of the same covariance; fewer: "
+        "the latents lie on a thinner sheet.",
+    )
+    view.dots(
+        ("isotropy.",),
+        "isotropy",
+        "score",
+        "Mean cosine: 0 = no common direction. Uniformity: lower = spread more evenly.",
+    )
+
+
+def _information(view: View) -> None:
+    view.dots(
+        ("velocity_information.",),
+        "velocity-information",
+        "velocity variance left",
+        "How much of the velocity stays open once a label, or the context, is known; the chance "
+        "mark is for shuffled labels. What lies well below it helps the flow.",
+    )
+    view.dots(
+        ("learnability.",),
+        "learnability",
+        "score",
+        "How much of the target a simple map of the context foretells.",
+    )
+
+
+def _alignment(view: View) -> None:
+    view.dots(
+        ("alignment.", "alignment_layers."),
+        "alignment",
+        "alignment with the teacher",
+        "Linear CKA: whether pairs of words are alike in both spaces; CKNNA: the same among near "
+        "neighbours only; mutual kNN: the share of neighbours in common. The chance mark is for "
+        "shuffled rows; a cosine of .7 in the training log may go with little agreement here.",
+    )
+
+
+def _trajectory(view: View) -> None:
+    curve = view.detail(OFF_MANIFOLD, "curve")
+    if curve:
+        view.curves(
+            {arm: (range(len(v)), v) for arm, v in curve.items()},
+            "off-manifold",
+            "Distance of a path's points to the nearest real latent, in units of that between real "
+            f"ones (the dotted line). At the end of the path it is {_ends(curve)}.",
+            x="step",
+            y="distance (× usual)",
+            level=("as near as real ones", 1.0),
+        )
+    view.dots(
+        (OFF_MANIFOLD,),
+        "path-ends",
+        "distance (× usual)",
+        "The same at the end, with intervals; far below 1 would be copies. The chance mark is for "
+        "Gaussian points with the mean and covariance of the first arm's real latents.",
+    )
+    view.dots(
+        ("trajectory.",),
+        "trajectory",
+        "score",
+        "Straightness and efficiency: 1 = a straight way; segment ratio: 1 = constant speed; "
+        "commit step: share of the steps after which a word stays; fidelity lag: above 0, fluent "
+        "before faithful. The chance mark is for scrambled paths, shuffled texts, or no lag.",
+        without=OFF_MANIFOLD,
+    )
+
+
+def _ends(curves: Mapping[str, Sequence[float]]) -> str:
+    """The last point of every curve, in words."""
+    return ", ".join(f"{curve[-1]:.1f} for {arm}" for arm, curve in curves.items())
+
+
+SECTIONS: Mapping[str, Section] = {
+    "Spectrum": Section(("floor.velocity",), _spectrum),
+    "Scale": Section(("scale.",), _scale),
+    "Velocity floors": Section(("floor.velocity",), _floors),
+    "Decoder basin": Section(("decoder_basin",), _basin),
+    "Between texts": Section(("manifold_continuity.",), _between, always=True),
+    "Along a text": Section(("sequence_structure.",), _sequence),
+    "Dimension": Section(("intrinsic_dimension.", "isotropy."), _dimension),
+    "Open velocity": Section(("velocity_information.", "learnability."), _information),
+    "Teacher": Section(("alignment",), _alignment),
+    "Over training": Section(
+        ("over_training.",),
+        lambda view: show_any_measure(view.selection),
+        when=lambda view: bool(measures(courses(view.selection))),
+        numbers=lambda view: any_measure_numbers(view.selection),
+    ),
+    "Paths": Section(("trajectory.",), _trajectory),
+}

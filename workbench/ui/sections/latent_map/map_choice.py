@@ -1,0 +1,73 @@
+"""What the page Latent map draws: items, method, colour, and words to find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from workbench.ui.sections.shared.held_out import displaced, items_of, key_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from workbench.probes.spaces import Items
+    from workbench.ui.kit.selection import Selection
+
+TRUST, MOVED = "trust in each point", "moved against the neighbours"
+
+
+@dataclass(frozen=True)
+class MapChoice:
+    """What is asked.
+
+    Attributes:
+        level: `tokens` or `texts`.
+        method: `pca` or `umap`.
+        colour: a label set, `TRUST` or `MOVED`.
+        search: words to find; empty for none.
+        items: of the level.
+        key: names the items.
+        moved: (N,) displacement between the arms; None for one arm.
+    """
+
+    level: str
+    method: str
+    colour: str
+    search: str
+    items: Items
+    key: str
+    moved: np.ndarray | None
+
+    @property
+    def found(self) -> list[int]:
+        """Rows whose word, or text, holds what is searched."""
+        if not self.search:
+            return []
+        searched = self.items.names if self.level == "tokens" else self.items.texts
+        return [row for row, text in enumerate(searched) if self.search.lower() in text.lower()]
+
+
+def choose_map(selection: Selection) -> MapChoice:
+    """The row of controls; all of it is in the address."""
+    one, two, three, four = st.columns([1, 1, 1.4, 1.6])
+    level = one.segmented_control("Items", ["tokens", "texts"], default="tokens", key="level",
+                                  bind="query-params") or "tokens"  # fmt: skip
+    method = two.segmented_control("Method", ["pca", "umap"], default="pca", key="method",
+                                   bind="query-params") or "pca"  # fmt: skip
+    items, key = items_of(selection, level), key_of(selection, level)
+    twins = len(selection.arms) == 2
+    with three:
+        colour = _choose_colour([*items.labels, TRUST, *([MOVED] if twins else [])])
+    search = four.text_input("Find", key="find", bind="query-params", max_chars=80,
+                             placeholder="a word, or part of a text")  # fmt: skip
+    moved = displaced(key, selection.first, selection.second, items.spaces) if twins else None
+    return MapChoice(level, method, colour, search, items, key, moved)
+
+
+def _choose_colour(choices: list[str]) -> str:
+    if st.session_state.get("colour") not in (None, *choices):
+        # Deleted, it would leave the old label in the browser's box.
+        st.session_state["colour"] = choices[0]
+    return st.selectbox("Colour", choices, key="colour", bind="query-params")

@@ -1,0 +1,53 @@
+"""The items that moved most between the arms, relative to their neighbours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from workbench.ui.kit.exhibits import LONG_TEXTS, show_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.ui.sections.latent_map.map_choice import MapChoice
+
+MOST_LISTED, MOST_KEPT = 40, 200
+
+
+def show_moved(choice: MapChoice, chosen: list[int]) -> dict[int, float]:
+    """List the chosen items, or those that moved most; returns row -> displacement."""
+    if choice.moved is None:
+        return {}
+    st.subheader("Chosen" if chosen else "Moved most against their neighbours")
+    most = np.argsort(-np.nan_to_num(choice.moved), kind="stable")[:MOST_LISTED]
+    order = np.array(chosen) if chosen else most
+    show_table(
+        _frame(choice, order), f"moved-{choice.level}",
+        caption="Displacement: how far an item's neighbours in one arm stand from it in the other, "
+        "0 = it keeps its company. 0.5 is the mean of chance, so a single item can lie beyond.",
+        **LONG_TEXTS,
+    )  # fmt: skip
+    return {int(row): float(choice.moved[row]) for row in order[:MOST_KEPT]}
+
+
+def _frame(choice: MapChoice, order: np.ndarray) -> pd.DataFrame:
+    import pandas as pd
+
+    items, moved = choice.items, choice.moved
+    assert moved is not None
+    labels = {
+        name: [classes[code] if (code := codes[row]) >= 0 else "" for row in order]
+        for name, (codes, classes) in items.labels.items()
+    }
+    frame = pd.DataFrame(
+        {
+            "item": [items.names[row] for row in order],
+            "displacement": moved[order].round(3),
+            **labels,
+            "text": [items.texts[row] for row in order],
+        }
+    )
+    return frame.drop(columns="item") if choice.level == "texts" else frame

@@ -1,0 +1,72 @@
+"""What a study will compute, and how long it takes where this machine has measured it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.ui.kit.exhibits import show_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.config.study import StudyConfig
+
+
+def show_cost(config: StudyConfig) -> None:
+    """The estimate as a table."""
+    show_table(
+        cost_rows(config),
+        "cost-estimate",
+        caption="What will be computed. Minutes are measured where this machine has trained the "
+        "same kind of model before, and left out where it has not.",
+    )
+
+
+def cost_rows(config: StudyConfig) -> pd.DataFrame:
+    """Stages of a study with their steps and, where measured on this machine, their seconds."""
+    import pandas as pd
+
+    base, runs = config.base, len(config.arms) * len(config.seeds)
+    stages = {
+        "vae": (base.vae_training, base.vae.width),
+        "flow": (base.flow_training, base.dit.width),
+    }
+    measured = _measured_speeds(config)
+    rows = []
+    for stage, (training, width) in stages.items():
+        tokens = training.num_steps * training.batch_size * base.corpus.window
+        speed = measured.get(stage)
+        rows.append(
+            {
+                "stage": stage,
+                "runs": runs,
+                "steps a run": training.num_steps,
+                "texts a step": training.batch_size,
+                "width": width,
+                "tokens in all": f"{tokens * runs:,}",
+                "minutes, runs one by one": f"{tokens * runs / speed / 60:.1f}" if speed else "",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _measured_speeds(config: StudyConfig) -> dict[str, float]:
+    """Stage -> tokens a second, from runs on this machine with the same model sizes."""
+    from workbench.ui.kit.cached import metrics_of
+    from workbench.ui.kit.scan import found_studies, study_of
+
+    speeds: dict[str, float] = {}
+    for found in found_studies():
+        if found.problem:
+            continue
+        study = study_of(found)
+        same = {
+            "vae": study.config.base.vae == config.base.vae,
+            "flow": study.config.base.dit == config.base.dit
+            and study.config.base.vae.latent_width == config.base.vae.latent_width,
+        }
+        for run in study.runs:
+            for record in metrics_of(run)[-200:]:
+                if same.get(record.get("stage", "")) and record.get("tokens_per_second"):
+                    speeds[record["stage"]] = record["tokens_per_second"]
+    return speeds

@@ -1,0 +1,98 @@
+"""The form of the page New study: preset, corpus, teacher, arms, seeds, and other settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from workbench.ui.sections.new_study.study_request import (
+    CORPORA,
+    UPLOAD_KINDS,
+    StudyRequest,
+    preset_lines,
+    store_upload,
+)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What the reader filled in, unchecked."""
+
+    preset: str
+    corpus: str
+    upload: object
+    text_column: str
+    hf_name: str
+    arms: tuple[str, ...]
+    num_seeds: int
+    teacher: str
+    name: str
+    overrides: str
+
+    def request(self) -> StudyRequest:
+        """The same, checked.
+
+        Raises:
+            InputError: a choice is missing or not allowed.
+        """
+        lines = (line.strip() for line in self.overrides.splitlines())
+        return StudyRequest(
+            preset=self.preset, name=self.name, corpus=self.corpus,
+            path=store_upload(self.upload) if self.upload else "",
+            text_column=self.text_column, hf_name=self.hf_name, arms=self.arms,
+            num_seeds=self.num_seeds, teacher=self.teacher,
+            overrides=tuple(line for line in lines if line),
+        )  # fmt: skip
+
+
+def fill_in() -> Filled:
+    """Draw the form."""
+    presets = preset_lines()
+    preset = st.selectbox(
+        "Preset", list(presets), index=list(presets).index("demo"), key="preset",
+        bind="query-params",
+    )  # fmt: skip
+    st.caption(presets[preset])
+    left, right = st.columns(2)
+    with left:
+        corpus, upload, column, hf_name = _choose_corpus()
+    with right:
+        arms, seeds, teacher, name = _choose_arms(preset)
+    overrides = st.text_area(
+        "Other settings, one KEY=VALUE a line", max_chars=2000,
+        placeholder="base.vae.latent_width=32",
+    )  # fmt: skip
+    return Filled(preset, corpus, upload, column, hf_name, arms, seeds, teacher, name, overrides)
+
+
+def _choose_corpus() -> tuple[str, object, str, str]:
+    """Corpus, uploaded file, text column, and name on the Hub."""
+    corpus = st.segmented_control("Corpus", list(CORPORA), default="stories", key="corpus")
+    corpus = corpus or "stories"
+    st.caption(CORPORA[corpus])
+    upload, column, hf_name = None, "", ""
+    if corpus == "upload":
+        upload = st.file_uploader(
+            "A text a line (txt), or a table with a text column",
+            type=list(UPLOAD_KINDS), max_upload_size=200,
+        )  # fmt: skip
+    if corpus == "hf":
+        hf_name = st.text_input(
+            "Data set on the Hugging Face Hub", placeholder="roneneldan/TinyStories"
+        )
+    if corpus in ("upload", "hf"):
+        column = st.text_input("Text column", "text", max_chars=60)
+    return corpus, upload, column, hf_name
+
+
+def _choose_arms(preset: str) -> tuple[tuple[str, ...], int, str, str]:
+    """Arms, number of seeds, teacher, and the study's name."""
+    from workbench.config.study import STANDARD_ARMS
+
+    arms = st.pills("Arms", list(STANDARD_ARMS), selection_mode="multi", default=["none", "repa"])
+    seeds = st.number_input("Seeds", 1, 10, 1)
+    teacher = st.selectbox("Teacher", ["minilm", "own", "random"], help="The frozen language model "
+                           "that the aligned arm is pulled towards.")  # fmt: skip
+    name = st.text_input("Name", preset, max_chars=40, help="Folder under the runs directory.")
+    return tuple(arms), int(seeds), teacher, name

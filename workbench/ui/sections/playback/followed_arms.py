@@ -1,0 +1,63 @@
+"""Both arms followed from noise to text, and the fork beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from workbench.report.findings import Number
+from workbench.report.findings.shown import playback_numbers
+from workbench.sample.follow import FIDELITY, Following, PlaybackView
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.sections.playback.lanes import follow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workbench.sample.playback import Fork
+    from workbench.study.folders import Run
+
+
+@dataclass
+class Followed:
+    """What the player shows.
+
+    Attributes:
+        view: what was asked.
+        bases: arm -> its own run.
+        lanes: title -> (run, what was followed, subtitle), the fork last.
+    """
+
+    view: PlaybackView
+    bases: dict[str, Following] = field(default_factory=dict)
+    lanes: dict[str, tuple[Run, Following, str]] = field(default_factory=dict)
+
+    def numbers(self, seed: int) -> list[Number]:
+        """What a finding keeps."""
+        return playback_numbers(self.bases, self.view, seed)
+
+    def without_fidelity(self) -> str:
+        """Why there is no curve of fidelity; empty where there is one."""
+        if any(FIDELITY in found.curves for found in self.bases.values()):
+            return ""
+        if self.view.typed:
+            return "No curve of fidelity: no expected facts are known for a typed prompt."
+        return "No curve of fidelity: no fact of this prompt returns in what a human wrote next."
+
+
+def follow_arms(
+    runs: Mapping[str, Run], view: PlaybackView, fork: tuple[str, Fork] | None
+) -> Followed:
+    """Follow every arm, and the fork of one; what fails is a card and the rest goes on."""
+    followed = Followed(view)
+    for arm, run in runs.items():
+        with guarded(f"Arm {arm}"):
+            followed.bases[arm] = follow(run, view)
+            how = f"seed {view.seed}, guidance {view.guidance_scale:g}"
+            followed.lanes[arm] = (run, followed.bases[arm], how)
+    if fork is not None and fork[0] in followed.bases:
+        arm, change = fork
+        with guarded("The fork"):
+            forked = follow(runs[arm], view, change)
+            followed.lanes[f"{arm}, forked"] = (runs[arm], forked, change.describe())
+    return followed

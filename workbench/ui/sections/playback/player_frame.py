@@ -1,0 +1,66 @@
+"""The player on the page, and the same as a file that plays offline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from workbench.ui.kit.cached import references_of
+from workbench.ui.kit.theme import colours, theme
+from workbench.ui.player.build import player_page
+from workbench.ui.sections.playback.lanes import lanes_of
+
+if TYPE_CHECKING:
+    from workbench.ui.kit.selection import Selection
+    from workbench.ui.sections.playback.followed_arms import Followed
+
+HEIGHT = 890
+CLOCKS = {
+    "quantile": "Steps are placed by quantiles of the training times: t moves little where "
+    "training looked most and jumps at the ends; the last step goes to 1.",
+    "uniform": "Steps are equal strides of t.",
+}
+
+
+def prompt_of(selection: Selection, followed: Followed) -> str:
+    """The prompt's text, typed or held out."""
+    view = followed.view
+    return view.typed or references_of(selection.study).prompts[view.row]
+
+
+def show_player(selection: Selection, followed: Followed) -> None:
+    """Draw the player and offer it as a file."""
+    lanes = lanes_of(followed.lanes, followed.bases, colours(selection.all_arms))
+    page = _parts(selection, followed)
+    st.iframe(player_page(lanes, **page), height=HEIGHT, alt="Denoising player")
+    st.caption(
+        "Dots are target tokens on the two main axes of that arm's latents and path (linear, so "
+        "noise is not thrown onto clusters); grey is real text, the thick line the mean. A dashed "
+        "ring marks a latent farther from real ones than 95 % of real ones are from each other. "
+        "Italic words may still change. Maps of two arms share no axes: compare shapes, not "
+        f"places. {page['clock']}"
+    )
+    st.download_button(
+        "Export: this playback as one HTML file that plays offline",
+        lambda: player_page(lanes, **page, standalone=True),
+        file_name=f"playback-{selection.name.replace('/', '-')}.html",
+        mime="text/html",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+def _parts(selection: Selection, followed: Followed) -> dict[str, Any]:
+    """What the player says beside its lanes."""
+    view, run = followed.view, next(iter(selection.runs.values()))
+    reference = "" if view.typed else references_of(selection.study).continuations[view.row]
+    return {
+        "prompt": prompt_of(selection, followed),
+        "reference": reference,
+        "theme": theme(),
+        "title": f"Playback: {selection.name}",
+        "far_limit": max(found.far_limit for found in followed.bases.values()),
+        "clock": CLOCKS[run.config.sampling.sampler.grid],
+        "note": followed.without_fidelity(),
+    }

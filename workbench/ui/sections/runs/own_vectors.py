@@ -1,0 +1,150 @@
+"""Vectors of the reader's own: checked on the server, then mapped and compared like any arm's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from workbench.errors import InputError
+from analyses.figures.linked_maps import MOST_POINTS, Colouring, maps_figure
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.escape import inline
+from workbench.ui.kit.exhibits import show_figure, show_table
+from workbench.ui.kit.theme import theme
+from workbench.ui.sections.runs.vector_files import TEXT_KINDS, VECTOR_KINDS, read_texts, read_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+MOST_COMPARED = 5000
+
+
+@dataclass(frozen=True)
+class OwnVectors:
+    """Uploaded spaces of the same items.
+
+    Attributes:
+        spaces: file -> (N, F) float32.
+        texts: N, one per row.
+        left_out: file -> its columns that are no dimensions.
+    """
+
+    spaces: Mapping[str, np.ndarray]
+    texts: list[str]
+    left_out: Mapping[str, tuple[str, ...]]
+
+
+def show_own_vectors() -> None:
+    """Upload, check, map, compare."""
+    st.caption(
+        "One or two files of vectors, one row per item (.npy, .npz or .safetensors with one "
+        "matrix, or .parquet with one column of lists or many of numbers), and the items' texts "
+        "(one line each, or a table with a column `text`). Nothing is executed or unpickled; "
+        "files stay in memory."
+    )
+    left, right = st.columns(2)
+    files = left.file_uploader(
+        "Vectors", type=list(VECTOR_KINDS), accept_multiple_files=True, max_upload_size=200
+    )
+    lines = right.file_uploader("Texts (optional)", type=list(TEXT_KINDS), max_upload_size=200)
+    if not files:
+        return
+    with guarded("These files"):
+        own = read_upload(files[:2], lines)
+        for name, columns in own.left_out.items():
+            if columns:
+                st.caption(inline(f"{name}: not taken for dimensions: {', '.join(columns)}."))
+        _show_map(own)
+        if len(own.spaces) == 2:
+            _show_comparison(own)
+
+
+def read_upload(files: list[Any], lines: Any) -> OwnVectors:
+    """Uploaded files as arrays.
+
+    Raises:
+        InputError: another type, over a limit, not a matrix of finite numbers, or counts differ.
+    """
+    read = {}
+    for file in files:
+        name = file.name if file.name not in read else f"{file.name} (2)"
+        read[name] = read_vectors(file.name, file.getvalue())
+    spaces = {name: vectors.rows for name, vectors in read.items()}
+    counts = {name: len(rows) for name, rows in spaces.items()}
+    if len(set(counts.values())) > 1:
+        raise InputError(f"the files hold different numbers of rows: {counts}")
+    n = next(iter(counts.values()))
+    texts = read_texts(lines.name, lines.getvalue()) if lines else [f"row {i}" for i in range(n)]
+    if len(texts) != n:
+        blank = sum(not text.strip() for text in texts)
+        also = f" ({blank} of the texts are blank)" if blank else ""
+        raise InputError(f"{len(texts)} texts for {n} vectors: one text per row is needed{also}")
+    return OwnVectors(spaces, texts, {name: vectors.left_out for name, vectors in read.items()})
+
+
+def _show_map(own: OwnVectors) -> None:
+    """PCA of each space, laid on the first; coloured along the file."""
+    from analyses.maps.linear_basis import fit_linear_basis, procrustes_aligned
+
+    coords = {n: fit_linear_basis([rows]).project(rows) for n, rows in own.spaces.items()}
+    first = next(iter(coords.values()))
+    coords = {n: c if c is first else procrustes_aligned(c, first) for n, c in coords.items()}
+    order = np.arange(len(own.texts), dtype=np.float64)
+    show_figure(
+        maps_figure(
+            coords,
+            {name: f"{name}, {own.spaces[name].shape[1]} columns" for name in coords},
+            [text[:160] for text in own.texts],
+            Colouring(name="row of the file", values=dict.fromkeys(coords, order)),
+            theme=theme(),
+        ).figure,
+        "own-map",
+        table=lambda: coordinates(coords, own.texts),
+        caption="Principal components, coloured by the row of the file."
+        + (f" {len(own.texts):,} rows: a sample of {MOST_POINTS:,} over the density of all."
+           if len(own.texts) > MOST_POINTS else ""),
+    )  # fmt: skip
+
+
+def coordinates(coords: Mapping[str, np.ndarray], texts: list[str]) -> pd.DataFrame:
+    """Text and coordinates in each space, a row an item."""
+    import pandas as pd
+
+    columns = {
+        f"{name} {axis}": c[:, i] for name, c in coords.items() for i, axis in enumerate("xy")
+    }
+    return pd.DataFrame({"text": texts, **columns})
+
+
+def _show_comparison(own: OwnVectors) -> None:
+    """Alignment of the two spaces, and the items that moved most."""
+    import pandas as pd
+
+    from analyses.spaces.alignment import linear_cka, mutual_knn
+    from analyses.spaces.displacement import displacement
+
+    n = len(own.texts)
+    rows = np.sort(np.random.default_rng(0).permutation(n)[:MOST_COMPARED])
+    first, second = (space[rows] for space in own.spaces.values())
+    with st.spinner("Comparing …"):
+        aligned = [linear_cka(first, second), mutual_knn(first, second)]
+        moved = displacement(first, second)
+    if n > MOST_COMPARED:
+        st.caption(f"Compared on a seeded sample of {MOST_COMPARED:,} of {n:,} rows.")
+    for column, result in zip(st.columns(2), aligned, strict=True):
+        value = "not defined" if result.score is None else f"{result.score:.3f}"
+        chance = "" if result.chance is None else f" (chance {result.chance:.3f})"
+        column.metric(f"{result.name}{chance}", value)
+    per_item = moved.per_item.get("displacement", np.zeros(0))
+    order = np.argsort(-per_item, kind="stable")[:100]
+    show_table(
+        pd.DataFrame({"displacement": per_item[order].round(3),
+                      "text": [own.texts[rows[i]] for i in order]}),
+        "own-moved",
+        caption="Items whose neighbours changed most from one space to the other.",
+    )  # fmt: skip

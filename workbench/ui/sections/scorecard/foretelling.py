@@ -1,0 +1,69 @@
+"""Every probe's rank correlation with a generation score over all runs, as a figure and a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from analyses.figures.foretelling import foretelling_figure
+from workbench.report.predictors import MIN_ARMS
+from workbench.report.scorecard import table_rows
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.exhibits import show_figure, show_table
+from workbench.ui.kit.theme import theme
+from workbench.ui.sections.scorecard.all_studies import finished_keys, scorecard_of
+
+if TYPE_CHECKING:
+    from analyses.scorecard.row import ScorecardRow
+    from workbench.ui.sections.scorecard.all_studies import Card
+
+
+def scorecard_or_stop() -> Card:
+    """The scorecard of every finished study; says so and ends the page where there is none."""
+    keys = finished_keys()
+    if not keys:
+        st.info("No run is compared yet.", icon=":material/hourglass_top:")
+        st.stop()
+    with guarded("The scorecard"):
+        return scorecard_of(keys)
+    st.stop()
+
+
+def show_foretelling(card: Card, score: str) -> list[ScorecardRow]:
+    """Draw and list what foretells the score; with too few arms, say how many are needed."""
+    import pandas as pd
+
+    num_arms = len(set(card.table.arms))
+    if num_arms < MIN_ARMS:
+        st.info(
+            f"{num_arms} arms are compared so far and {MIN_ARMS} are needed: with fewer, every "
+            "order of arms is likely by chance. Train more arms (other latent widths, teachers, "
+            "noise) as studies of their own; all runs here count together.",
+            icon=":material/groups:",
+        )
+        return []
+    rows = [row for row in card.rows if row.score == score]
+    show_figure(
+        foretelling_figure(rows, theme=theme()),
+        "foretelling",
+        caption="Spearman correlation with the score over runs; 1 = the better by this measure "
+        "(or the larger, where it has no better end) always wrote better. Intervals that hold zero "
+        "foretell nothing. Diamonds are trivial baselines: a probe that does not beat them is not "
+        "worth its cost.",
+        table=lambda: pd.DataFrame([row.flat() for row in rows]),
+    )
+    show_table(
+        pd.DataFrame(table_rows(rows, score)), "scorecard",
+        caption="Regret: how much worse the arm that the measure picks writes, 0 = it picks "
+        "the best, 1 = as a random pick. Partial: what is left once reconstruction is known. "
+        "p (Holm): chance of so strong a correlation by luck, corrected for all rows.",
+    )  # fmt: skip
+    return rows
+
+
+def show_runs(card: Card) -> None:
+    """Every number of every run."""
+    st.subheader("The runs behind it")
+    caption = "One row per run: every probe and every score."
+    show_table(card.runs.round(4), "runs-behind", caption=caption)

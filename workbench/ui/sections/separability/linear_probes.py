@@ -1,0 +1,65 @@
+"""What a straight cut reads off the latents, by label and by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from analyses.figures.arm_curves import dots_figure
+from workbench.ui.kit.cached import corpus_of
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.exhibits import show_figure, show_table
+from workbench.ui.kit.theme import theme
+from workbench.ui.sections.separability.captions import beyond_sentence, parted_sentence
+from workbench.ui.sections.separability.probe_tables import baseline_marks, class_frame
+from workbench.ui.sections.shared.stored_results import Results, family, missing_note
+
+if TYPE_CHECKING:
+    from workbench.ui.kit.selection import Selection
+
+
+def linear_probes_or_stop(
+    selection: Selection, results: Mapping[str, Results]
+) -> dict[str, Results]:
+    """Arm -> label -> stored probe; says so and ends the page where none is stored."""
+    found = {arm: family(own, "linear_separability.") for arm, own in results.items()}
+    if not any(found.values()):
+        missing_note(selection, "linear_separability")
+        st.stop()
+    return found
+
+
+def show_probes(selection: Selection, separable: Mapping[str, Results]) -> None:
+    """Accuracy by label, beside chance and the word alone."""
+    marks = baseline_marks(next(own for own in separable.values() if own))
+    show_figure(
+        dots_figure(
+            separable,
+            arms=selection.all_arms,
+            x="accuracy of a cross-validated linear probe (share of items)",
+            marks=marks,
+            theme=theme(),
+        ),
+        "linear-separability",
+        caption="Dots are accuracies with 95 % intervals; *pos* is part of speech. "
+        f"{beyond_sentence(separable, marks['the word alone'])} {parted_sentence(separable)}",
+    )
+
+
+def show_classes(selection: Selection, separable: Mapping[str, Results]) -> str:
+    """One label's classes in a table; returns the label."""
+    st.subheader("Class by class")
+    labels = list(dict.fromkeys(name for own in separable.values() for name in own))
+    label = st.selectbox("Label", labels, key="label", bind="query-params") or labels[0]
+    with guarded("The classes"):
+        corpus = corpus_of(selection.study)
+        names = {**corpus.label_names, **corpus.token_label_names}.get(label, ())
+        frame = class_frame({arm: own.get(label) for arm, own in separable.items()}, names)
+        if len(frame):
+            show_table(frame, "classes", caption="Share of each class that the probe gets right. "
+                       "Rare classes are the hard ones; look where the arms part.")  # fmt: skip
+        else:
+            st.info("This label has too few examples a class to be probed.")
+    return label

@@ -1,0 +1,1 @@
+"""What several pages show: empty states, jobs, stored results, held-out items."""

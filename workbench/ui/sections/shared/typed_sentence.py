@@ -1,0 +1,28 @@
+"""A typed sentence as a point of each arm's space and of the teacher's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.probes.typed_text import typed_latents
+from workbench.ui.kit.cached import corpus_of, generator_of, opened
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from workbench.study.folders import Run
+    from workbench.ui.kit.selection import Selection
+
+
+def typed_item(selection: Selection, text: str) -> dict[str, np.ndarray]:
+    """A typed sentence as a point of each space: the mean over its tokens.
+
+    Raises:
+        InputError: it has no token, or more than the window.
+    """
+    return opened(selection.study).typed_points(selection.runs, text)
+
+
+def latents_of(run: Run, text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Normalised posterior means (n, D) of a sentence's n tokens in one arm, and their ids."""
+    return typed_latents(generator_of(run), corpus_of(run.study), text)

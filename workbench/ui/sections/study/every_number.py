@@ -1,0 +1,70 @@
+"""Every number of a comparison, one family of measures at a time, and which differences stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from workbench.ui.kit.exhibits import show_table
+from workbench.ui.sections.study.score_tables import (
+    UNCLEAR,
+    contrast_frame,
+    family_names,
+    metric_names,
+    score_frame,
+)
+
+
+def choose_family(comparison: Mapping[str, Any]) -> str:
+    """A family of measures; both tables follow it."""
+    st.subheader("Every number")
+    st.caption("One family of measures at a time; both tables below follow the choice.")
+    families = family_names(comparison)
+    first = families[0]
+    return (
+        st.segmented_control("Family", families, default=first, key="family", bind="query-params")
+        or first
+    )
+
+
+def show_scores(comparison: Mapping[str, Any], family: str) -> None:
+    """Each arm's mean and interval, with chance and controls."""
+    table = score_frame(comparison, metric_names(comparison, family))
+    chance = " *chance* is what a space without the property would score."
+    controls = (
+        " Human texts, and a language model that writes word by word (*autoregressive*), are "
+        "scored alike."
+    )
+    show_table(
+        table,
+        f"scores-{family}",
+        height="content",
+        caption="Mean [95 % interval] of *n* items (prompts, texts or words)."
+        + (chance if "chance" in table else "")
+        + (controls if "human" in table else ""),
+    )
+
+
+def show_contrasts(comparison: Mapping[str, Any], family: str) -> None:
+    """Which differences between arms stand out of the noise; the others in grey."""
+    if not comparison["contrasts"]:
+        return
+    st.subheader("What is significant, and what is not")
+    only = st.toggle("Hide what cannot be told apart", key="clear", bind="query-params")
+    shown = contrast_frame(comparison, family, only_clear=only)
+    if not len(shown):
+        st.info(f"In the family {family} no difference between arms stands out of the noise.")
+        return
+    show_table(
+        shown,
+        f"contrasts-{family}",
+        faded=lambda row: row["verdict"] == UNCLEAR,
+        height="content",
+        column_config={"verdict": st.column_config.TextColumn(width="medium")},
+        caption=f"Family *{family}*, paired over prompts and seeds. A difference stands when "
+        "its interval excludes zero and its p, after Holm's correction for looking at many, "
+        "is at most .05; grey rows are inside the noise. *higher* and *lower* stand where "
+        "neither end is the better one.",
+    )

@@ -1,0 +1,187 @@
+"""What the two spaces differ in, measured on the autoencoders alone, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from workbench.report.number_text import interval_text, number_text
+from workbench.score.directions import ACCURACY
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.exhibits import show_reading_table
+from workbench.ui.sections.shared.stored_results import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.ui.kit.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What two spaces may differ in, for someone who never read the paper.
+
+    Attributes:
+        label: its name in plain words.
+        meaning: what it is, its unit, and its better end.
+    """
+
+    label: str
+    meaning: str
+
+
+# Result name, or its beginning -> what it is; the order is fixed, whatever a study finds.
+CAUSES: Mapping[str, Cause] = {
+    ACCURACY: Cause(
+        "tokens read back", "The gate: share of tokens read back. Equal here is where the story "
+        "starts."
+    ),
+    "knn_coherence.token.other_id": Cause(
+        "neighbours that mean alike", "Share of a word's nearest latents, those of other words "
+        "only, that have its label. Where it is high, a near miss still lands on a word of the "
+        "right kind. Chance is the same for shuffled labels; below it, words of other kinds "
+        "stand nearer than by luck."
+    ),
+    "learnability": Cause(
+        "foretold by the prompt", "How much of the next latents a linear map of the prompt's "
+        "foretells (R², 1 = all). More is easier to learn."
+    ),
+    "velocity_information": Cause(
+        "left open once known", "Variance a dimension that the ways from noise to the latents "
+        "still have once the label, or the context, is known; no flow is trained for it. Less is "
+        "an easier path."
+    ),
+    "decoder_basin.r50": Cause(
+        "error that the decoder bears", "How far, in standard deviations of the latents, a latent "
+        "may be off before half of the words are read as others. More forgives more."
+    ),
+    "decoder_basin.margin": Cause(
+        "decoder's certainty", "How far its first choice is ahead of the second, in nats "
+        "(natural-log units: 1 nat is 2.7 to 1). More is surer."
+    ),
+    "manifold_continuity": Cause(
+        "between two texts", "Whether the middle between two texts is still text: Fréchet distance "
+        "and nats a token (less is better), share of valid 4-grams (more is)."
+    ),
+    "scale.log_snr": Cause(
+        "size against noise", "How large the latents are against the encoder's own noise, in nats. "
+        "Neither end is better by itself."
+    ),
+    "floor.velocity": Cause(
+        "loss of a Gaussian guess", "Loss (velocity variance a dimension) of an ideal flow that "
+        "knows only how the latents spread. Neither end is better by itself."
+    ),
+    "intrinsic_dimension": Cause(
+        "directions around a point", "How many directions a point's neighbourhood has. Neither end "
+        "is better by itself."
+    ),
+    "isotropy": Cause(
+        "evenness of directions", "Whether all directions are used alike (a cosine, or a log "
+        "potential): lower is more even."
+    ),
+}  # fmt: skip
+
+
+def cause_of(name: str) -> tuple[str, Cause]:
+    """A result's name in plain words, and what it is."""
+    prefix = next(p for p in CAUSES if name.startswith(p))
+    rest = name.removeprefix(prefix).strip(".").replace("_", " ")
+    cause = CAUSES[prefix]
+    return (f"{cause.label}: {rest}" if rest else cause.label), cause
+
+
+def show_causes(selection: Selection, results: Mapping[str, Results]) -> None:
+    """The table of causes: at first the gate and what parts the arms, then everything."""
+    st.subheader("Candidate causes, arm against arm")
+    st.caption(
+        "What the two spaces differ in although both read back well. Every row is measured on the "
+        "autoencoder alone, before any generator is trained. Rows that favour the arm which writes "
+        "worse are no cause of its writing; which of the others is, two runs cannot settle: the "
+        "page Scorecard holds every row against many arms."
+    )
+    with guarded("The causes"):
+        table = arm_deltas(results, selection.arms)
+        if not len(table):
+            st.info(f"None of {', '.join(CAUSES)} is measured in both arms yet.")
+            return
+        whole = st.toggle("Show also what does not part", key="causes", bind="query-params")
+        show_reading_table(
+            first_reading(table, whole=whole),
+            "causes",
+            caption="*Favours*: the arm at the better end, where the intervals part. "
+            + causes_sentence(table, selection.arms),
+            files=table,
+        )
+
+
+def arm_deltas(results: Mapping[str, Mapping[str, Any]], arms: Sequence[str]) -> pd.DataFrame:
+    """A row a cause that both arms have measured: each arm's number, and whether they part."""
+    import pandas as pd
+
+    names = [
+        name
+        for prefix in CAUSES
+        for name in sorted(results[arms[0]])
+        if name.startswith(prefix) and name in results[arms[-1]]
+    ]
+    rows = []
+    for name in dict.fromkeys(names):
+        values = [results[arm][name] for arm in arms]
+        if any(value.get("score") is None for value in values):
+            continue
+        label, cause = cause_of(name)
+        rows.append(
+            {
+                "measure": label,
+                **{
+                    arm: interval_text({**v, "mean": v["score"]})
+                    for arm, v in zip(arms, values, strict=True)
+                },
+                "intervals": _parted(values),
+                "favours": _favoured(arms, values),
+                "chance": number_text(values[0].get("chance")),
+                "what it means": cause.meaning,
+                "name": name,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _favoured(arms: Sequence[str], values: Sequence[Mapping[str, Any]]) -> str:
+    """The arm at the better end, where there is one and the intervals part."""
+    if _parted(values) != "apart":
+        return "neither"
+    higher = values[0].get("higher_is_better")
+    if higher is None:
+        return "no better end"
+    return arms[0] if (values[0]["score"] > values[-1]["score"]) == higher else arms[-1]
+
+
+def causes_sentence(table: pd.DataFrame, arms: Sequence[str]) -> str:
+    """How many rows favour which arm, so that nobody reads a proof into a list."""
+    rows = table[table["name"] != ACCURACY]
+    counts = [f"{int((rows['favours'] == arm).sum())} favour {arm}" for arm in arms]
+    rest = int((~rows["favours"].isin(arms)).sum())
+    return f"Of {len(rows)} rows {', '.join(counts)}, and {rest} favour neither."
+
+
+def first_reading(table: pd.DataFrame, *, whole: bool) -> pd.DataFrame:
+    """The table of causes as it is read: each meaning once, where its rows begin, then ditto marks.
+
+    Unless `whole`, only the gate and the rows in which the arms part.
+    """
+    kept = table[whole | (table["name"] == ACCURACY) | (table["intervals"] == "apart")]
+    repeated = kept["what it means"] == kept["what it means"].shift()
+    shown = kept.assign(**{"what it means": kept["what it means"].mask(repeated, "″")})
+    return shown.drop(columns=["intervals", "name"])
+
+
+def _parted(values: Sequence[Mapping[str, Any]]) -> str:
+    first, last = values[0], values[-1]
+    if None in (first.get("low"), first.get("high"), last.get("low"), last.get("high")):
+        return "unknown"
+    apart = first["high"] < last["low"] or last["high"] < first["low"]
+    return "apart" if apart else "overlap"

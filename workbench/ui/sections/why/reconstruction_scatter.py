@@ -1,0 +1,171 @@
+"""Runs of every study as points: how well each reads back against how well it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from analyses.figures.reconstruction_generation import (
+    RunPoint,
+    Trail,
+    reconstruction_generation_figure,
+)
+from analyses.statistics.intervals import Interval
+from workbench.report.predictors import RankCorrelation, reconstruction_correlation
+from workbench.score.directions import ACCURACY
+from workbench.ui.kit.cached import comparison_of, course_of
+from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.plain_words import plain_words
+from workbench.ui.kit.scan import found_studies, study_of
+from workbench.ui.kit.theme import theme
+from workbench.ui.sections.study.score_tables import metric_names
+
+if TYPE_CHECKING:
+    from workbench.study.folders import Study
+
+BY_EYE = ("fidelity", "valid_4gram")
+CHECKPOINTS = (
+    " Small open marks are the same run's flow at its milestones, from step 0 on, scored on the "
+    "first 64 prompts: reconstruction stays where the autoencoder left it, generation moves. They "
+    "are no independent runs, so the rank correlation does not count them. An autoencoder's own "
+    "milestones are not here, for no generator was trained on them."
+)
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """What the figure shows: study -> its runs, and their rank correlation."""
+
+    points: dict[str, list[RunPoint]]
+    correlated: RankCorrelation
+
+
+def choose_score(comparison: Mapping[str, Any]) -> str:
+    """A generation score; what a reader can check by eye stands first, whatever a study finds."""
+    scores = [name for name in metric_names(comparison) if name.startswith("generation.")]
+    by_eye = [name for name in (f"generation.{own}" for own in BY_EYE) if name in scores]
+    first = (by_eye or scores)[0]
+    return st.selectbox(
+        "Generation score", scores, index=scores.index(first), key="score", bind="query-params",
+        help="The figure's axis says it in plain words; the arrow points at its better end.",
+    )  # fmt: skip
+
+
+def show_scatter(score: str) -> Scatter:
+    """Draw every compared run of every study, and the flow's checkpoints if asked for."""
+    points = run_points(score)
+    correlated = correlation(points)
+    steps = trails(points, score)
+    with_steps = st.toggle(
+        "Show checkpoints of the flow's training", key="checkpoints", bind="query-params",
+        disabled=not steps, help="By `python -m workbench probe RUN --checkpoints`, for valid "
+        "n-grams, nats per token and fidelity.",
+    )  # fmt: skip
+    show_figure(
+        reconstruction_generation_figure(
+            [point for own in points.values() for point in own],
+            reconstruction_name="reconstruction: share of tokens read back",
+            generation_name=plain_words(score),
+            theme=theme(),
+            trails=steps if with_steps else (),
+        ),
+        "reconstruction-generation",
+        caption="Each point is a run of any study here. If reconstruction foretold generation, "
+        "points would rise from left to right; points above each other read back alike and write "
+        "unlike. "
+        + correlation_sentence(correlated)
+        + (CHECKPOINTS if with_steps and steps else ""),
+    )
+    return Scatter(points, correlated)
+
+
+def run_points(score: str) -> dict[str, list[RunPoint]]:
+    """Study -> its compared runs: reconstruction against one generation score."""
+    points: dict[str, list[RunPoint]] = {}
+    for found in found_studies():
+        if found.problem:
+            continue
+        study = study_of(found)
+        comparison = comparison_of(study)
+        if comparison is not None:
+            points[found.name] = _study_points(study, comparison, score)
+    return points
+
+
+def _study_points(study: Study, comparison: Mapping[str, Any], score: str) -> list[RunPoint]:
+    points = []
+    for run in study.runs:
+        place = study.config.seeds.index(run.seed)
+        values = [comparison["arms"].get(run.arm, {}).get(name) for name in (ACCURACY, score)]
+        both = [_interval(value, place, len(study.config.seeds)) for value in values]
+        points.append(
+            RunPoint(arm=run.arm, seed=run.seed, reconstruction=both[0], generation=both[1])
+        )
+    return points
+
+
+def _interval(value: Mapping[str, Any] | None, place: int, num_seeds: int) -> Interval:
+    """One seed's number; the stored interval belongs to it where there is one seed."""
+    seeds = (value or {}).get("seeds") or []
+    mean = seeds[place] if place < len(seeds) else None
+    if value is None or mean is None:
+        return Interval(mean=None, low=None, high=None, n=0, reason="not measured")
+    own = num_seeds == 1
+    return Interval(
+        mean=mean, low=value["low"] if own else None, high=value["high"] if own else None,
+        n=value["n"],
+    )  # fmt: skip
+
+
+def correlation(points: Mapping[str, Sequence[RunPoint]]) -> RankCorrelation:
+    """Rank correlation of reconstruction with the score over the runs that are shown."""
+    return reconstruction_correlation(
+        [
+            (f"{study}/{p.arm}", p.reconstruction.mean, p.generation.mean)
+            for study, own in points.items()
+            for p in own
+            if p.reconstruction.mean is not None and p.generation.mean is not None
+        ]
+    )
+
+
+def correlation_sentence(found: RankCorrelation) -> str:
+    """The rank correlation with its interval, or why there is none."""
+    if found.value is None:
+        return f"{found.num_runs} runs of {found.num_arms} arms: {found.reason}."
+    return (
+        f"Rank correlation {found.value:.2f} [{found.low:.2f}, {found.high:.2f}] over "
+        f"{found.num_arms} arms."
+    )
+
+
+def trails(points: Mapping[str, Sequence[RunPoint]], score: str) -> list[Trail]:
+    """Flow milestones of all probed runs: their VAE's reconstruction against their own score.
+
+    A VAE's milestones have no generator of their own, so they have no place in this picture.
+    """
+    drawn = []
+    for found in found_studies():
+        if found.problem:
+            continue
+        for point in points.get(found.name, ()):
+            table = course_of(study_of(found).run(point.arm, point.seed))
+            if table is None or point.reconstruction.mean is None:
+                continue
+            own = table[(table["stage"] == "flow") & (table["measure"] == score)]
+            own = own.dropna(subset="score").sort_values("step")
+            if len(own):
+                drawn.append(
+                    Trail(
+                        arm=point.arm,
+                        seed=point.seed,
+                        steps=own["step"].to_numpy(np.int64),
+                        reconstruction=point.reconstruction.mean,
+                        generation=own["score"].to_numpy(np.float64),
+                    )
+                )
+    return drawn
