@@ -15,7 +15,7 @@ def test_verb_starts_the_app_where_its_settings_are(monkeypatch, tmp_path):
     monkeypatch.setenv("WORKBENCH_RUNS", "some/runs")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "execv", lambda program, arguments: started.append(arguments))
-    assert not cli.main(["app", "--port", "8599", "--no-browser"])
+    assert not cli(["app", "--port", "8599", "--no-browser"])
     (command,) = started
     script = Path(next(word for word in command if word.endswith("app.py")))
     assert script == ROOT / "app.py"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def linear_probes_or_stop(
     selection: Selection, results: Mapping[str, Results]
-) -> dict[str, Results]:
+) -> Mapping[str, Results]:
     """Arm -> label -> stored probe; says so and ends the page where none is stored."""
     found = {arm: family(own, "linear_separability.") for arm, own in results.items()}
     if not any(found.values()):
