@@ -1,0 +1,85 @@
+"""Training records of the selected runs, and what each job said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from analyses.figures.training_log import training_log_figure
+from workbench.machine.jobs import list_jobs
+from workbench.store.metrics_log import NOT_FINITE
+from workbench.ui.kit.cached import metrics_of
+from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.escape import inline
+from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.theme import theme
+from workbench.ui.sections.shared.job_cards import WORDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.ui.kit.selection import Selection
+
+SHARES = (
+    " `grad_share` says how much of the gradient at the encoder's last states each loss brings. "
+    "Alignment has done its work when its share falls while `repa_cosine` no longer rises; where "
+    "`log_snr` falls, the posterior's noise is swallowing the meaning."
+)
+JOBS_SHOWN = 8
+
+
+def show_logs(selection: Selection) -> None:
+    """The records of one stage as small panels, then the words of the last jobs."""
+    with guarded("The logs"):
+        stages = stage_names(selection)
+        if stages:
+            _show_stage(selection, stages)
+        else:
+            st.info("Nothing is logged yet.")
+    for job in reversed(list_jobs()[-JOBS_SHOWN:]):
+        with st.expander(f"{inline(job.title)} {WORDS[job.state][0]}", key=f"log-{job.name}"):
+            st.code(job.log() or "(said nothing yet)", language=None)
+
+
+def _show_stage(selection: Selection, stages: list[str]) -> None:
+    first = stages[0]
+    stage = st.segmented_control("Stage", stages, default=first, key="stage") or first
+    table = records(selection, stage)
+    show_figure(
+        training_log_figure(table, arms=selection.all_arms, theme=theme()),
+        f"log-{stage}",
+        table=lambda: table,
+        caption="Training records. Compare shapes; levels of two spaces are not "
+        "comparable except for `band_fraction` and `token_accuracy`."
+        + (SHARES if stage == "vae" else "")
+        + undefined_sentence(table),
+    )
+
+
+def records(selection: Selection, stage: str) -> pd.DataFrame:
+    """The records of one stage of every selected run, each with its arm."""
+    import pandas as pd
+
+    frames = [
+        pd.DataFrame([r for r in metrics_of(run) if r.get("stage") == stage]).assign(arm=arm)
+        for arm, run in selection.runs.items()
+    ]
+    return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+
+
+def stage_names(selection: Selection) -> list[str]:
+    """Stages with training records in any selected run."""
+    names = [r.get("stage", "") for run in selection.runs.values() for r in metrics_of(run)]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def undefined_sentence(table: pd.DataFrame) -> str:
+    """Which logged numbers are not defined in which arm, such as a cosine without a teacher."""
+    missing: dict[str, list[str]] = {}
+    for arm, own in table.groupby("arm", sort=False):
+        for name in own.columns:
+            if name not in (NOT_FINITE, "arm") and own[name].isna().all():
+                missing.setdefault(name, []).append(str(arm))
+    named = "; ".join(f"`{name}` in {', '.join(arms)}" for name, arms in missing.items())
+    return f" Not defined: {named}." if named else ""
