@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from workbench.errors import InputError
 from analyses.figures.linked_maps import MOST_POINTS, Colouring, maps_figure
+from workbench.errors import InputError
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import inline
 from workbench.ui.kit.exhibits import show_figure, show_table
 from workbench.ui.kit.theme import theme
-from workbench.ui.sections.runs.vector_files import TEXT_KINDS, VECTOR_KINDS, read_texts, read_vectors
+from workbench.ui.sections.runs.vector_files import (
+    TEXT_KINDS,
+    VECTOR_KINDS,
+    read_texts,
+    read_vectors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
