@@ -14,7 +14,7 @@ from workbench.ui.kit.theme import colours, surface
 from workbench.ui.sections.generate.continuations import baseline_texts, write
 
 if TYPE_CHECKING:
-    from workbench.sample.generate import Continuations
+    from workbench.sample.continuations import Continuations
     from workbench.ui.kit.selection import Selection
     from workbench.ui.sections.generate.continuations import WritingView
 

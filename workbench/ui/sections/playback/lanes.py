@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
@@ -12,9 +12,6 @@ from workbench.sample.playback import Fork
 from workbench.study.folders import Run, open_study
 from workbench.ui.kit.cached import opened, space_of, weights_stamp
 from workbench.ui.player.build import Lane
-
-if TYPE_CHECKING:
-    pass
 
 
 def follow(run: Run, view: PlaybackView, fork: Fork | None = None) -> Following:
