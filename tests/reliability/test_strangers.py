@@ -39,7 +39,7 @@ from workbench.errors import (
 )
 from workbench.store.checkpoints import list_checkpoints, load_latest
 from workbench.study import corpus as corpus_stage
-from workbench.study.folders import Study, open_study
+from workbench.study.folders import Run, Study, open_study
 from workbench.study.record import create_study
 from workbench.train import teacher_states
 from workbench.train.teacher_states import prepare_teacher
@@ -54,6 +54,11 @@ def write_other_corpus(directory: Path) -> None:
     config = CorpusConfig(window=56, vocabulary="bpe", vocabulary_size=300)
     tokenizer = build_tokenizer((d.text for d in documents), config, None)
     write_corpus(iter(documents), tokenizer, config, directory)
+
+
+def open_study_again(run: Run) -> Run:
+    """The run of a study that has opened nothing yet."""
+    return Study(run.study.directory, run.study.config).run(run.arm, run.seed)
 
 
 def no_forward(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +86,9 @@ def test_weights_of_another_corpus_are_refused_before_the_first_forward(
     train(run)
     known = list_checkpoints(run.vae_dir)
     write_other_corpus(tmp_path / "other")
+    shutil.rmtree(run.study.corpus_dir)
+    shutil.move(tmp_path / "other", run.study.corpus_dir)
+    run = open_study_again(run)
     no_forward(monkeypatch)
     with pytest.raises(ValueError, match="another configuration") as caught:
         train_vae(run, context())

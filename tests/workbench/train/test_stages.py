@@ -23,7 +23,7 @@ from workbench.store.checkpoints import load_latest
 from workbench.store.metrics_log import read_metrics
 from workbench.study.folders import Study, find_run, find_study
 from workbench.train.flow import train_flow
-from workbench.train.vae import load_vae, train_vae
+from workbench.train.vae import train_vae
 
 
 class Watcher:
@@ -57,8 +57,8 @@ def test_a_finished_stage_trains_nothing(
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("trained again")
 
-    for module in ("train_vae", "train_flow"):
-        monkeypatch.setattr(f"workbench.{module}.fit", refuse)
+    for module in ("vae", "flow"):
+        monkeypatch.setattr(f"workbench.train.{module}.fit", refuse)
     run = smoke.run("repa", 0)
     train_vae(run, context)
     train_flow(run, context)
@@ -111,7 +111,7 @@ def test_samples_are_shown_and_disturb_nothing(
     watcher = Watcher()
     run = smoke.run("repa", 0)
     watched = dataclasses.replace(context, reporter=watcher, loggers=(watcher,))
-    writer = SampleWriter(run, load_vae(run, context.place), watched)
+    writer = SampleWriter(run, watched)
     config = small_training(checkpoint_every=2)
     run_fit(build_task("flow", smoke, corpus), config, tmp_path / "with", after_save=writer)
     run_fit(build_task("flow", smoke, corpus), config, tmp_path / "without")
