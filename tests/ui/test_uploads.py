@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save
 
+from workbench.config.presets import study_config
 from workbench.errors import InputError
 from workbench.ui.sections.new_study import study_request
 from workbench.ui.sections.new_study.study_request import (
@@ -134,10 +135,16 @@ def test_form_becomes_the_settings_it_shows():
     assert list(config.arms) == ["none", "repa", "permuted"]
     assert config.seeds == (0, 1)
     assert config.base.vae.latent_width == 12
-    from workbench.config.presets import study_config
-
     again = study_config(preset="smoke", overrides=arguments[3:])
     assert again == config
+
+
+def test_arms_chosen_are_aligned_as_strongly_as_the_presets():
+    arms = ("none", "repa", "permuted")
+    config, _ = study_arguments(request(preset="demo", arms=arms))
+    weights = [config.run(arm, 0).vae_loss.repa_weight for arm in arms]
+    assert weights == [0.0, 3.0, 3.0]
+    assert config.run("repa", 0) == study_config(preset="demo").run("repa", 0)
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "", ".hidden", "a b", "a/b", "ä", "..", "x\n"])
