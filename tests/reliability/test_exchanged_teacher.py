@@ -105,7 +105,7 @@ def test_exchanged_weights_under_an_aligned_run_are_refused(teacher: Path, tmp_p
     stored = (directory / "manifest.json").read_bytes()
     shutil.copytree(teacher, tmp_path / "kept")
     exchange_weights(teacher)
-    with pytest.raises(InputError, match="changed under runs that are aligned with it") as caught:
+    with pytest.raises(InputError, match="changed after runs were aligned with it") as caught:
         prepared(run)
     assert exit_code(caught.value) == 2
     assert (directory / "manifest.json").read_bytes() == stored
@@ -194,7 +194,7 @@ def test_exchanged_pieces_are_a_changed_corpus(teacher: Path, tmp_path: Path) ->
     assert manifest.stat().st_ino != stored
     (study.directory / "arms").mkdir()
     pieces.write_text(pieces.read_text() + "\n")
-    with pytest.raises(InputError, match="changed under a study that has trained on it"):
+    with pytest.raises(InputError, match="changed after the study trained on it"):
         prepare_corpus(study, context())
 
 

@@ -107,7 +107,7 @@ def test_a_corpus_that_changed_under_a_run_is_refused(tmp_path: Path) -> None:
         config.base, corpus=dataclasses.replace(config.base.corpus, num_documents=41)
     )
     changed = Study(tmp_path, dataclasses.replace(config, base=base))
-    with pytest.raises(InputError, match="changed under a study that has trained on it"):
+    with pytest.raises(InputError, match="changed after the study trained on it"):
         corpus_stage.prepare_corpus(changed, context())
     assert (run.study.corpus_dir / "manifest.json").read_bytes() == stored
 

@@ -1,1 +1,1 @@
-"""What a study is: its folders, its record, the proof of its pairing."""
+"""What a study is: its folders, its record, and the proof that its twins match."""

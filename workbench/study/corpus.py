@@ -1,4 +1,4 @@
-"""The corpus stage: read, tokenised, split and stored once for a study."""
+"""The corpus stage: texts are read, tokenised, split and stored once per study."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 def source_hash(config: CorpusConfig) -> str:
-    """Identity of what a corpus is read from, so that a changed source is noticed.
+    """Identity of a corpus's source, so that a changed source is noticed.
 
-    A file by its bytes, docstrings by the versions of their packages; the rest by name alone.
+    Files count by their bytes, docstrings by the versions of their packages, the rest by name.
     """
     if config.name == "file" and Path(config.path).is_file():
         with Path(config.path).open("rb") as file:
@@ -41,7 +41,7 @@ def source_hash(config: CorpusConfig) -> str:
 
 
 def _package_versions(packages: Sequence[str]) -> str:
-    """`name==version` of each distribution that holds one of these import packages."""
+    """`name==version` of each distribution that provides one of these import packages."""
     from data.readers.docs import DEFAULT_PACKAGES
 
     holders = packages_distributions()
@@ -59,9 +59,9 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
     """Read, tokenise, split and store the study's corpus; done once.
 
     Raises:
-        ResourceError: the disk has no room for it, by an estimate made before it is read and, for
-            sources that do not tell, again before it is written.
-        ValueError: the source is unusable, or changed under a study that already trained on it.
+        ResourceError: the disk has no room. The size is estimated before reading or, where the
+            source does not give it away, before writing.
+        ValueError: the source cannot be used, or it changed after the study trained on it.
     """
     from data.corpora import load_documents
     from data.corpus_store import open_corpus, write_corpus
@@ -75,8 +75,8 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
         return open_corpus(study.corpus_dir)
     if study.corpus_dir.exists() and (study.directory / "arms").exists():
         raise InputError(
-            f"{study.corpus_dir}: the corpus, its settings or its tokeniser changed under a study "
-            "that has trained on it; use another --out for the new corpus"
+            f"{study.corpus_dir}: the corpus, its settings or its tokeniser changed after the "
+            "study trained on it; use another --out for the new corpus"
         )
     context.reporter.update("corpus", 0, 1, {})
     teacher_json = None
@@ -95,7 +95,7 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
         publish(study.corpus_dir, meta=meta) as directory,
         context.stop.interrupting("corpus"),
     ):
-        # Read a second time: a corpus need not fit in memory.
+        # The source is read a second time because a corpus may not fit in memory.
         write_corpus(load_documents(config.corpus), tokenizer, config.corpus, directory)
     corpus = open_corpus(study.corpus_dir)
     context.reporter.update("corpus", 1, 1, {"texts": len(corpus.split("train"))})
@@ -103,7 +103,7 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
 
 
 def tokenizer_file(config: TeacherConfig) -> Path:
-    """The teacher's `tokenizer.json`; teachers without one of their own use MiniLM's pieces."""
+    """The teacher's `tokenizer.json`; a teacher without one uses MiniLM's word pieces."""
     from models.teachers.pretrained import find_model, minilm_directory
 
     if config.name.startswith(HF_PREFIX):

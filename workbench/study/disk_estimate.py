@@ -1,4 +1,4 @@
-"""Room that a corpus will take on disk, estimated before it is read."""
+"""How much disk a corpus will take, estimated before it is read."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from data.corpora import CorpusConfig
 
 SAMPLE_DOCUMENTS = 200
-# Ids, offsets, labels and compressed texts, a token being some four characters: between .4 and 2.5
-# times what plain files, docstrings and stories take (tested).
+# Ids, offsets, labels and compressed texts, at about four characters per token. Tested on plain
+# files, docstrings and stories: between 0.4 and 2.5 times what they take.
 STORED_BYTES = 3.0
 
 
 def stored_bytes(num_characters: float) -> int:
-    """Bytes that a corpus of so many characters takes, roughly."""
+    """Rough number of bytes that a corpus of `num_characters` takes."""
     return int(STORED_BYTES * num_characters)
 
 
 def expected_characters(config: CorpusConfig) -> float | None:
-    """Characters of a source, from its size or a sample of its documents; None if neither tells.
+    """Characters in a source, from its size or a sample of documents; None if neither is known.
 
-    A file has as many as bytes at most (compressed Parquet has more, so there it is a lower bound);
-    where the number of documents is known, their mean length is taken from the first 200.
+    A file has at most as many characters as bytes. Compressed Parquet has more, so there the size
+    is a lower bound. Where the number of documents is known, the first 200 give the mean length.
 
     Raises:
         ValueError: the source cannot be read.
@@ -49,7 +49,7 @@ def _default_count(config: CorpusConfig) -> int | None:
 
 
 class CountedTexts:
-    """Texts passed on, and how many characters went by."""
+    """Passes texts on and counts their characters."""
 
     def __init__(self, texts: Iterator[str]) -> None:
         self._texts, self.num_characters = texts, 0

@@ -1,4 +1,4 @@
-"""Where a study and its runs keep things, and how one is found again by name."""
+"""Where a study and its runs keep their files, and how to find a study or run by name."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def _with_former_initial_values(document: dict[str, Any]) -> dict[str, Any]:
-    """Version 1 drew the judge's embeddings at a std of 1: a study made so stays what it is."""
-    # Incomplete or changed by hand: whoever builds the configuration says where.
+    """Version 1 drew the judge's embeddings with std 1; such a study keeps that setting."""
+    # Incomplete or edited by hand: building the configuration reports where.
     with contextlib.suppress(KeyError, TypeError, AttributeError):
         document["config"]["base"].setdefault("language_model", {}).setdefault("init_std", 1.0)
     return document
@@ -39,7 +39,7 @@ STUDY_SCHEMA = Schema(
 
 @dataclass(frozen=True)
 class Study:
-    """A study's folder: its configuration and what its runs share."""
+    """A study's folder: its configuration and the files that its runs share."""
 
     directory: Path
     config: StudyConfig
@@ -72,9 +72,9 @@ class Study:
         return open_corpus(self.corpus_dir)
 
     def teacher_dir(self, config: RunConfig) -> Path:
-        """Hidden states of one teacher at one layer (shared by arms that use it).
+        """Hidden states of one teacher at one layer, shared by the arms that use it.
 
-        Studies from before the key had a hash keep the folder they have, when it is that teacher's.
+        Studies from before the key had a hash keep their folder if it holds this teacher.
         """
         folder = self.directory / "teacher" / teacher_key(config.teacher)
         former = folder.with_name(_readable_key(config.teacher))
@@ -86,7 +86,7 @@ class Study:
 
     @property
     def runs(self) -> list[Run]:
-        """Every run, seeds outermost, so that a study cut short has whole pairs."""
+        """Every run, seed by seed, so that a study cut short still has whole pairs."""
         return [self.run(arm, seed) for seed in self.config.seeds for arm in self.config.arms]
 
 
@@ -110,7 +110,7 @@ class Run:
 
     @cached_property
     def config(self) -> RunConfig:
-        """The run's configuration: the study's base under the arm's overrides."""
+        """The run's configuration: the study's base with the arm's overrides."""
         return self.study.config.run(self.arm, self.seed)
 
     @property
@@ -145,12 +145,12 @@ class Run:
 
     @property
     def over_training_dir(self) -> Path:
-        """Probe results of the weights at each milestone."""
+        """Probe results at each milestone of training."""
         return self.directory / "over_training"
 
     @property
     def scores_dir(self) -> Path:
-        """Scores a prompt, and features of the continuations."""
+        """Scores per prompt, and features of the continuations."""
         return self.directory / "scores"
 
     @property
@@ -159,7 +159,7 @@ class Run:
         return self.directory / "evaluation.json"
 
     def published(self) -> dict[str, Path]:
-        """What each stage of the run wrote whole: folder name -> it, or its newest checkpoint."""
+        """Finished folders of the run's stages: name -> the folder, or its newest checkpoint."""
         found: dict[str, Path] = {}
         for manifest in sorted(self.directory.glob(f"*/{MANIFEST}")):
             found[manifest.parent.name] = manifest.parent
@@ -176,14 +176,14 @@ class Run:
 
 
 def teacher_key(config: TeacherConfig) -> str:
-    """Folder name of a teacher's states: a readable part, and a hash that no other teacher has."""
+    """Folder name of a teacher's states: a readable part, and a hash unique to the teacher."""
     seed = config.seed if config.name == "random" else None
     identity = {"name": config.name, "layer": config.layer, "seed": seed}
     return f"{_readable_key(config)}-{settings.fingerprint(identity)}"
 
 
 def _readable_key(config: TeacherConfig) -> str:
-    """Name and layer, and the seed of one that is random; two paths can share it."""
+    """Name and layer, and the seed if it is random; two different paths can share it."""
     plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.name)
     seed = f"-seed{config.seed}" if config.name == "random" else ""
     return f"{plain}-layer{config.layer}{seed}"
@@ -207,22 +207,22 @@ def open_study(directory: Path) -> Study:
 
     Raises:
         DamagedArtefactError: its configuration cannot be read.
-        InputError: there is no study there, or a newer release made it.
+        InputError: there is no study there, or a newer release wrote it.
     """
     from workbench.config.study import StudyConfig
 
     file = directory / "study.json"
     if not file.is_file():
         raise InputError(f"{directory}: no study here (study.json is missing)")
-    # Studies made before they carried a version are version 0.
+    # Studies from before versions were stored are version 0.
     document = STUDY_SCHEMA.migrate({"schema": 0, **read_json(file)}, str(file))
     if "config" not in document:
-        raise DamagedArtefactError(f"{file}: changed, it holds no configuration")
+        raise DamagedArtefactError(f"{file}: damaged, it holds no configuration")
     return Study(directory, settings.build(StudyConfig, document["config"]))
 
 
 def find_study(name: str) -> Study:
-    """Open a study by path, or by its name under the runs directory."""
+    """Open a study by its path, or by its name in the runs directory."""
     path = Path(name)
     return open_study(path if (path / "study.json").is_file() else runs_directory() / name)
 
@@ -231,7 +231,7 @@ def find_run(name: str) -> Run:
     """Open a run by path (`.../arms/repa/seed-0`) or short name (`demo/repa/0`).
 
     Raises:
-        InputError: there is no such run; the message lists those that exist.
+        InputError: there is no such run; the message lists the runs that exist.
     """
     parts = Path(name).parts
     for depth, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""States of the studies and runs on disk, read without any heavy import."""
+"""The state of each study and run on disk, read without heavy imports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workbench.store.paths import RunEntry, list_runs
 
 
 def list_states(directory: Path | None = None) -> list[dict[str, Any]]:
-    """One row a study or run: name, kind, state, and how far its last stage is."""
+    """One row per study or run: name, kind, state, and the progress of its last stage."""
     return [_state(entry) for entry in list_runs(directory)]
 
 

@@ -1,7 +1,7 @@
-"""Which files a teacher's states, a corpus's word pieces, or a text's scores were made with.
+"""Which model files produced a teacher's states, a corpus's word pieces, or the texts' scores.
 
-A model is chosen by name; the content of its files is stored beside what is made with it. Studies
-from before that was stored know their teacher, or the embedder of their scores, by name alone.
+A model is chosen by name. A hash of its files is stored with everything made from it. Older
+studies lack the hash and know their teacher and their embedder by name only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TEACHER, PIECES, ENCODER = "teacher_content", "pieces_content", "encoder_content
 
 
 def pieces_content(config: RunConfig) -> str | None:
-    """Hash of the pieces that a corpus takes from its teacher; None for none, or none at hand."""
+    """Hash of the word pieces that a corpus takes from its teacher; None if there are none here."""
     from models.teachers.content import PIECES, content_hash
     from models.teachers.pretrained import local_directory
 
@@ -30,7 +30,7 @@ def pieces_content(config: RunConfig) -> str | None:
 
 
 def encoder_content(config: EvaluationConfig) -> str | None:
-    """Hash of what embeds texts for their scores; None where its files are not at hand."""
+    """Hash of the model that embeds texts for scoring; None if its files are not here."""
     from models.teachers.content import content_hash
     from models.teachers.pretrained import local_directory
 
@@ -39,19 +39,19 @@ def encoder_content(config: EvaluationConfig) -> str | None:
 
 
 def is_exchanged(directory: Path, present: str | None, kind: str = TEACHER) -> bool:
-    """Whether an artefact was made from other files than those at hand, as far as both are known.
+    """Whether an artefact was made from other files than are here now; False if unknown.
 
     Args:
         directory: the artefact.
-        present: hash of the files at hand.
-        kind: which content the artefact's manifest is asked for.
+        present: hash of the files here.
+        kind: which entry of the artefact's manifest to compare.
     """
     stored = stored_content(directory, kind)
     return stored is not None and present is not None and stored != present
 
 
 def stored_content(directory: Path, kind: str = TEACHER) -> str | None:
-    """What an artefact's manifest says that it was made from; None when it says nothing."""
+    """The model hash stored in an artefact's manifest; None if it holds none."""
     if not (directory / MANIFEST).is_file():
         return None
     content = read_manifest(directory).meta.get(kind)

@@ -1,4 +1,4 @@
-"""Proof that twins are twins: hashes of initial weights, data order and noise."""
+"""Proof that two arms are twins: hashes of initial weights, data order and noise."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def digest_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
 def digest_weights(model: nn.Module, without: str = "projector") -> str:
     """Hash of a model's weights, leaving out the REPA projector.
 
-    The projector is no part of the autoencoder: its input differs between alignment sites and its
-    output with the teacher's width.
+    The projector is not part of the autoencoder. Its input differs between alignment sites, and its
+    output depends on the teacher's width.
     """
     return digest_tensors(
         (name, tensor) for name, tensor in model.state_dict().items() if without not in name
@@ -35,7 +35,7 @@ def digest_weights(model: nn.Module, without: str = "projector") -> str:
 
 
 def digest_noise(seed: int, stage: str, num_steps: int) -> str:
-    """Hash of the first draws at every step's generator, which is all the noise a stage uses."""
+    """Hash of the first draws of every step's generator, the only source of noise in a stage."""
     device = torch.device("cpu")
     draws = [
         torch.randn(2, generator=step_generator(device, seed, stage, step, 0))
@@ -45,7 +45,7 @@ def digest_noise(seed: int, stage: str, num_steps: int) -> str:
 
 
 def compare_pairing(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, bool]:
-    """Whether runs of the same seed agree in initial weights, data order and noise.
+    """Whether runs of one seed agree in initial weights, data order and noise.
 
     Args:
         runs: run name -> its `pairing` record of hashes.

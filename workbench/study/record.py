@@ -1,8 +1,8 @@
-"""`study.json`: what a study was made with, and which settings may still change under it.
+"""`study.json`: the settings of a study, and which of them may still change.
 
-Harmless keys may change at any time, and a training may be given more steps: it goes on from its
-last checkpoint. All arms go on alike, since the length is the base's, so twins stay twins; until
-every arm has gone on, those that have not are another training and do not pair.
+Settings that do not affect results may change at any time. A training may also be given more
+steps: it continues from its last checkpoint. The length belongs to the base, so all arms are
+extended alike and twins stay twins. Until every arm has caught up, the shorter ones do not pair.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ LENGTHS = ("num_steps", "earlier_num_steps")
 def create_study(config: StudyConfig, directory: Path, **about: Any) -> Study:
     """Write `study.json`, or check that the study there has the same configuration.
 
-    A study that has not even a corpus yet may still change its mind; any may be given more steps.
+    Before a study has a corpus, any setting may change; later only harmless ones and more steps.
 
     Args:
         config: base, arms, seeds.
         directory: the study's folder.
-        about: further JSON values for a new `study.json`.
+        about: more JSON values for a new `study.json`.
 
     Raises:
-        InputError: arms do not pair, a logger cannot be had, or a study of another configuration
-            is there; the differences are listed.
+        InputError: the arms do not pair, a logger is not installed, or the folder holds a study
+            with other settings; the message lists the differences.
     """
     refuse_unpaired(config)
     check_loggers(config.loggers)
@@ -69,11 +69,11 @@ def create_study(config: StudyConfig, directory: Path, **about: Any) -> Study:
 
 
 def with_more_steps(stored: Study, config: StudyConfig) -> StudyConfig:
-    """`config` as it stands for the study there: a training that is to be longer goes on.
+    """`config`, with the earlier length noted where a training of the study is to be extended.
 
-    A larger `num_steps` of a training that has begun notes the earlier length in
-    `earlier_num_steps`; the same number asked for again means the training that went on. A length
-    that an arm sets for itself is left alone.
+    When `num_steps` grows after a training has begun, `earlier_num_steps` records the earlier
+    length. Asking again for the same number means the extended training. A length that an arm sets
+    for itself is left alone.
     """
     base = config.base
     for name in TRAININGS:
@@ -89,7 +89,7 @@ def with_more_steps(stored: Study, config: StudyConfig) -> StudyConfig:
 
 
 def refuse_unpaired(config: StudyConfig) -> None:
-    """Arms share corpus, seed and evaluation; an arm that changes these has no twin.
+    """Refuse an arm that changes corpus, seed, sampling or evaluation: it would have no twin.
 
     Raises:
         InputError: naming the arm and its override.
@@ -98,8 +98,8 @@ def refuse_unpaired(config: StudyConfig) -> None:
         for key in overrides:
             if key.split(".")[0] in UNSHARED:
                 raise InputError(
-                    f"arm {arm!r} overrides {key}: arms of one study share corpus, seed, sampling "
-                    "and evaluation, or nothing could be compared; make it a study of its own"
+                    f"arm {arm!r} overrides {key}: the arms of a study must share corpus, seed, "
+                    "sampling and evaluation, or they cannot be compared; make it a separate study"
                 )
 
 
@@ -114,7 +114,7 @@ def _set_by_an_arm(config: StudyConfig, training: str) -> bool:
 
 
 def _has_begun(study: Study, training: str) -> bool:
-    """Whether any run, or the judge, has a checkpoint of this training."""
+    """Whether any run, or the judge, already has a checkpoint of this training."""
     folders = {
         "vae_training": [run.vae_dir for run in study.runs],
         "flow_training": [run.flow_dir for run in study.runs],
@@ -124,7 +124,7 @@ def _has_begun(study: Study, training: str) -> bool:
 
 
 def _grown(stored: StudyConfig, config: StudyConfig) -> list[str]:
-    """Trainings of the base that only become longer."""
+    """Names of the base's trainings whose only change is more steps."""
     return [
         name
         for name in TRAININGS
@@ -134,7 +134,7 @@ def _grown(stored: StudyConfig, config: StudyConfig) -> list[str]:
 
 
 def _may_change(key: str, grown: list[str]) -> bool:
-    """Whether a setting changes nothing that is computed, or lets a training go on."""
+    """Whether a setting does not affect results, or only extends a training."""
     parts = key.split(".")
     longer = parts[0] == "base" and parts[1] in grown and parts[-1] in LENGTHS
     return longer or key in HARMLESS or parts[-1] in HARMLESS_TRAINING
@@ -150,10 +150,10 @@ def _refuse_changes(file: Path, changed: list[settings.Difference]) -> None:
 
 
 def _refuse_lost_work(study: Study, grown: list[str]) -> None:
-    """More steps of a model that others were trained on would throw these away.
+    """Refuse to extend a model that others were trained on: their training would be lost.
 
     Raises:
-        InputError: naming the training, and what stands on it.
+        InputError: names the training and the folder that depends on it.
     """
     own = [r for r in study.runs if needs_teacher(r.config) and r.config.teacher.name == "own"]
     standing = {
@@ -164,6 +164,6 @@ def _refuse_lost_work(study: Study, grown: list[str]) -> None:
         for folder in standing.get(name, ()):
             if list_checkpoints(folder):
                 raise InputError(
-                    f"base.{name}.num_steps: {folder} was trained on what this would change; use "
-                    "--fork, which goes on in a new study and leaves this one as it is"
+                    f"base.{name}.num_steps: {folder} was trained on the model that this would "
+                    "change; use --fork to continue in a new study and keep this one as it is"
                 )

@@ -1,4 +1,4 @@
-"""The flow stage: train the DiT on cached latents, its loss beside the Gaussian floors."""
+"""The flow stage: train the DiT on cached latents and log its loss beside the Gaussian floors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FLOOR_QUANTILES = 512
 
 
 class FlowObjective(nn.Module):
-    """The whole forward pass of a step, so that it can be replicated over processes."""
+    """The whole forward pass of a step in one module, so it can be replicated over processes."""
 
     def __init__(self, dit: TextDiT, config: FlowConfig) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class FlowObjective(nn.Module):
     ) -> dict[str, Tensor]:
         """Losses of a batch of normalised posteriors (B, L, D) with cuts (B,).
 
-        The context is the posterior mean; the target is drawn as the config says.
+        The context is the posterior mean; the target is drawn as the config sets it.
         """
         z = draw_latents(mu, 2 * std.log(), self.config.latent_target, generator)
         ctx_mask = torch.arange(mu.shape[1], device=mu.device) < cuts[:, None]
@@ -57,7 +57,7 @@ class FlowObjective(nn.Module):
 
 
 class FlowTask:
-    """Batches of cached latents; z is drawn from the posterior afresh at every visit."""
+    """Batches of cached latents; z is drawn from the posterior again at every visit."""
 
     name = "flow"
 
@@ -69,7 +69,7 @@ class FlowTask:
         self._seed, self._latents, self._plan, self._place = config.seed, latents, plan, place
 
     def loss(self, objective: nn.Module, step: int) -> tuple[dict[str, Tensor], int]:
-        """Losses at `step`; the tokens are those of this process times their number."""
+        """Losses at `step`, and this process's tokens times the number of processes."""
         place = self._place
         indices = self._plan.batch(step).indices[place.rank :: place.world_size]
         rng = np.random.default_rng([self._seed, 2, step, place.rank])
@@ -81,14 +81,14 @@ class FlowTask:
 
 
 def flow_fingerprint(run: Run, training: TrainingConfig | None = None) -> str:
-    """Fingerprint of the flow stage, or of what it would be under another `training`."""
+    """Fingerprint of the flow stage, optionally with another `training`."""
     config = run.config
     identity = (training or config.flow_training).identity
     return stage_fingerprint(latents_fingerprint(run), config.dit, config.flow, identity)
 
 
 def build_dit(run: Run, place: Placement) -> TextDiT:
-    """A DiT whose initial weights depend on its settings and the seed alone."""
+    """A DiT whose initial weights depend only on its settings and the seed."""
     corpus = run.study.corpus
     config = dataclasses.replace(
         run.config.dit, latent_width=run.config.vae.latent_width, window=corpus.window
@@ -99,11 +99,11 @@ def build_dit(run: Run, place: Placement) -> TextDiT:
 def train_flow(
     run: Run, context: StageContext, after_save: Callable[[nn.Module, int], None] | None = None
 ) -> TextDiT:
-    """Encode the run's latents and train its flow, or load it when it is done.
+    """Encode the run's latents and train its flow, or load the flow if it is done.
 
     Args:
         run: a run whose VAE is trained.
-        context: where the flow trains, who watches and who may stop it.
+        context: device, reporter and stop signal.
         after_save: called with the weights and the step of each checkpoint.
 
     Raises:
@@ -180,8 +180,11 @@ def _record_pairing(run: Run, dit: TextDiT, plan: BatchPlan) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FlowFloors:
-    """Losses that need no learning: `gaussian`, knowing the covariance of z alone, and `given_mu`,
-    knowing mu exactly and not the posterior's noise. Both per channel, under the training times."""
+    """Losses reachable without learning, per channel, averaged over the training times.
+
+    `gaussian` knows only the covariance of z. `given_mu` knows mu exactly, but not the posterior's
+    noise.
+    """
 
     gaussian: float
     given_mu: float
@@ -213,7 +216,7 @@ def flow_floors(latents: Latents, config: FlowConfig) -> FlowFloors:
 
 
 def _with_floors(record: StepRecord, floors: FlowFloors) -> StepRecord:
-    """The record with both floors and where between them its loss lies: 1 Gaussian, 0 given mu."""
+    """Add both floors to a record, and where the loss lies between them: 1 Gaussian, 0 given mu."""
     from analyses.spaces.velocity_floor import band_fraction
 
     loss = record.metrics["loss"]

@@ -1,7 +1,7 @@
 """The judging language model: a small causal Transformer trained on the study's own corpus.
 
-It scores continuations in nats per token, is the autoregressive baseline, and can be the `own`
-teacher. All arms share it.
+It scores continuations in nats per token, serves as the autoregressive baseline, and can be the
+`own` teacher. All arms share it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 class LanguageModelObjective(nn.Module):
-    """Cross entropy of every next token, the first end-of-text included."""
+    """Cross entropy of every next token, including the first end-of-text."""
 
     def __init__(self, model: CausalLM) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, token_ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """The loss in nats a token, of texts (B, L)."""
+        """The loss of texts (B, L) in nats per token."""
         return {"loss": self.model.loss(token_ids, mask)}
 
 
@@ -70,7 +70,7 @@ class LanguageModelTask:
 
 
 def train_language_model(study: Study, context: StageContext) -> None:
-    """Train the judge; done once a study."""
+    """Train the judge; done once per study."""
     corpus = study.corpus
     config = study.config.base
     training = config.language_model_training
@@ -116,7 +116,7 @@ def load_language_model(study: Study, place: Placement) -> CausalLM:
 
 
 def language_model_fingerprint(study: Study, training: TrainingConfig | None = None) -> str:
-    """Fingerprint of the stage, or of what it would be under another `training`."""
+    """Fingerprint of the stage, optionally with another `training`."""
     corpus = study.corpus
     config = study.config.base
     return stage_fingerprint(

@@ -1,7 +1,7 @@
 """The latents stage: every text's posterior, encoded once and memory-mapped.
 
-Context and target are encoded apart, at `cuts_per_text` fixed cuts a text, so that a flow epoch
-costs no encoding. `z` is drawn afresh from (mu, logvar) whenever a batch is read.
+Context and target are encoded separately, at `cuts_per_text` fixed cuts per text, so a flow epoch
+needs no encoding. `z` is drawn from (mu, logvar) again whenever a batch is read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Latents:
     """Cached posteriors of one split, normalised as the flow sees them.
 
     Attributes:
-        mu: (N, K, L, D) float16 normalised posterior means, K cuts a text.
+        mu: (N, K, L, D) float16 normalised posterior means, K cuts per text.
         std: (N, K, L, D) float16 normalised posterior standard deviations.
         cuts: (N, K) int64 context lengths.
     """
@@ -47,7 +47,7 @@ class Latents:
     cuts: np.ndarray
 
     def gather(self, indices: np.ndarray, variants: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """mu (B, L, D), std (B, L, D) and cuts (B,) of texts at chosen cuts, float32."""
+        """mu (B, L, D), std (B, L, D) and cuts (B,) of texts at the chosen cuts, float32."""
         mu = torch.from_numpy(np.asarray(self.mu[indices, variants], np.float32))
         std = torch.from_numpy(np.asarray(self.std[indices, variants], np.float32))
         return mu, std, torch.from_numpy(self.cuts[indices, variants])
@@ -70,7 +70,7 @@ def open_latents(directory: Path, split: str) -> Latents:
 
 
 def latents_fingerprint(run: Run) -> str:
-    """Fingerprint of the stage, part of everything that stands on the latents."""
+    """Fingerprint of the stage; part of the fingerprint of everything made from the latents."""
     return stage_fingerprint("latents", vae_fingerprint(run), run.config.context)
 
 
@@ -85,7 +85,7 @@ def store_latents(run: Run, context: StageContext) -> None:
 
 
 def encode_latents(run: Run, vae: TextVAE, context: StageContext) -> None:
-    """Encode all splits of the corpus; held-out texts are cut at half."""
+    """Encode all splits of the corpus; held-out texts are cut in half."""
     corpus, config = run.study.corpus, run.config.context
     print_ = latents_fingerprint(run)
     check_room(run.latents_dir, latents_bytes(corpus, config, vae.config.latent_width))
@@ -106,7 +106,7 @@ def encode_latents(run: Run, vae: TextVAE, context: StageContext) -> None:
 
 
 def latents_bytes(corpus: Corpus, config: ContextConfig, width: int) -> int:
-    """Bytes of the cached latents: mean and spread in float16, a variant for each cut."""
+    """Bytes of the cached latents: mean and standard deviation in float16, for each cut."""
     variants = {"train": config.cuts_per_text, "valid": 1, "test": 1}
     texts = sum(len(corpus.split(name)) * count for name, count in variants.items())
     return texts * corpus.window * width * 2 * 2
@@ -145,9 +145,9 @@ def _encode_split(
 def held_out_latents(
     vae: TextVAE, split: Split, count: int, config: ContextConfig, place: Placement
 ) -> Latents:
-    """Posteriors of the first `count` held-out texts, cut at half, as `encode_latents` stores them.
+    """Posteriors of the first `count` held-out texts, cut in half, as `encode_latents` stores them.
 
-    For weights whose latents are not kept, such as those of a milestone; held in memory.
+    They stay in memory: for weights whose latents are not stored, such as a milestone's.
     """
     cuts = middle_cuts(split.lengths)[:count]
     parts = [
@@ -168,7 +168,7 @@ def _encode(
     config: ContextConfig,
     place: Placement,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Normalised posterior means and standard deviations (B, L, D) of texts at given cuts."""
+    """Normalised posterior means and standard deviations (B, L, D) of texts at the given cuts."""
     batch = load_texts(split, indices, split.window, cuts).to(place.device)
     with torch.inference_mode(), autocast(place, "auto"):
         posterior = vae.encode(batch.token_ids, None if config.joint else batch.segments)

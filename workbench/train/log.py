@@ -1,4 +1,4 @@
-"""Where the records of a training loop go: `metrics.jsonl`, the loggers, the progress bar."""
+"""Where a training loop's records go: `metrics.jsonl`, the loggers, the progress bar."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def record_steps(
     context: StageContext,
     resume_step: int = 0,
 ) -> Iterator[StepRecord]:
-    """Pass records on after writing them; a failing log is reported and never ends training.
+    """Write each record and pass it on; a failing log is reported but never stops training.
 
     Args:
-        records: of `fit`.
-        stage: key of the records in `<directory>/metrics.jsonl`, which stages share.
-        directory: of the run.
-        context: who watches.
-        resume_step: records of this stage after it are dropped, since they are made again.
+        records: what `fit` yields.
+        stage: key of the records in `<directory>/metrics.jsonl`, a file that stages share.
+        directory: the run's folder.
+        context: loggers and reporter.
+        resume_step: later records of this stage are dropped, because they will be written again.
     """
     if not context.place.is_main:
         yield from records

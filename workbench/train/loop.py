@@ -1,9 +1,9 @@
 """One training loop for every model: VAE, flow, and the judging language model.
 
-A stage hands in a `Task` (a model and its loss at a step); `fit` yields a `StepRecord` a log
+A stage hands in a `Task` (a model and its loss at a step). `fit` yields one `StepRecord` per log
 interval, so the command line, the app and the tests watch the same loop. Randomness at a step
-depends on (seed, stage, step, rank) alone: resuming needs no stored generator, and twins that
-share a seed share their noise.
+depends only on (seed, stage, step, rank): resuming needs no stored generator, and twins with the
+same seed get the same noise.
 """
 
 from __future__ import annotations
@@ -48,29 +48,29 @@ if TYPE_CHECKING:
 
 
 class Task(Protocol):
-    """What `fit` needs of a stage."""
+    """What `fit` needs from a stage."""
 
     name: str
 
     @property
     def model(self) -> nn.Module:
-        """What is trained and saved; it has a `config`."""
+        """The model that is trained and saved; it has a `config`."""
 
     @property
     def objective(self) -> nn.Module:
-        """Holds the model; its forward is the whole forward pass of a step."""
+        """Wraps the model; its forward is the whole forward pass of a step."""
 
     def loss(self, objective: nn.Module, step: int) -> tuple[dict[str, Tensor], int]:
-        """Scalars of this step, `loss` among them, and the number of tokens it covered.
+        """The scalars of this step, including `loss`, and the number of tokens it covered.
 
-        `objective` is `self.objective`, possibly wrapped for several processes.
+        `objective` is `self.objective`, possibly wrapped to run on several processes.
         """
 
 
 def learning_rate(step: int, config: TrainingConfig) -> float:
     """Linear warm-up over `warmup_steps`, then half a cosine down to the final fraction.
 
-    A training that went on follows the cosine of each of its lengths in turn.
+    An extended training follows the cosine of each of its lengths in turn.
     """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
@@ -83,13 +83,13 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
 def build_state(
     task: Task, config: TrainingConfig, place: Placement
 ) -> tuple[TrainState, nn.Module]:
-    """The state at step 0, and the objective as it is to be called.
+    """The state at step 0, and the objective ready to be called.
 
-    The blocks are compiled if asked for, and with several processes the objective is replicated
-    (DDP) or its parameters are sharded (FSDP2).
+    Blocks are compiled if the settings ask for it. With several processes the objective is
+    replicated (DDP) or its parameters are sharded (FSDP2).
 
     Raises:
-        ValueError: the batch does not divide among the processes.
+        ValueError: the batch size is not a multiple of the number of processes.
     """
     check_batch(config, place)
     sharded = config.shard == "fsdp" and place.world_size > 1
@@ -109,7 +109,7 @@ def build_state(
 def train_step(
     state: TrainState, task: Task, objective: nn.Module, config: TrainingConfig, place: Placement
 ) -> tuple[dict[str, Tensor], int]:
-    """One optimiser step; a non-finite loss or gradient leaves the weights untouched.
+    """One optimiser step; a non-finite loss or gradient leaves the weights as they were.
 
     Raises:
         NumericalError: more than `max_skipped_steps` consecutive steps were not finite.
@@ -162,24 +162,24 @@ def fit(
     Args:
         task: the model and its loss.
         config: the training settings.
-        directory: holds `step-<n>` checkpoints, and milestones below it.
+        directory: folder of the `step-<n>` checkpoints and the milestones.
         place: device and rank.
-        fingerprint: of the whole stage; a checkpoint of another one is refused.
-        beginnings: fingerprints of the shorter trainings that this one goes on from.
-        stop: when set, the state is saved and `StopRequested` raised.
-        before_last_save: called in the main process on the final weights before they are saved.
-        after_save: called in the main process with the weights and the step of a checkpoint.
-        restart: begin again although every checkpoint is damaged.
+        fingerprint: of the whole stage; a checkpoint with another fingerprint is refused.
+        beginnings: fingerprints of the shorter trainings that this one continues.
+        stop: when set, the state is saved and `StopRequested` is raised.
+        before_last_save: called in the main process with the final weights before they are saved.
+        after_save: called in the main process with the weights and step of each checkpoint.
+        restart: start again from step 0 if every checkpoint is damaged.
 
     Yields:
-        A record each `log_every` steps and at the last step.
+        One record every `log_every` steps and one at the last step.
 
     Raises:
         StopRequested: a stop was asked for; the checkpoint is written.
         NumericalError: the loss stays non-finite.
-        ResourceError: the disk has no room for a checkpoint more, or memory does not suffice.
+        ResourceError: there is not enough disk for another checkpoint, or not enough memory.
         DamagedArtefactError: no sound checkpoint is left.
-        ValueError: the checkpoint belongs to another configuration, or the batch does not divide.
+        ValueError: the checkpoint has other settings, or the batch cannot be divided evenly.
     """
     facts, milestones = _bit_facts(config, place), config.milestone_steps
     with process_group(place):
@@ -203,7 +203,7 @@ def fit(
             if due or kept:
                 snapshot = take_snapshot(state, place)
                 if place.is_main and kept:
-                    # Before the checkpoint: who resumes from one has passed its step's milestone.
+                    # Before the checkpoint: resuming from it starts after this step's milestone.
                     write_milestone(snapshot, state.step, directory, fingerprint)
                 if place.is_main and due:
                     if last and before_last_save is not None:
@@ -225,7 +225,7 @@ def fit(
 
 
 def _bit_facts(config: TrainingConfig, place: Placement) -> dict[str, object]:
-    """What decides the bits of a step besides settings and seed."""
+    """What affects a step's exact bits besides settings and seed."""
     return {
         "threads": torch.get_num_threads(),
         "processes": place.world_size,
@@ -247,13 +247,13 @@ def load_finished(
 
 
 def resumed_step(directory: Path, *, restart: bool = False) -> int:
-    """Step that `fit` will go on from: of the newest checkpoint sound in every file, else 0."""
+    """Step from which `fit` will resume: that of the newest undamaged checkpoint, else 0."""
     checkpoint = load_latest(directory, restart=restart)
     return checkpoint.step if checkpoint is not None else 0
 
 
 def _note(state: TrainState, config: TrainingConfig) -> None:
-    """Say, here and in every checkpoint, that a training went on beyond its first length."""
+    """Record in every checkpoint that training was extended, and tell the user."""
     new = [line for line in config.notes if line not in state.inexact]
     state.inexact += new
     state.notices += new

@@ -1,10 +1,10 @@
-"""Muon: momentum whose update is made orthogonal, for the matrices inside Transformer blocks.
+"""Muon: momentum with an orthogonalised update, for the matrices inside Transformer blocks.
 
-What it is not made for (embeddings, biases, gains, the first and the last map) goes on with AdamW,
-in the same optimiser, so that checkpoints and sharding see one state. `torch.optim.Muon` takes no
-matrix that joins several maps (queries, keys and values; adaLN's shifts, scales and gates), none
-that is sharded, and orthogonalises one by one; here each joined map counts by itself and matrices
-of one shape go through one batched product.
+Everything else (embeddings, biases, gains, the first and last map) is trained by AdamW in the same
+optimiser, so checkpoints and sharding see one state. `torch.optim.Muon` handles neither sharded
+matrices nor matrices that join several maps (queries, keys and values; adaLN's shifts, scales and
+gates), and it orthogonalises one matrix at a time. Here joined maps are treated one by one, and
+matrices of the same shape share one batched product.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from workbench.train.sharding import repeated_blocks
 
 MOMENTUM = 0.95
 NEWTON_SCHULZ_STEPS = 5
-# Jordan et al. 2024: steep at 0, so that small singular values reach about 1 in five steps.
+# Jordan et al. 2024: steep at 0, so small singular values reach about 1 in five steps.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-# An orthogonal (m, n) update times this times sqrt(max(m, n)) is as large as AdamW's.
+# An orthogonal (m, n) update times this times sqrt(max(m, n)) is as large as an AdamW update.
 MATCH_ADAMW = 0.2
-STACKED_ELEMENTS = 2**24  # at once; larger stacks gain nothing and cost memory
+STACKED_ELEMENTS = 2**24  # at once; larger stacks are no faster and cost memory
 
 
 def block_matrices(model: nn.Module) -> dict[Tensor, int]:
@@ -43,11 +43,11 @@ def block_matrices(model: nn.Module) -> dict[Tensor, int]:
 class Muon(torch.optim.AdamW):
     """Muon with Nesterov momentum on groups that carry `parts`, AdamW on all others.
 
-    The rate of AdamW serves both. A step takes the gradients of Muon's matrices away: AdamW then
-    passes them by.
+    Both use AdamW's learning rate. A step removes the gradients of Muon's matrices, so AdamW then
+    skips them.
 
     Args:
-        params: groups as AdamW's; `parts` in a group says how many maps each matrix in it joins.
+        params: groups as for AdamW; a group's `parts` is the number of maps each matrix joins.
         **adamw: AdamW's settings.
 
     Source: Jordan et al. 2024, kellerjordan.github.io/posts/muon; scale: Liu et al. 2025,
@@ -76,7 +76,7 @@ class Muon(torch.optim.AdamW):
         """Nesterov's look ahead, as a whole tensor in every process."""
         state = self.state[p]
         if not state:
-            state["step"] = torch.zeros((), dtype=torch.float32)  # AdamW looks for it on loading
+            state["step"] = torch.zeros((), dtype=torch.float32)  # AdamW expects it on loading
             state["momentum_buffer"] = torch.zeros_like(p)
         state["step"] += 1
         momentum = state["momentum_buffer"].lerp_(gradient, 1 - MOMENTUM)
@@ -85,11 +85,11 @@ class Muon(torch.optim.AdamW):
 
 
 def orthogonalised(matrices: list[Tensor], parts: int = 1) -> list[Tensor]:
-    """Replace each matrix's singular values by about 1, map by map where it joins several.
+    """Set each matrix's singular values to about 1, map by map where it joins several.
 
     Args:
         matrices: (m, n) each, of any shapes.
-        parts: maps that each joins along its rows; m is a multiple of it.
+        parts: number of maps each matrix joins along its rows; it divides m.
     """
     pieces = [piece for matrix in matrices for piece in matrix.chunk(parts)]
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
@@ -107,9 +107,9 @@ def orthogonalised(matrices: list[Tensor], parts: int = 1) -> list[Tensor]:
 
 
 def newton_schulz(stack: Tensor) -> Tensor:
-    """Orthogonalise a stack (N, m, n) roughly.
+    """Approximately orthogonalise a stack (N, m, n).
 
-    Singular values from about a hundredth of the norm on end between .7 and 1.2, smaller ones grow
+    Singular values above about a hundredth of the norm end between 0.7 and 1.2; smaller ones grow
     by a factor of up to 500.
     """
     a, b, c = COEFFICIENTS
@@ -125,7 +125,7 @@ def newton_schulz(stack: Tensor) -> Tensor:
 
 
 def _like(p: Tensor, whole: Tensor) -> Tensor:
-    """A whole tensor cut as a sharded parameter is; itself beside a plain one."""
+    """A whole tensor, sharded like `p`; unchanged if `p` is not sharded."""
     if not isinstance(p, DTensor):
         return whole
     return distribute_tensor(whole, p.device_mesh, p.placements, src_data_rank=None)

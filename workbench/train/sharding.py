@@ -1,9 +1,9 @@
-"""Parameters spread over processes (FSDP2), and gathered whole again.
+"""Shard parameters over processes (FSDP2), and gather them into whole tensors again.
 
-Each Transformer block is a unit of communication, and the objective around the model holds the
-rest. Parameters are not let go between forward and backward: a step gathers each of them exactly
-once, however many forward passes it makes, so processes that draw different numbers of passes
-(self-conditioning) still communicate alike. Gradients and optimiser state stay sharded.
+Each Transformer block is one unit of communication; the objective around the model holds the rest.
+Parameters are kept between forward and backward, so a step gathers each of them exactly once,
+however many forward passes it makes. Processes that draw different numbers of passes
+(self-conditioning) therefore still communicate alike. Gradients and optimiser state stay sharded.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ from torch.distributed.fsdp import fully_shard
 
 GATHER = StateDictOptions(full_state_dict=True, cpu_offload=True)
 SCATTER = StateDictOptions(full_state_dict=True)
-# A parameter without gradient (the projector of an arm without alignment) has no state either.
+# A parameter without a gradient (the projector of an unaligned arm) has no state either.
 SCATTER_STATE = StateDictOptions(full_state_dict=True, strict=False)
 
 
 def repeated_blocks(model: nn.Module) -> list[nn.Module]:
-    """The Transformer blocks of a model: whatever stands in its module lists."""
+    """The Transformer blocks of a model: everything in its module lists."""
     return [block for part in model.modules() if isinstance(part, nn.ModuleList) for block in part]
 
 
 def shard_parameters(root: nn.Module, device_type: str) -> None:
-    """Spread the parameters under `root`, in place, over all processes of the group."""
+    """Shard the parameters under `root`, in place, over all processes of the group."""
     mesh = init_device_mesh(device_type, (dist.get_world_size(),))
     for module in (*repeated_blocks(root), root):
         fully_shard(module, mesh=mesh, reshard_after_forward=False)
 
 
 def full_weights(model: nn.Module) -> dict[str, Tensor]:
-    """Name -> whole tensor on the CPU in the main process, nothing elsewhere; all take part."""
+    """Name -> whole CPU tensor in the main process, empty elsewhere; all processes must call it."""
     gathered = get_model_state_dict(model, options=GATHER)
     return {name: value for name, value in gathered.items() if isinstance(value, Tensor)}
 
 
 def load_full_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Give a sharded model its shards of whole tensors, which every process holds."""
+    """Load whole tensors, held by every process, into a sharded model."""
     set_model_state_dict(model, dict(weights), options=SCATTER)
 
 
 class GatheredOptimizer:
     """A sharded optimiser's state as whole tensors, keyed by parameter name.
 
-    It has an optimiser's `state_dict` and `load_state_dict`, so that a checkpoint takes it for
-    one. Its own class name stands in the checkpoint: the state of a sharded training is keyed
-    otherwise than that of a plain one, and each refuses the other's.
+    It has an optimiser's `state_dict` and `load_state_dict`, so a checkpoint accepts it as one.
+    The checkpoint stores its class name: sharded and plain trainings key their states differently,
+    and each refuses the other's.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class GatheredOptimizer:
 
     @classmethod
     def gather(cls, model: nn.Module, optimizer: Any) -> GatheredOptimizer:
-        """Gather the state now; every process takes part."""
+        """Gather the state now; every process must call it."""
         return cls(model, optimizer, get_optimizer_state_dict(model, optimizer, options=GATHER))
 
     def state_dict(self) -> dict[str, Any]:
-        """What was gathered; empty but in the main process."""
+        """What was gathered; empty outside the main process."""
         assert self._gathered is not None
         return self._gathered
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Scatter whole tensors, which every process holds, into the optimiser."""
+        """Scatter whole tensors, held by every process, into the optimiser."""
         set_optimizer_state_dict(self._model, self._optimizer, state, options=SCATTER_STATE)

@@ -1,7 +1,7 @@
-"""What a training carries from step to step, and how it goes to disk and comes back.
+"""The state that training carries from step to step, and how it is saved and restored.
 
-A state may be sharded over processes (FSDP2). Only here does that show: what is saved is gathered
-into whole tensors first, so a checkpoint reads the same however it was trained.
+A state may be sharded over processes (FSDP2). Only this module knows: it gathers whole tensors
+before saving, so a checkpoint reads the same however it was trained.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from workbench.config.training import TrainingConfig
     from workbench.machine.devices import Placement
 
-LIVE = "live."  # prefix of the weights being trained, where a checkpoint leads with an average
+LIVE = "live."  # prefix of the trained weights in a checkpoint whose main weights are an average
 
 
 @dataclass(slots=True)
@@ -42,8 +42,8 @@ class TrainState:
         sharded: the parameters are spread over processes.
         step: optimiser steps done.
         skipped: consecutive steps that were not finite.
-        inexact: why this training is not bit-equal to an uninterrupted one, a line each.
-        notices: lines to tell the user once.
+        inexact: reasons why this training is not bit-equal to an uninterrupted one, one per line.
+        notices: lines to show the user once.
     """
 
     model: nn.Module
@@ -63,7 +63,7 @@ class TrainState:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state in whole tensors, as a checkpoint holds it; empty but in the main process.
+    """A state in whole tensors, as a checkpoint holds it; empty outside the main process.
 
     Attributes:
         weights: the model to use afterwards.
@@ -77,7 +77,7 @@ class Snapshot:
 
 
 def build_average(model: nn.Module, decay: float) -> AveragedModel | None:
-    """An exponential average whose decay starts low, so that early steps are soon forgotten."""
+    """An exponential average whose decay starts low, so early steps are soon forgotten."""
     return AveragedModel(model, multi_avg_fn=_warmed_average(decay)) if decay > 0 else None
 
 
@@ -92,14 +92,14 @@ def _warmed_average(decay: float) -> Callable[..., None]:
 
 
 def _local(tensors: list[Tensor]) -> list[Tensor]:
-    """This process's shard of each; two averages of one model are cut alike."""
+    """This process's shard of each tensor; all averages of a model are sharded alike."""
     return [t.to_local() if isinstance(t, DTensor) else t for t in tensors]
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """The optimiser that the settings name, with decay on matrices only.
+    """The optimiser named in the settings, with weight decay on matrices only.
 
-    AdamW's part is one fused kernel unless the parameters are sharded.
+    AdamW runs as one fused kernel unless the parameters are sharded.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     joined = block_matrices(model) if config.optimizer == "muon" else {}
@@ -123,9 +123,9 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opt
 
 
 def checkpoint_bytes(state: TrainState) -> int:
-    """At most the bytes of a checkpoint's tensors: weights, their average, the moments.
+    """Upper bound on the bytes of a checkpoint's tensors: weights, their average, the moments.
 
-    AdamW has two of them, Muon one.
+    AdamW has two moments, Muon one.
     """
     weights = weights_bytes(state)
     moments = sum(
@@ -141,7 +141,7 @@ def weights_bytes(state: TrainState) -> int:
 
 
 def take_snapshot(state: TrainState, place: Placement) -> Snapshot:
-    """Gather a state; every process must take part when it is sharded."""
+    """Gather a state; if it is sharded, every process must call this."""
     if not state.sharded:
         live = state.model.state_dict() if state.average is not None else {}
         return Snapshot(state.weights, live, state.optimizer)
@@ -165,8 +165,8 @@ def write_snapshot(
 ) -> None:
     """Write `directory/step-<n>`; `model.safetensors` holds the weights to use afterwards.
 
-    With `config.json` beside them they load by the model's `from_pretrained`; the model card
-    shows `metrics`.
+    `config.json` is stored beside them, so the model's `from_pretrained` can load them. The model
+    card shows `metrics`.
     """
     known = {**facts, "skipped": state.skipped, "inexact": state.inexact}
     if state.average is not None:
@@ -188,7 +188,7 @@ def write_snapshot(
 
 
 def write_milestone(snapshot: Snapshot, step: int, directory: Path, fingerprint: str) -> None:
-    """Keep the weights of a snapshot under `directory/milestones`, to look back at."""
+    """Keep a snapshot's weights under `directory/milestones`, to compare with later ones."""
     model = snapshot.weights
     files = {"config.json": _config_text(model)}
     save_milestone(directory, step, model.state_dict(), fingerprint, files)
@@ -216,8 +216,8 @@ def restore(state: TrainState, checkpoint: Checkpoint, facts: Mapping[str, objec
     Args:
         state: as built for a training from step 0.
         checkpoint: of the same training.
-        facts: what decides the bits of a step here (threads, precision, release); where they are
-            not the checkpoint's, the training goes on and says that it is not bit-equal.
+        facts: what affects a step's exact bits here (threads, precision, release). If they differ
+            from the checkpoint's, training continues and notes that it is not bit-equal.
     """
     live = {k.removeprefix(LIVE): v for k, v in checkpoint.tensors.items() if k.startswith(LIVE)}
     _load(state.model, live or checkpoint.model, state)

@@ -1,4 +1,4 @@
-"""The teacher's hidden states of every token: stored once, then gathered for a batch of texts."""
+"""The teacher's hidden states of every token: stored once, then gathered for each batch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SPLITS = ("train", "valid", "test")
 
 
 def states_fingerprint(study: Study, config: TeacherConfig) -> str:
-    """Fingerprint of a teacher's states; how they are standardised and permuted comes later."""
+    """Fingerprint of a teacher's states, before they are standardised or permuted."""
     corpus = study.corpus
     parts: list[Any] = [config.name, config.layer, corpus.manifest["content_hash"]]
     if config.name == "random":
@@ -49,7 +49,7 @@ def states_fingerprint(study: Study, config: TeacherConfig) -> str:
 
 
 def prepare_teacher(study: Study, config: RunConfig, context: StageContext) -> Path:
-    """Store the teacher's hidden state of every token as memory-mapped bfloat16.
+    """Store the teacher's hidden state of every token in memory-mappable bfloat16 files.
 
     Files: `<split>.npy` (tokens, width) uint16 holding bfloat16 bits, `<split>-valid.npy`,
     `standardiser.safetensors`, `report.json` (width, anisotropy, masked tokens).
@@ -57,15 +57,15 @@ def prepare_teacher(study: Study, config: RunConfig, context: StageContext) -> P
     Raises:
         NumericalError: more than 0.1 % of the states are missing, zero or not finite.
         ResourceError: the disk has no room for them.
-        ValueError: the teacher cannot be had, or lacks the layer; or its files were exchanged
-            under runs that are aligned with it.
+        ValueError: the teacher is not available or lacks the layer, or its files changed after
+            runs were aligned with it.
     """
     corpus = study.corpus
     directory = study.teacher_dir(config)
     if states_fit(study, config, directory):
         if teacher_content(study, config.teacher) is None:
             context.reporter.note(
-                f"teacher {config.teacher.name} is not on this machine: its stored states are used"
+                f"teacher {config.teacher.name} is not on this machine: using its stored states"
             )
         return directory
     _refuse_exchange(study, config)
@@ -81,7 +81,7 @@ def prepare_teacher(study: Study, config: RunConfig, context: StageContext) -> P
 
 
 def states_fit(study: Study, config: RunConfig, directory: Path) -> bool:
-    """Whether `directory` holds the states of this teacher, and of the files it has here."""
+    """Whether `directory` holds states of this teacher, made from the files that are here."""
     print_ = states_fingerprint(study, config.teacher)
     if not is_complete(directory, print_):
         return False
@@ -104,10 +104,10 @@ def read_states(study: Study, config: RunConfig, split_name: str) -> TeacherStat
 
 
 def _refuse_exchange(study: Study, config: RunConfig) -> None:
-    """States of other files would not be those that runs were aligned with.
+    """Refuse a teacher whose files changed: its states would not match the aligned runs.
 
     Raises:
-        InputError: naming the states and both hashes.
+        InputError: names the states and both hashes.
     """
     directory = study.teacher_dir(config)
     present = teacher_content(study, config.teacher)
@@ -119,14 +119,14 @@ def _refuse_exchange(study: Study, config: RunConfig) -> None:
     ]
     if trained and is_exchanged(directory, present):
         raise InputError(
-            f"{directory}: the files of teacher {config.teacher.name} changed under runs that are "
-            f"aligned with it (content {stored_content(directory)}, now {present}); put the former "
-            "back, or use another --out or --fork"
+            f"{directory}: the files of teacher {config.teacher.name} changed after runs were "
+            f"aligned with it (content {stored_content(directory)}, now {present}); restore the "
+            "earlier files, or use another --out or --fork"
         )
 
 
 def teacher_bytes(corpus: Corpus, width: int) -> int:
-    """Bytes of a teacher's states of every token, in bfloat16."""
+    """Bytes that a teacher's states of every token take in bfloat16."""
     return sum(int(corpus.split(name).lengths.sum()) for name in SPLITS) * width * 2
 
 
@@ -191,7 +191,7 @@ def _write_states(
 
 
 def _batches(teacher: Teacher, split: Split) -> Iterator[tuple[int, TokenStates]]:
-    """States of a split, a few thousand texts in memory at a time; indices are the split's."""
+    """States of a split with its text indices, a few thousand texts in memory at a time."""
     done = 0
     for start in range(0, len(split), TEXTS_AT_ONCE):
         indices = np.arange(start, min(start + TEXTS_AT_ONCE, len(split)))
@@ -202,7 +202,7 @@ def _batches(teacher: Teacher, split: Split) -> Iterator[tuple[int, TokenStates]
 
 
 def teacher_content(study: Study, config: TeacherConfig) -> str | None:
-    """Hash of what this teacher consists of here; None where its files are not at hand."""
+    """Hash of this teacher's files; None if they are not here."""
     from models.teachers.content import ARCHITECTURE, EVERYTHING, content_hash
     from models.teachers.pretrained import local_directory
 
@@ -211,18 +211,18 @@ def teacher_content(study: Study, config: TeacherConfig) -> str | None:
     directory = local_directory(config.name)
     if directory is None:
         return None
-    # The weights of `random` are drawn from its seed.
+    # `random` has no files: its weights are drawn from its seed.
     return content_hash(directory, ARCHITECTURE if config.name == "random" else EVERYTHING)
 
 
 class TeacherStates:
-    """Memory-mapped states of one split, standardised as the teacher's config says.
+    """Memory-mapped states of one split, standardised as the teacher's config sets it.
 
     Args:
-        directory: written by `prepare_teacher`.
+        directory: the folder that `prepare_teacher` wrote.
         split_name: `train`, `valid` or `test`.
-        split: the corpus split the states belong to.
-        config: standardisation, and whether texts get the states of other texts.
+        split: the corpus split that the states belong to.
+        config: standardisation, and whether each text gets the states of another text.
     """
 
     def __init__(
@@ -249,8 +249,8 @@ class TeacherStates:
             length: L, the batch's padded length.
 
         Returns:
-            (B, L, W) float32 states and (B, L) bool validity, False at padding and wherever the
-            text (or, for a permuted teacher, the other text) has no state.
+            (B, L, W) float32 states and (B, L) bool validity. It is False at padding and where the
+            text (for a permuted teacher, the other text) has no state.
         """
         source = self._source[indices]
         covered = np.minimum(self._lengths[indices], self._lengths[source])

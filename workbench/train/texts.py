@@ -1,5 +1,4 @@
-"""Texts cut into context and target, as tensors: what the VAE stage, the latents and the samplers
-share."""
+"""Texts cut into context and target, as tensors; shared by VAE, latents and samplers."""
 
 from __future__ import annotations
 
@@ -36,7 +35,7 @@ class TextBatch:
 
     @property
     def segments(self) -> Tensor:
-        """(B, L) int64: 0 context, 1 target; the encoder attends within a segment only."""
+        """(B, L) int64: 0 context, 1 target; the encoder attends only within a segment."""
         return (~self.ctx_mask).long()
 
     def to(self, device: torch.device) -> TextBatch:
@@ -45,13 +44,13 @@ class TextBatch:
 
 
 def load_texts(split: Split, indices: np.ndarray, length: int, cuts: np.ndarray) -> TextBatch:
-    """Texts of a split padded to `length`, with given cuts."""
+    """Texts of a split padded to `length`, with the given cuts."""
     token_ids, mask = split.padded(indices, length)
     return TextBatch(torch.from_numpy(token_ids), torch.from_numpy(mask), torch.tensor(cuts))
 
 
 def fixed_cuts(lengths: np.ndarray, config: ContextConfig, variant: int, seed: int) -> np.ndarray:
-    """One cut a text, the same for every arm: variant `variant` of `cuts_per_text`."""
+    """One cut per text, the same for every arm: number `variant` of `cuts_per_text`."""
     from data.batches import random_cuts
 
     rng = np.random.default_rng([seed, variant])
@@ -59,5 +58,5 @@ def fixed_cuts(lengths: np.ndarray, config: ContextConfig, variant: int, seed: i
 
 
 def middle_cuts(lengths: np.ndarray) -> np.ndarray:
-    """Cuts at half the tokens, for held-out prompts."""
+    """Cuts in the middle of each text, for held-out prompts."""
     return np.maximum(1, np.asarray(lengths, np.int64) // 2)

@@ -37,7 +37,7 @@ SHARES = ("grad_share_recon", "grad_share_kl", "grad_share_repa")
 
 
 class VAEObjective(nn.Module):
-    """The whole forward pass of a step, so that it can be replicated over processes."""
+    """The whole forward pass of a step in one module, so it can be replicated over processes."""
 
     def __init__(self, vae: TextVAE, config: VAELossConfig, training: TrainingConfig) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class VAEObjective(nn.Module):
     ) -> dict[str, Tensor]:
         """Losses of a batch; `teacher` holds states (B, L, W) and their validity (B, L).
 
-        Gradient shares are among them only where they are asked for.
+        Gradient shares are included only on request.
         """
         states, valid = teacher if teacher is not None else (None, None)
         losses = vae_loss(
@@ -97,7 +97,7 @@ class VAETask:
         self._teacher, self._plan, self._place = teacher, plan, place
 
     def loss(self, objective: nn.Module, step: int) -> tuple[dict[str, Tensor], int]:
-        """Losses at `step`; the tokens are those of this process times their number."""
+        """Losses at `step`, and this process's tokens times the number of processes."""
         place, context = self._place, self._config.context
         plan = self._plan.batch(step)
         indices = plan.indices[place.rank :: place.world_size]
@@ -118,7 +118,7 @@ class VAETask:
         return metrics, batch.token_ids.numel() * place.world_size
 
     def _ends_interval(self, step: int) -> bool:
-        """Whether a record follows this step, so that gradient shares are worth their cost."""
+        """Whether a record follows this step, which makes gradient shares worth their cost."""
         training = self._config.vae_training
         return (step + 1) % training.log_every == 0 or step + 1 == training.num_steps
 
@@ -126,7 +126,7 @@ class VAETask:
 def _truncated(
     batch: TextBatch, probability: float, eot: int, rng: np.random.Generator
 ) -> TextBatch:
-    """Each text cut at a random length with `probability`; what follows is end-of-text."""
+    """Cut each text at a random length with `probability`; the rest becomes end-of-text."""
     if probability == 0:
         return batch
     lengths = batch.mask.sum(1)
@@ -139,7 +139,7 @@ def _truncated(
 
 
 def vae_config(config: RunConfig, corpus: Corpus, teacher_width: int) -> TextVAEConfig:
-    """The VAE's settings with what the corpus and the teacher determine filled in."""
+    """The VAE's settings, completed with what the corpus and the teacher determine."""
     import dataclasses
 
     return dataclasses.replace(
@@ -151,12 +151,12 @@ def vae_config(config: RunConfig, corpus: Corpus, teacher_width: int) -> TextVAE
 
 
 def build_vae(config: TextVAEConfig, seed: int, place: Placement) -> TextVAE:
-    """A VAE whose initial weights depend on its settings and `seed` alone."""
+    """A VAE whose initial weights depend only on its settings and `seed`."""
     return TextVAE(config, torch.Generator().manual_seed(seed)).to(place.device)
 
 
 def teacher_width(study: Study, config: RunConfig) -> int:
-    """Width of the run's teacher; without one, of the study's first, so that twins match."""
+    """Width of the run's teacher or, without one, of the study's first, so that twins match."""
     for candidate in [config, *(run.config for run in study.runs)]:
         if needs_teacher(candidate):
             report = read_json(study.teacher_dir(candidate) / "report.json")
@@ -165,7 +165,7 @@ def teacher_width(study: Study, config: RunConfig) -> int:
 
 
 def vae_fingerprint(run: Run, training: TrainingConfig | None = None) -> str:
-    """Fingerprint of the VAE stage, or of what it would be under another `training`."""
+    """Fingerprint of the VAE stage, optionally with another `training`."""
     corpus = run.study.corpus
     config = run.config
     teacher, content = None, []
@@ -185,7 +185,7 @@ def vae_fingerprint(run: Run, training: TrainingConfig | None = None) -> str:
 
 
 def train_vae(run: Run, context: StageContext) -> TextVAE:
-    """Train the run's VAE, or load it when it is done.
+    """Train the run's VAE, or load it if it is done.
 
     Raises:
         StopRequested, NumericalError, ValueError: see `training.fit`.
@@ -226,7 +226,7 @@ def train_vae(run: Run, context: StageContext) -> TextVAE:
 
 
 def untrained_vae(run: Run, place: Placement) -> TextVAE:
-    """The run's VAE as it was before its first step."""
+    """The run's VAE before its first training step."""
     corpus = run.study.corpus
     sizes = vae_config(run.config, corpus, teacher_width(run.study, run.config))
     return build_vae(sizes, run.config.seed, place)
@@ -266,10 +266,10 @@ def _record_pairing(run: Run, vae: TextVAE, plan: BatchPlan) -> None:
 
 @torch.inference_mode()
 def normalise_latents(vae: nn.Module, run: Run, place: Placement) -> None:
-    """Store in the VAE the mean and std per channel of z, over whole windows as the flow sees them.
+    """Store the mean and std of z per channel in the VAE, over whole windows as the flow sees them.
 
-    The variance is that of mu over positions plus the mean posterior variance, so that z, not mu,
-    has unit variance in the flow's units.
+    The variance is that of mu over positions plus the mean posterior variance, so z (not mu) has
+    unit variance in the flow's units.
     """
     corpus = run.study.corpus
     assert isinstance(vae, TextVAE)

@@ -1,4 +1,4 @@
-"""What a training says of itself: means over one log interval, and over processes."""
+"""What training reports: means over one log interval and over all processes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """Means over one log interval, and over processes.
+    """Means over one log interval and over all processes.
 
     Attributes:
         step: steps done.
-        num_steps: steps in all.
-        metrics: name -> mean; NaN where it was not defined at any step.
+        num_steps: total steps.
+        metrics: name -> mean; NaN if it was undefined at every step.
         tokens_per_second: over all processes.
-        notices: lines to tell the user, such as what a damaged checkpoint has cost.
+        notices: lines to show the user, such as the steps lost to a damaged checkpoint.
     """
 
     step: int
@@ -46,7 +46,7 @@ class Window:
         self._start = time.monotonic()
 
     def add(self, metrics: dict[str, Tensor], num_tokens: int) -> None:
-        """Take in one step."""
+        """Add one step."""
         self._metrics.append(metrics)
         self._num_tokens += num_tokens
 
@@ -67,7 +67,7 @@ class Window:
     def record(
         self, state: TrainState, num_steps: int, rate: float, place: Placement
     ) -> StepRecord:
-        """Means over the interval and all processes, then start anew; `rate` of learning."""
+        """Means over the interval and all processes, then reset; `rate` is the learning rate."""
         names, shared = self._names(), place.mean(self._stacked())
         means = dict(zip(names, shared.tolist(), strict=True))
         means["learning_rate"] = rate

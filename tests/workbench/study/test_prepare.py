@@ -81,7 +81,7 @@ def test_a_corpus_that_changed_under_a_trained_study_is_refused(
     assert prepare_corpus(study, context).manifest["content_hash"] != first
     study.run("none", 0).directory.mkdir(parents=True)
     file.write_text("".join(f"text {n} is newer\n" for n in range(40)))
-    with pytest.raises(InputError, match="changed under a study that has trained on it"):
+    with pytest.raises(InputError, match="changed after the study trained on it"):
         prepare_corpus(study, context)
 
 
