@@ -31,7 +31,7 @@ STACKED_ELEMENTS = 2**24  # at once; larger stacks are no faster and cost memory
 
 
 def block_matrices(model: nn.Module) -> dict[Tensor, int]:
-    """The matrices of a model's blocks, each with the number of maps that it joins."""
+    """The matrices in a model's blocks, and how many maps each one joins."""
     return {
         layer.weight: layer.parts if isinstance(layer, JoinedLinear) else 1
         for block in repeated_blocks(model)
@@ -73,7 +73,7 @@ class Muon(torch.optim.AdamW):
             p.grad = None
 
     def _momentum(self, p: Tensor, gradient: Tensor) -> Tensor:
-        """Nesterov's look ahead, as a whole tensor in every process."""
+        """Nesterov's look-ahead, as a whole tensor in every process."""
         state = self.state[p]
         if not state:
             state["step"] = torch.zeros((), dtype=torch.float32)  # AdamW expects it on loading
