@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from torch import Generator, Tensor
-
-from models.configs.flow import SamplerName
 from models.noise import normal_like
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
 
 
 class VelocityField(Protocol):
@@ -69,7 +69,7 @@ def euler(
     churn: float = 0.0,
     generator: Generator | None = None,
 ) -> Iterator[SamplerStep]:
-    """Integrate by Euler's method: order 1, one evaluation a step. See `integrate`."""
+    """Integrate by Euler's method: order 1, one evaluation per step."""
     return integrate(_EulerRule(), velocity, noise, times, churn, generator)
 
 
@@ -80,7 +80,7 @@ def heun(
     churn: float = 0.0,
     generator: Generator | None = None,
 ) -> Iterator[SamplerStep]:
-    """Integrate by Heun's method: order 2, two evaluations a step but the last, which is Euler's.
+    """Integrate by Heun's method: order 2, two evaluations per step but the last, which is Euler's.
 
     Source: Karras et al. 2022, arXiv 2206.00364, algorithm 1. See `integrate`.
     """
@@ -94,7 +94,7 @@ def multistep(
     churn: float = 0.0,
     generator: Generator | None = None,
 ) -> Iterator[SamplerStep]:
-    """Integrate by two-step Adams-Bashforth on the given grid: order 2, one evaluation a step.
+    """Integrate by two-step Adams-Bashforth on the given grid: order 2, one evaluation per step.
 
     The first and the last step are Euler's, and so is the first after a restart. Source: Hairer,
     Norsett & Wanner 1993, section III.5 (variable step sizes). See `integrate`.
@@ -204,7 +204,5 @@ def renoise(z_t: Tensor, t: float, earlier: float, generator: Generator) -> tupl
     return kept * z_t + fresh * normal_like(z_t, generator), earlier
 
 
-Sampler = Callable[
-    [VelocityField, Tensor, list[float], float, Generator | None], Iterator[SamplerStep]
-]
-SAMPLERS: dict[SamplerName, Sampler] = {"euler": euler, "heun": heun, "multistep": multistep}
+# The one list of samplers: settings, command line and pages take their names from here.
+SAMPLERS = {"euler": euler, "heun": heun, "multistep": multistep}

@@ -193,6 +193,22 @@ def test_light_modules_load_nothing_heavy() -> None:
     assert heavy_loaded(ROOT) == {}
 
 
+@pytest.mark.parametrize("verb", ["--help", "presets", "presets demo", "generators", "probes"])
+def test_listings_answer_without_torch(verb: str) -> None:
+    script = f"""
+import sys
+from workbench.cli.main import main
+assert main({verb.split()!r}) == 0
+print(*sorted({{name.split(".")[0] for name in sys.modules}}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "workbench" in loaded
+    assert loaded & HEAVY <= {"numpy"}
+
+
 def test_what_is_loaded_behind_the_sources_back_is_seen(tmp_path: Path) -> None:
     """An import that no reading of the source finds; an empty module stands in for torch."""
     for package in PACKAGES:

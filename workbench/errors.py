@@ -5,6 +5,7 @@ A message is one line: the file or field, what is wrong, what to do about it.
 
 from __future__ import annotations
 
+import errno
 import re
 
 # torch says it in a RuntimeError; asking for its class would import it.
@@ -53,6 +54,8 @@ def exit_code(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, ValueError):
         return InputError.exit_code
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ResourceError.exit_code
     if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
         return ResourceError.exit_code
     return 1

@@ -31,10 +31,11 @@ def check_heads(width: int, heads: int, mlp_ratio: float) -> None:
 
 
 def check_choice(name: str, value: str, choices: Any) -> None:
-    """Refuse a `value` of the field `name` that is not in `choices`, a Literal type.
+    """Refuse a `value` of the field `name` that is not in `choices`, a Literal type or names.
 
     Raises:
         ValueError: listing the choices.
     """
-    if value not in get_args(choices):
-        raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
+    known = get_args(choices) or tuple(choices)
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from models.configs.checks import added, check_choice, check_heads
+from models.samplers import SAMPLERS
 
 DropMode = Literal["mask", "zeros"]
 Prediction = Literal["z", "v"]
 LatentTarget = Literal["sample", "mean"]
 TimeDistribution = Literal["logit_normal", "uniform", "mode"]
 GridName = Literal["quantile", "uniform"]
-SamplerName = Literal["euler", "heun", "multistep"]
 TIME_DEFAULTS = {"logit_normal": (1.0, 1.2), "uniform": (0.0, 1.0), "mode": (0.0, 1.29)}
 # Beyond 2 / (pi - 2) the mode map folds over; at -1 its slope at the ends reaches 0.
 MODE_SCALES = (-1.0, 2.0 / (math.pi - 2.0))
@@ -138,8 +138,7 @@ class SamplerConfig:
     """How to integrate.
 
     Attributes:
-        name: "euler" (order 1, one evaluation a step), "heun" (order 2, two) or "multistep"
-            (order 2, one).
+        name: one of `models.samplers.SAMPLERS`.
         num_steps: intervals, >= 1.
         grid: "quantile" of the training times, or "uniform".
         churn: stochastic re-noising in [0, 1]: each step first goes back by this share of its own
@@ -150,7 +149,7 @@ class SamplerConfig:
             time, with a whole text to look at.
     """
 
-    name: SamplerName = "euler"
+    name: str = "euler"
     num_steps: int = 50
     grid: GridName = "quantile"
     churn: float = 0.0
@@ -158,7 +157,7 @@ class SamplerConfig:
     restart_t: float = added(0.3, before=0.3)
 
     def __post_init__(self) -> None:
-        check_choice("name", self.name, SamplerName)
+        check_choice("name", self.name, SAMPLERS)
         check_choice("grid", self.grid, GridName)
         if self.num_steps < 1:
             raise ValueError(f"num_steps must be >= 1, got {self.num_steps}")

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import tyro
 
-from workbench.cli.options import DEFAULTS, Common, CommonOptions, Name
+from workbench.cli.options import DEFAULTS, Common, CommonOptions, Name, Overrides, settings_given
 from workbench.cli.output import Output
+from workbench.cli.show_checks import show_examination, show_verification
+from workbench.errors import DamagedArtefactError, InputError
 
 
 def runs(directory: tyro.conf.Positional[str] = "", *, common: CommonOptions = DEFAULTS) -> int:
@@ -36,8 +38,10 @@ def verify(path: Name, *, common: CommonOptions = DEFAULTS) -> int:
     """
     from workbench.pipeline.verify import verify_path
 
+    report = verify_path(Path(path))
     with Output(common) as output:
-        return output.verification(verify_path(Path(path)))
+        show_verification(output, report)
+    return 0 if report.sound else DamagedArtefactError.exit_code
 
 
 def doctor(*, common: CommonOptions = DEFAULTS) -> int:
@@ -49,7 +53,8 @@ def doctor(*, common: CommonOptions = DEFAULTS) -> int:
     from workbench.machine.doctor import examine
 
     with Output(common) as output:
-        return output.examination(examine())
+        show_examination(output, examine())
+    return 0  # what this machine lacks is no failure of the command
 
 
 def _catalogue(name: str, common: Common) -> int:
@@ -78,10 +83,27 @@ def probes(*, common: CommonOptions = DEFAULTS) -> int:
     return _catalogue("probes", common)
 
 
-def presets(*, common: CommonOptions = DEFAULTS) -> int:
-    """List presets with what they cost and reach.
+def presets(
+    name: tyro.conf.Positional[str] = "",
+    *,
+    overrides: Overrides = (),
+    common: CommonOptions = DEFAULTS,
+) -> int:
+    """List presets with what they cost and reach, or print one as YAML for `study --config`.
 
     Args:
+        name: the preset whose settings are printed, all of them.
+        overrides: settings to change in it, as for `study`.
         common: options of every verb.
     """
-    return _catalogue("presets", common)
+    if not name:
+        if overrides:
+            raise InputError("--set changes the settings of one preset: give its NAME too")
+        return _catalogue("presets", common)
+    from workbench.config.presets import study_config
+    from workbench.config.settings import dump_yaml, to_dict
+
+    values = to_dict(study_config(preset=name, overrides=settings_given(overrides)))
+    with Output(common) as output:
+        output.result(values, lambda: print(dump_yaml(values), end=""))
+    return 0

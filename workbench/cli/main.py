@@ -19,6 +19,7 @@ from typing import Any
 
 from workbench.cli.verbs import VERBS
 from workbench.errors import InputError, exit_code
+from workbench.machine.terminal import drop_output, prepare_streams, reader_has_left, say
 
 PROGRAM = "python -m workbench"
 BOX = re.compile(r"[╭╮╰╯│]")
@@ -28,6 +29,26 @@ OPTION = re.compile(r"--[a-z][\w-]*")
 
 def main(arguments: Sequence[str]) -> int:
     """Run one verb and return its exit code."""
+    prepare_streams()
+    debug = "--debug" in arguments
+    if debug:
+        os.environ["WORKBENCH_DEBUG"] = "1"  # for the processes that a verb starts
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and reader_has_left():
+            return 0  # they have seen enough
+        if debug:
+            raise
+        say(f"{arguments[0]}: {' '.join(str(error).split()) or type(error).__name__}")
+        return exit_code(error)
+    finally:
+        drop_output()
+
+
+def _run(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview(), file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else InputError.exit_code
@@ -35,24 +56,12 @@ def main(arguments: Sequence[str]) -> int:
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(VERBS)}"
-        print(f"no verb {verb!r}; {hint}", file=sys.stderr)
+        say(f"no verb {verb!r}; {hint}")
         return InputError.exit_code
-    debug = "--debug" in rest
-    if debug:
-        os.environ["WORKBENCH_DEBUG"] = "1"  # for the processes that a verb starts
     try:
         return parse(verb, rest)()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else InputError.exit_code
-    except BrokenPipeError:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        if debug:
-            raise
-        print(f"{verb}: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
-        return exit_code(error)
 
 
 def parse(verb: str, arguments: Sequence[str]) -> Callable[[], int]:

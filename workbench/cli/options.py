@@ -16,6 +16,11 @@ Overrides = Annotated[
 ]
 
 
+def settings_given(overrides: tuple[tuple[str, ...], ...]) -> list[str]:
+    """Every KEY=VALUE, in the order given."""
+    return [setting for group in overrides for setting in group]
+
+
 @dataclass(frozen=True)
 class Common:
     """Options of every verb.

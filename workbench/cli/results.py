@@ -13,6 +13,7 @@ import tyro
 
 from workbench.cli.options import DEFAULTS, CommonOptions, Name
 from workbench.cli.output import Output
+from workbench.cli.show_results import show_contrasts, show_samples
 from workbench.cli.studies import single_stage
 from workbench.errors import InputError
 
@@ -74,7 +75,7 @@ def sample(
             seed=seed,
             trace=trace,
         )
-        output.samples(result)
+        show_samples(output, result)
     return 0
 
 
@@ -100,7 +101,7 @@ def compare(a: Name, b: Name, *, common: CommonOptions = DEFAULTS) -> int:
     from workbench.study.folders import find_run
 
     with Output(common) as output:
-        output.contrasts(compare_runs(find_run(a), find_run(b)))
+        show_contrasts(output, compare_runs(find_run(a), find_run(b)))
     return 0
 
 

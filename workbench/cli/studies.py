@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.cli.options import DEFAULTS, Common, CommonOptions, Name, Overrides
+from workbench.cli.options import DEFAULTS, Common, CommonOptions, Name, Overrides, settings_given
 from workbench.cli.output import ALREADY_DONE, Output
+from workbench.cli.show_results import show_comparison, show_course
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def study(
         settings = study_config(
             preset=preset,
             file=config,
-            overrides=[setting for group in overrides for setting in group],
+            overrides=settings_given(overrides),
             stored=_stored_settings(source, out),
         )
         directory = Path(out) if out else runs_directory() / settings.name
@@ -79,7 +80,7 @@ def study(
             outcome = run_study(settings, directory, context)
             if outcome.already_done:
                 say(ALREADY_DONE)
-            output.comparison(outcome.comparison, directory, outcome.already_done)
+            show_comparison(output, outcome.comparison, directory, outcome.already_done)
     return 0
 
 
@@ -217,7 +218,7 @@ def _probe_course(run: str, common: Common) -> int:
 
     found = find_run(run)
     with Output(common) as output, output.context(found.config.device) as context:
-        output.course(run_course(found, context))
+        show_course(output, run_course(found, context))
     return 0
 
 

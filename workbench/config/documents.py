@@ -97,6 +97,21 @@ def parse_yaml(text: str, where: str) -> Any:
         raise InputError(f"{where}: not readable as YAML: {problem}") from error
 
 
+class StrictDumper(yaml.SafeDumper):
+    """Quotes the texts that `StrictLoader` would take for a number, and writes no aliases."""
+
+    yaml_implicit_resolvers = StrictLoader.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write every value out."""
+        return True
+
+
+def dump_yaml(document: Mapping[str, Any]) -> str:
+    """A plain mapping as YAML in ASCII; `parse_yaml` gives it back."""
+    return yaml.dump(document, Dumper=StrictDumper, sort_keys=False, width=100)
+
+
 def load_yaml(path: Path | str) -> dict[str, Any]:
     """Read a YAML file whose top level is a mapping; an empty file is an empty mapping.
 

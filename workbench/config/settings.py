@@ -7,7 +7,7 @@ refused in one line that names the dotted key.
 """
 
 from workbench.config.construct import build
-from workbench.config.documents import apply_overrides, load_yaml, parse_yaml
+from workbench.config.documents import apply_overrides, dump_yaml, load_yaml, parse_yaml
 from workbench.config.identity import (
     Difference,
     differences,
@@ -21,6 +21,7 @@ __all__ = [
     "apply_overrides",
     "build",
     "differences",
+    "dump_yaml",
     "fingerprint",
     "format_differences",
     "identity",

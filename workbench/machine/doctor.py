@@ -33,6 +33,7 @@ PACKAGES = (
     "sacrebleu",
     "plotly",
     "streamlit",
+    "pydantic",
     "tyro",
     "rich",
     "PyYAML",

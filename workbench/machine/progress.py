@@ -6,12 +6,15 @@ reports to the parent through a queue.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
+
+from workbench.machine.terminal import console
 
 PROGRESS = "progress.jsonl"  # where a study says how far it is
 
@@ -42,7 +45,6 @@ class Bars:
     """Rich bars with an ETA on stderr; use as a context manager."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -52,7 +54,8 @@ class Bars:
             TimeRemainingColumn,
         )
 
-        self.console = Console(stderr=True)
+        self.console = console(stderr=True)
+        self._draws = self.console.is_terminal and not self.console.is_dumb_terminal
         self._progress = Progress(
             TextColumn("{task.description:<28}"),
             BarColumn(bar_width=24),
@@ -61,10 +64,9 @@ class Bars:
             TimeRemainingColumn(),
             TextColumn("{task.fields[info]}"),
             console=self.console,
-            disable=not self.console.is_terminal,
+            disable=not self._draws,
         )
         self._tasks: dict[str, Any] = {}
-        self._shown: dict[str, float] = {}
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -81,12 +83,14 @@ class Bars:
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(escape(stage), total=total, info=text)
         self._progress.update(self._tasks[stage], completed=done, total=total, info=text)
-        if not self.console.is_terminal and done >= total:
+        if not self._draws and done >= total:
             self.note(f"{stage}: {done}/{total}  {text}")
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        # A reader that left, as after `2>&1 | head`, must not end the training.
+        with contextlib.suppress(OSError):
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class ToFile:

@@ -16,7 +16,7 @@ from workbench.sample.trajectories import Trajectory
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
-    from models.configs.flow import SamplerConfig, SamplerName
+    from models.configs.flow import SamplerConfig
     from workbench.sample.generate import Generator
     from workbench.sample.prompts import Prompts
     from workbench.sample.references import References
@@ -41,7 +41,7 @@ class PlaybackView:
 
     row: int
     typed: str
-    sampler: SamplerName
+    sampler: str
     num_steps: int
     guidance_scale: float
     seed: int

@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PRINTED = """
-from workbench.cli.output import _print_table
-_print_table(["metric", "value", "long"], [["a" * 130, "1.5", "b c " * 30], ["x", "2", "y"]])
+from workbench.cli.table import print_table
+print_table(["metric", "value", "long"], [["a" * 130, "1.5", "b c " * 30], ["x", "2", "y"]])
 """
 
 

@@ -12,6 +12,7 @@ import torch
 
 from models.dit import TextDiT
 from models.text_vae import TextVAE
+from workbench.cli.main import main
 from workbench.config.presets import PRESETS, study_config
 from workbench.config.study import StudyConfig, settings
 from workbench.errors import InputError
@@ -38,6 +39,25 @@ def test_a_preset_builds_and_survives_its_plain_form(name: str) -> None:
         config.run(arm, config.seeds[0])
     (row,) = (row for row in describe("presets") if row["name"] == name)
     assert row["what"].endswith((".", "week or more"))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_printed_as_a_file_that_a_study_accepts(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["presets", name, "--set", "base.vae.widht=1"]) == 2
+    assert "did you mean" in capsys.readouterr().err
+    assert main(["presets", name, "--set", "base.seed=3"]) == 0
+    file = tmp_path / "study.yaml"
+    file.write_text(capsys.readouterr().out)
+    assert study_config(file=str(file)) == study_config(preset=name, overrides=["base.seed=3"])
+
+
+def test_what_is_no_preset_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets", "dmeo"]) == 2
+    assert "no preset 'dmeo'; did you mean demo?" in capsys.readouterr().err
+    assert main(["presets", "--set", "base.seed=3"]) == 2
+    assert "give its NAME too" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "wanted"), PAPER_SIZES.items())

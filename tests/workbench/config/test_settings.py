@@ -263,6 +263,28 @@ def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
         assert refusal.startswith("fuzz.yaml")
 
 
+LOOKALIKES = ["1e-3", "010", "no", "~", "0x1F", ".5", "", "-", "1_0", "null", "1:30"]
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+    | st.sampled_from(LOOKALIKES),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=12,
+)
+
+
+@hypothesis_settings(max_examples=200, deadline=None)
+@given(document=st.dictionaries(st.text(max_size=5), PLAIN, max_size=4))
+@example(document={"same": [[1], [1]], "Zoë": "a\nb: c # d"})
+def test_what_is_written_as_yaml_is_read_as_it_was(document: dict[str, Any]) -> None:
+    text = settings.dump_yaml(document)
+    assert text.isascii()
+    assert settings.parse_yaml(text, "x") == document
+
+
 def test_yaml_means_what_it_looks_like(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_bytes(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from workbench.probes.catalogue.entry import Probe
 
@@ -92,6 +91,8 @@ class TinyFlow:
     def _build(self, seed: int) -> TextDiT:
         from dataclasses import replace
 
+        import torch
+
         from models.dit import TextDiT
 
         config = replace(
@@ -105,10 +106,11 @@ class TinyFlow:
         generator = torch.Generator().manual_seed(seed)
         return TextDiT(config, generator).to(self.inputs.place.device)
 
-    @torch.inference_mode()
     def _held_out(self, dit: TextDiT, latents: Latents, seed: int) -> np.ndarray:
         """(M,) mean loss of each probed text over several times, with its context."""
         from dataclasses import replace
+
+        import torch
 
         from models.flow import draw_latents, flow_loss
         from workbench.machine.seeds import step_generator
@@ -124,8 +126,9 @@ class TinyFlow:
             ctx_mask = torch.arange(mu.shape[1], device=device) < cuts[:, None]
             for draw in range(HELD_OUT_DRAWS):
                 generator = step_generator(device, seed, "tiny flow", start, draw)
-                z = draw_latents(mu, 2 * std.log(), config.latent_target, generator)
-                found = flow_loss(dit, z, mu, ctx_mask, config, generator).per_example
+                with torch.inference_mode():
+                    z = draw_latents(mu, 2 * std.log(), config.latent_target, generator)
+                    found = flow_loss(dit, z, mu, ctx_mask, config, generator).per_example
                 losses[start : start + len(rows)] += found.cpu().numpy() / HELD_OUT_DRAWS
         return losses
 

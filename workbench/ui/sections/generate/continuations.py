@@ -19,7 +19,6 @@ from workbench.ui.kit.cached import (
 )
 
 if TYPE_CHECKING:
-    from models.configs.flow import SamplerName
     from workbench.sample.continuations import Continuations
 
 MOST_PROMPTS = 16
@@ -40,7 +39,7 @@ class WritingView:
 
     prompts: tuple[str, ...]
     count: int
-    sampler: SamplerName
+    sampler: str
     num_steps: int
     guidance_scale: float
     seed: int
