@@ -27,6 +27,7 @@ CLOSING_ROWS = (
     ("knn_coherence.token.other_id", "kNN coherence, other id"),
     ("linear_separability", "linear separability"),
 )
+FIRST_TEXTS = 3  # prompts, shown above the closing table
 MARKS = {"better": " +", "worse": " -"}
 
 
@@ -38,11 +39,24 @@ def show_comparison(
     def for_people() -> None:
         if already_done:
             print(f"{directory}: {ALREADY_DONE}")
+        print_first_texts(directory)
         print_comparison(comparison)
         print(f"report: {directory / 'report.html'}")
 
     values = {"study": str(directory), "already_done": already_done, **comparison}
     output.result(values, for_people)
+
+
+def print_first_texts(directory: Path) -> None:
+    """The first prompts of a study, and what a human and each arm wrote after them."""
+    from workbench.report.first_texts import first_texts
+    from workbench.study.folders import open_study
+
+    for found in first_texts(open_study(directory), FIRST_TEXTS):
+        lines = {"prompt": found.prompt, "human": found.reference, **found.written}
+        for name, text in lines.items():
+            print(f"{name:>8}  {text or '(nothing)'}")
+        print()
 
 
 def print_comparison(comparison: Mapping[str, Any]) -> None:

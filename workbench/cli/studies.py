@@ -22,11 +22,35 @@ if TYPE_CHECKING:
 def demo(*, out: str = "", common: CommonOptions = DEFAULTS) -> int:
     """Train twins on short stories, sample, score and compare: ten minutes on two cores.
 
+    A slower machine is told how long it will take and trains fewer steps. A demo that is there
+    already goes on under its own settings.
+
     Args:
         out: folder of the study; by default `demo` under the runs directory.
         common: options of every verb.
     """
-    return study(preset="demo", out=out, common=common)
+    from workbench.store.paths import runs_directory
+
+    directory = Path(out) if out else runs_directory() / "demo"
+    if (directory / "study.json").is_file():
+        return study(out=str(directory), common=common)
+    return study(preset="demo", overrides=_fitting(common), out=str(directory), common=common)
+
+
+def _fitting(common: Common) -> Overrides:
+    """Settings under which the demo fits into its ten minutes here; says how long it will take."""
+    from workbench.config.presets import demo as preset
+    from workbench.pipeline.demo_pace import pace
+
+    config = preset()
+    with Output(common) as output, output.context(config.base.device) as context:
+        found = pace(config, context)
+        context.reporter.note(str(found))
+    if found.num_steps == found.wanted:
+        return ()
+    steps = found.num_steps
+    changed = (f"num_steps={steps}", f"checkpoint_every={steps // 4}")
+    return (tuple(f"base.flow_training.{setting}" for setting in changed),)
 
 
 def study(
