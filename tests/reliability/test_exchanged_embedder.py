@@ -18,7 +18,7 @@ from workbench.sample.references import prepare_references
 from workbench.score import evaluate
 from workbench.store.manifest import read_manifest
 from workbench.study.folders import Run, Study
-from workbench.study.model_content import ENCODER, stored_content
+from workbench.study.model_content import ENCODER_CONTENT, stored_content
 
 
 def embedded_study(run: Run, embedder: Path) -> Study:
@@ -60,7 +60,7 @@ def test_scores_and_baselines_are_made_again(
     }
     for folder, make in made.items():
         known = evaluate.encoder_content(study.config.base.evaluation)
-        assert stored_content(folder, ENCODER) == known is not None
+        assert stored_content(folder, ENCODER_CONTENT) == known is not None
         stored, fingerprint = folder.stat().st_ino, read_manifest(folder).meta["fingerprint"]
         make()
         assert folder.stat().st_ino == stored, "nothing to do"
@@ -68,7 +68,7 @@ def test_scores_and_baselines_are_made_again(
             patched.setattr(evaluate, "encoder_content", lambda config: "of other files")
             make()
         assert folder.stat().st_ino != stored
-        assert stored_content(folder, ENCODER) == "of other files"
+        assert stored_content(folder, ENCODER_CONTENT) == "of other files"
         assert read_manifest(folder).meta["fingerprint"] == fingerprint
 
 

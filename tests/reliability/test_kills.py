@@ -24,8 +24,8 @@ from workbench.study.folders import Run
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("WORKBENCH_KILLS", "50"))
-STAGES = ("arms/none/seed-0/vae", "arms/none/seed-0/flow", "arms/repa/seed-0/vae")
-STAGES += ("arms/repa/seed-0/flow", "language_model")
+FOLDERS = ("arms/none/seed-0/vae", "arms/none/seed-0/flow", "arms/repa/seed-0/vae")
+FOLDERS += ("arms/repa/seed-0/flow", "language_model")
 
 
 def kill_trainings(folder: Path, kills: int, most_a_training: int = 3) -> int:
@@ -159,7 +159,7 @@ def end_somehow(process: subprocess.Popen[str], tally: dict[str, int], polite: b
 
 
 def assert_same(directory: Path, whole: Path, told: str) -> None:
-    for stage in STAGES:
+    for stage in FOLDERS:
         found, expected = load_latest(directory / stage), load_latest(whole / stage)
         assert found is not None
         assert expected is not None

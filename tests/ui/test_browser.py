@@ -1,4 +1,4 @@
-"""The app in a real browser: every page, play, fork, lasso, export, and a study started and ended.
+"""The app in a real browser: every page, play, branch, lasso, export, a study started and ended.
 
 Needs Chromium and Playwright: `apt-get install chromium` and `pip install playwright`; elsewhere
 the tests are skipped and say so.
@@ -105,10 +105,10 @@ def test_words_of_the_player_stay_inside_their_lane(page, address):
     assert inside
 
 
-def test_fork_adds_a_lane(page, address):
+def test_branch_adds_a_lane(page, address):
     visit(page, address, "playback")
     assert len(player(page).query_selector_all(".lane")) == 2
-    page.get_by_text("Fork: change one thing").click()
+    page.get_by_text("Branch: change one thing").click()
     settle(page)
     wait_for(lambda: len(player(page).query_selector_all(".lane")) == 3)
 

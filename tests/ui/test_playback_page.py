@@ -1,4 +1,4 @@
-"""Playback: the engine's tracks and forks, the player's page, and the page around it."""
+"""Playback: the engine's tracks and branches, the player's page, and the page around it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from analyses.maps.linear_basis import fit_linear_basis
 from models.configs.flow import SamplerConfig
 from workbench.report.findings.places import playback_readings
 from workbench.sample.follow import FIDELITY, PlaybackView, commit_steps
-from workbench.sample.playback import Fork, follow_prompt
+from workbench.sample.playback import Branch, follow_prompt
 from workbench.sample.trajectories import Trajectory
 from workbench.ui.player.build import Lane, player_page
 
 
 @pytest.fixture(scope="module")
 def traced(smoke_runs: Path):
-    """A function (arm, fork, ...) -> track of one prompt, and its generator's parts."""
+    """A function (arm, branch, ...) -> track of one prompt, and its generator's parts."""
     from data.corpus_store import open_corpus
     from models.configs.flow import GuidanceConfig
     from workbench.machine.devices import find_placement
@@ -37,11 +37,11 @@ def traced(smoke_runs: Path):
     }
 
     def track(
-        arm: str = "none", fork: Fork | None = None, scale: float = 1.0, **solver
+        arm: str = "none", branch: Branch | None = None, scale: float = 1.0, **solver
     ) -> Trajectory:
         sampler = SamplerConfig(**{"num_steps": 6, **solver})
         guidance = GuidanceConfig(guidance_scale=scale)
-        return follow_prompt(generators[arm], prompt, sampler, guidance, 3, fork)
+        return follow_prompt(generators[arm], prompt, sampler, guidance, 3, branch)
 
     track.generators, track.prompt, track.corpus = generators, prompt, corpus
     return track
@@ -137,44 +137,46 @@ def test_prompt_typed_or_picked_writes_the_same_on_every_page(open_page, smoke_r
 
 @pytest.mark.parametrize("sampler", ["euler", "heun"])
 @pytest.mark.parametrize("scale", [1.0, 2.5])
-def test_fork_that_changes_nothing_is_the_run_itself(traced, sampler, scale):
+def test_branch_that_changes_nothing_is_the_run_itself(traced, sampler, scale):
     plain = traced(name=sampler, scale=scale)
-    for fork in (
-        Fork(step=2, kind="nudge", strength=0.0),
-        Fork(step=4, kind="blend", strength=0.0),
+    for branch in (
+        Branch(step=2, kind="nudge", strength=0.0),
+        Branch(step=4, kind="blend", strength=0.0),
     ):
-        assert same(plain, traced(name=sampler, scale=scale, fork=fork)) or fork.kind == "blend"
-    nudged = traced(name=sampler, scale=scale, fork=Fork(step=2, kind="nudge", strength=0.0))
+        assert (
+            same(plain, traced(name=sampler, scale=scale, branch=branch)) or branch.kind == "blend"
+        )
+    nudged = traced(name=sampler, scale=scale, branch=Branch(step=2, kind="nudge", strength=0.0))
     assert same(plain, nudged)
 
 
 @pytest.mark.parametrize(
-    "fork",
+    "branch",
     [
-        Fork(step=3, kind="nudge", strength=1.0),
-        Fork(step=3, kind="blend", strength=0.8),
-        Fork(step=3, kind="guidance", guidance_scale=4.0),
+        Branch(step=3, kind="nudge", strength=1.0),
+        Branch(step=3, kind="blend", strength=0.8),
+        Branch(step=3, kind="guidance", guidance_scale=4.0),
     ],
 )
-def test_fork_shares_the_past_and_changes_the_future(traced, fork):
-    plain, forked = traced(), traced(fork=fork)
-    np.testing.assert_array_equal(plain.z_t[:3], forked.z_t[:3])
-    assert not np.array_equal(plain.z_t[-1], forked.z_t[-1])
+def test_branch_shares_the_past_and_changes_the_future(traced, branch):
+    plain, branched = traced(), traced(branch=branch)
+    np.testing.assert_array_equal(plain.z_t[:3], branched.z_t[:3])
+    assert not np.array_equal(plain.z_t[-1], branched.z_t[-1])
     context = slice(0, plain.cut)
-    np.testing.assert_allclose(plain.z_t[-1, context], forked.z_t[-1, context], atol=1e-5)
+    np.testing.assert_allclose(plain.z_t[-1, context], branched.z_t[-1, context], atol=1e-5)
 
 
-def test_renoised_fork_goes_back_in_time(traced):
-    forked = traced(fork=Fork(step=4, kind="renoise", back_to=1))
-    assert len(forked.t) == 4 + 6
-    assert forked.t[4] == traced().t[1]
-    assert forked.t[-1] == 1.0
+def test_renoised_branch_goes_back_in_time(traced):
+    branched = traced(branch=Branch(step=4, kind="renoise", back_to=1))
+    assert len(branched.t) == 4 + 6
+    assert branched.t[4] == traced().t[1]
+    assert branched.t[-1] == 1.0
 
 
-def test_fork_is_deterministic_and_depends_on_its_seed(traced):
-    fork = Fork(step=3, kind="nudge", strength=1.0, seed=5)
-    assert same(traced(fork=fork), traced(fork=fork))
-    assert not same(traced(fork=fork), traced(fork=replace(fork, seed=6)))
+def test_branch_is_deterministic_and_depends_on_its_seed(traced):
+    branch = Branch(step=3, kind="nudge", strength=1.0, seed=5)
+    assert same(traced(branch=branch), traced(branch=branch))
+    assert not same(traced(branch=branch), traced(branch=replace(branch, seed=6)))
 
 
 @pytest.mark.parametrize(
@@ -186,14 +188,14 @@ def test_fork_is_deterministic_and_depends_on_its_seed(traced):
         ({"step": 2, "kind": "renoise", "back_to": 2}, "back_to"),
     ],
 )
-def test_wrong_fork_is_refused(wrong, word):
+def test_wrong_branch_is_refused(wrong, word):
     with pytest.raises(ValueError, match=word):
-        Fork(**wrong)
+        Branch(**wrong)
 
 
-def test_fork_beyond_the_last_step_is_refused(traced):
+def test_branch_beyond_the_last_step_is_refused(traced):
     with pytest.raises(ValueError, match="step"):
-        traced(fork=Fork(step=6, kind="nudge"))
+        traced(branch=Branch(step=6, kind="nudge"))
 
 
 def test_commit_step_is_the_first_that_never_changes_again():
@@ -279,7 +281,7 @@ def test_player_holds_undefined_values_as_null():
     assert "NaN" not in page
 
 
-def test_page_forks_and_exports(open_page, smoke_runs):
+def test_page_branches_and_exports(open_page, smoke_runs):
     app = open_page("playback", smoke_runs)
     assert len(app.get("iframe")) == 1
     assert '"title":"repa"' in app.get("iframe")[0].proto.srcdoc
@@ -289,7 +291,7 @@ def test_page_forks_and_exports(open_page, smoke_runs):
     app.toggle(key="forked").set_value(True).run()
     assert not app.exception
     assert not app.error
-    assert "forked" in app.get("iframe")[0].proto.srcdoc
+    assert "branched" in app.get("iframe")[0].proto.srcdoc
     for kind in ("nudge", "blend", "guidance"):
         app.selectbox(key="fork-by").set_value(kind).run()
         assert not app.exception

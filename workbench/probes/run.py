@@ -12,7 +12,7 @@ from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.probes.catalogue import PROBES, probe_names
 from workbench.store.atomic import write_file
 from workbench.store.json_files import read_json, write_json
-from workbench.study.model_content import ENCODER, encoder_content
+from workbench.study.model_content import ENCODER_CONTENT, encoder_content
 from workbench.train.latents import latents_fingerprint
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def probe_run(
         file = run.probes_dir / f"{name}.json"
         print_ = probe_fingerprint(run, name)
         stored = read_json(file) if file.is_file() else {}
-        known, embedder = stored.get(ENCODER), _embedder(run, name)
+        known, embedder = stored.get(ENCODER_CONTENT), _embedder(run, name)
         # A model that is not at hand, or results of an earlier release, tell nothing.
         exchanged = known is not None and embedder is not None and known != embedder
         if stored.get("fingerprint") != print_ or exchanged:
@@ -62,7 +62,7 @@ def probe_run(
                 write_items(run.probes_dir / f"{result.name}.parquet", result)
             stored = {
                 "fingerprint": print_,
-                ENCODER: embedder,
+                ENCODER_CONTENT: embedder,
                 "results": {result.name: result.to_json() for result in found},
             }
             write_json(file, stored)

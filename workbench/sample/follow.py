@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.sample.playback import Fork, follow_prompt
+from workbench.sample.playback import Branch, follow_prompt
 from workbench.sample.trajectories import Trajectory
 
 if TYPE_CHECKING:
@@ -97,11 +97,13 @@ class Follower:
     language_model: Any
     real: np.ndarray
 
-    def follow(self, view: PlaybackView, fork: Fork | None = None) -> Following:
+    def follow(self, view: PlaybackView, branch: Branch | None = None) -> Following:
         """Trace one prompt and read its moments."""
         guidance = self.run.config.sampling.guidance(view.guidance_scale)
         sampler = self._sampler(view)
-        track = follow_prompt(self.generator, self.prompt(view), sampler, guidance, view.seed, fork)
+        track = follow_prompt(
+            self.generator, self.prompt(view), sampler, guidance, view.seed, branch
+        )
         ids = track.token_ids[:, track.cut :]
         is_text = np.cumsum(ids == self.corpus.tokenizer.eot_id, axis=1) == 0
         far, limit = self._distances(track)

@@ -1,8 +1,8 @@
-"""One prompt, one noise, one arm: a denoising run moment by moment, and what else it might become.
+"""One prompt, one noise, one arm: a denoising run moment by moment, and what it might become.
 
-A moment is a grid point: the state there, the clean latent the network sees from there, and what
-the decoder reads in it. A fork follows the same run to a step, changes one thing, and goes on with
-the same network and the same self-conditioning; a fork that changes nothing is the run itself.
+A moment is a grid point: its state, the clean latent that the network predicts there, and the
+decoder's reading of that latent. A branch follows the run up to a step, changes one thing, and
+continues with the same network and self-conditioning. A branch without a change is the run itself.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from workbench.sample.trajectories import Trajectory
 if TYPE_CHECKING:
     from workbench.train.texts import TextBatch
 
-ForkKind = Literal["nudge", "blend", "renoise", "guidance"]
+BranchKind = Literal["nudge", "blend", "renoise", "guidance"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fork:
+class Branch:
     """One change to a run at a step.
 
     Attributes:
-        step: grid point where the change happens, 1 to num_steps - 1.
+        step: grid point of the change, 1 to num_steps - 1.
         kind: `nudge` adds Gaussian noise of size `strength` (in latent standard deviations) to the
             target; `blend` moves the target by `strength` in [0, 1] along the sphere towards the
             same step of a run from another noise; `renoise` goes back to the grid point `back_to`
-            with fresh noise; `guidance` goes on at `guidance_scale`.
+            with fresh noise; `guidance` continues at `guidance_scale`.
         strength: see `kind`.
         back_to: see `kind`, smaller than `step`.
         guidance_scale: see `kind`.
@@ -49,15 +49,17 @@ class Fork:
     """
 
     step: int
-    kind: ForkKind
+    kind: BranchKind
     strength: float = 0.5
     back_to: int = 0
     guidance_scale: float = 1.0
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(ForkKind):
-            raise ValueError(f"kind must be one of {', '.join(get_args(ForkKind))}: {self.kind!r}")
+        if self.kind not in get_args(BranchKind):
+            raise ValueError(
+                f"kind must be one of {', '.join(get_args(BranchKind))}: {self.kind!r}"
+            )
         if self.step < 1:
             raise ValueError(f"step must be >= 1, got {self.step}")
         if self.strength < 0 or (self.kind == "blend" and self.strength > 1):
@@ -66,7 +68,7 @@ class Fork:
             raise ValueError(f"back_to must lie in [0, {self.step}), got {self.back_to}")
 
     def describe(self) -> str:
-        """What was changed, for people."""
+        """The change in words."""
         what = {
             "nudge": f"nudged by {self.strength:g} std (seed {self.seed})",
             "blend": f"blended {self.strength:.0%} with noise seed {self.seed}",
@@ -83,29 +85,29 @@ def follow_prompt(
     sampler: SamplerConfig,
     guidance: GuidanceConfig,
     seed: int,
-    fork: Fork | None = None,
+    branch: Branch | None = None,
 ) -> Trajectory:
-    """Follow one prompt from noise to text, or to the future that a fork gives it.
+    """Follow one prompt from noise to text, along a branch if one is given.
 
     Args:
         generator: an arm's trained pair.
         prompt: one prompt; the noise depends on its identity and the seed, so arms share it.
         sampler: solver, steps, grid, re-noising.
         guidance: scale and interval.
-        seed: of the starting noise and of the re-noising.
-        fork: the change, if any.
+        seed: for the starting noise and the re-noising.
+        branch: the change, if any.
 
     Raises:
-        ValueError: more than one prompt, or a fork beyond the last step.
+        ValueError: there is more than one prompt, or the branch starts beyond the last step.
     """
     if len(prompt) != 1:
         raise ValueError(f"playback follows one prompt, got {len(prompt)}")
     with autocast(generator.place, "auto"):
         run = _Run(generator, prompt, sampler, seed)
-        if fork is None:
+        if branch is None:
             moments = list(run.follow(run.noise(seed), run.times, guidance))
         else:
-            moments = run.forked(guidance, fork)
+            moments = run.branched(guidance, branch)
     return _read(generator, moments, prompt.cuts[0])
 
 
@@ -119,7 +121,7 @@ class _Seen(NamedTuple):
 
 
 class _Run:
-    """One prompt's velocity field; its self-conditioning lives on across a fork."""
+    """One prompt's velocity field; a branch keeps its self-conditioning."""
 
     def __init__(
         self, generator: Generator, prompt: Prompts, sampler: SamplerConfig, seed: int
@@ -135,7 +137,7 @@ class _Run:
         self.times = sampling_times(sampler, TimeSampler(generator.flow.time))
 
     def noise(self, seed: int) -> Tensor:
-        """The starting noise (1, L, D) of a seed."""
+        """The starting noise (1, L, D) for a seed."""
         shape = (self.prompt.token_ids.shape[1], self.width)
         return starting_noise(self.prompt, slice(0, 1), shape, seed).to(self.place.device)
 
@@ -153,20 +155,20 @@ class _Run:
             z_t = step.z_t
         yield _Seen(times[-1], z_t, z_t, self.velocity.nfe)
 
-    def forked(self, guidance: GuidanceConfig, fork: Fork) -> list[_Seen]:
-        """The run up to the fork, then the other future."""
-        k = fork.step
+    def branched(self, guidance: GuidanceConfig, branch: Branch) -> list[_Seen]:
+        """The run up to the branch, then the branch."""
+        k = branch.step
         if k >= self.sampler.num_steps:
             raise ValueError(f"step must be < {self.sampler.num_steps}, got {k}")
         other = None
-        if fork.kind == "blend":
-            other = self._state_at(k, guidance, fork.seed)
+        if branch.kind == "blend":
+            other = self._state_at(k, guidance, branch.seed)
         *before, (_, state, _, _) = self.follow(
             self.noise(self.seed), self.times[: k + 1], guidance
         )
-        state, first = self._changed(state, other, fork)
-        if fork.kind == "guidance":
-            guidance = GuidanceConfig(guidance_scale=fork.guidance_scale)
+        state, first = self._changed(state, other, branch)
+        if branch.kind == "guidance":
+            guidance = GuidanceConfig(guidance_scale=branch.guidance_scale)
         return [*before, *self.follow(state, self.times[first:], guidance)]
 
     def _state_at(self, k: int, guidance: GuidanceConfig, seed: int) -> Tensor:
@@ -174,30 +176,30 @@ class _Run:
         self.velocity.reset()
         return there.z_t
 
-    def _changed(self, state: Tensor, other: Tensor | None, fork: Fork) -> tuple[Tensor, int]:
-        """The state after the change, and the grid point it stands at."""
-        draw = step_generator(self.place.device, fork.seed, "fork")
+    def _changed(self, state: Tensor, other: Tensor | None, branch: Branch) -> tuple[Tensor, int]:
+        """The state after the change, and its grid point."""
+        draw = step_generator(self.place.device, branch.seed, "fork")
         target = ~self.ctx_mask.unsqueeze(-1)
-        if fork.kind == "nudge":
+        if branch.kind == "nudge":
             noise = torch.randn(state.shape, generator=draw, device=self.place.device)
-            return torch.where(target, state + fork.strength * noise, state), fork.step
+            return torch.where(target, state + branch.strength * noise, state), branch.step
         if other is not None:
             from analyses.spaces.manifold_continuity import slerp
 
-            mixed = slerp(state.cpu().numpy(), other.cpu().numpy(), fork.strength)
+            mixed = slerp(state.cpu().numpy(), other.cpu().numpy(), branch.strength)
             blended = torch.from_numpy(mixed.astype(np.float32)).to(state)
-            return torch.where(target, blended, state), fork.step
-        if fork.kind == "renoise":
-            earlier = self.times[fork.back_to]
-            return renoise(state, self.times[fork.step], earlier, draw)[0], fork.back_to
-        return state, fork.step
+            return torch.where(target, blended, state), branch.step
+        if branch.kind == "renoise":
+            earlier = self.times[branch.back_to]
+            return renoise(state, self.times[branch.step], earlier, draw)[0], branch.back_to
+        return state, branch.step
 
 
 def _read(generator: Generator, moments: list[_Seen], cut: np.ndarray) -> Trajectory:
-    """The moments of one prompt with the decoder's reading of each."""
+    """Add the decoder's reading to each moment of a prompt."""
     times, states, estimates, nfe = zip(*moments, strict=True)
     z_hat = torch.cat(estimates)
-    # One by one, as generation reads its last state: bf16 rounds by the batch's shape.
+    # One at a time, as generation reads its last state: bf16 rounding depends on the batch's shape.
     read = [read_latents(generator, one) for one in z_hat.split(1)]
     token_ids, entropy, margin = (
         torch.cat(parts).cpu().numpy() for parts in zip(*read, strict=True)

@@ -15,7 +15,7 @@ import numpy as np
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
 from workbench.store.manifest import is_complete
-from workbench.study.model_content import ENCODER, encoder_content, is_exchanged
+from workbench.study.model_content import ENCODER_CONTENT, encoder_content, is_exchanged
 from workbench.train.texts import middle_cuts
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def prepare_references(study: Study, context: StageContext) -> None:
     print_ = references_fingerprint(study)
     content = encoder_content(config.evaluation)
     if is_complete(study.references_dir, print_) and not is_exchanged(
-        study.references_dir, content, ENCODER
+        study.references_dir, content, ENCODER_CONTENT
     ):
         return
     context.reporter.update("references", 0, 1, {})
@@ -91,7 +91,9 @@ def prepare_references(study: Study, context: StageContext) -> None:
     prompts, continuations, tokens = split_texts(corpus, indices, cuts)
     encoder = load_text_encoder(config.evaluation.encoder)
     with (
-        publish(study.references_dir, meta={"fingerprint": print_, ENCODER: content}) as folder,
+        publish(
+            study.references_dir, meta={"fingerprint": print_, ENCODER_CONTENT: content}
+        ) as folder,
         context.stop.interrupting("references"),
     ):
         np.save(folder / "embeddings.npy", encoder.embed(continuations))

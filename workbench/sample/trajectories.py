@@ -26,7 +26,7 @@ class Trajectory:
     """S moments of B prompts; where one prompt is followed, the axis of length B is left out.
 
     Attributes:
-        t: (S,) flow time of each moment; a fork that goes back in time has it twice.
+        t: (S,) flow time of each moment; a branch that goes back in time has it twice.
         nfe: (S,) network evaluations up to each moment.
         z_t: (S, B, L, D) float32 normalised states, context positions at their clean latents.
         z_hat: (S, B, L, D) float32, the clean latent foreseen at each moment.

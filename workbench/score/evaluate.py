@@ -15,7 +15,7 @@ from workbench.score.judge import Judge, Scores, featurizer_name, mauve_config
 from workbench.store.atomic import publish
 from workbench.store.json_files import read_json, write_json
 from workbench.store.manifest import is_complete
-from workbench.study.model_content import ENCODER, encoder_content, is_exchanged
+from workbench.study.model_content import ENCODER_CONTENT, encoder_content, is_exchanged
 from workbench.train.language_model import language_model_fingerprint
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def evaluate_run(run: Run, context: StageContext) -> dict[str, Any]:
     print_ = evaluation_fingerprint(run)
     content = encoder_content(run.study.config.base.evaluation)
     sound = run.evaluation_file.is_file() and is_complete(run.scores_dir, print_)
-    if sound and not is_exchanged(run.scores_dir, content, ENCODER):
+    if sound and not is_exchanged(run.scores_dir, content, ENCODER_CONTENT):
         return read_json(run.evaluation_file)
     judge = Judge(run.study, context.place)
     scales = [scale_name(scale) for scale in run.config.sampling.guidance_scales]
     document: dict[str, Any] = {"fingerprint": print_, "guidance": {}}
     with (
-        publish(run.scores_dir, meta={"fingerprint": print_, ENCODER: content}) as folder,
+        publish(run.scores_dir, meta={"fingerprint": print_, ENCODER_CONTENT: content}) as folder,
         context.stop.interrupting("evaluation"),
     ):
         for number, name in enumerate(scales):
@@ -128,7 +128,7 @@ def prepare_baselines(study: Study, context: StageContext) -> dict[str, Any]:
     file = study.baselines_dir / "baselines.json"
     content = encoder_content(config.evaluation)
     sound = is_complete(study.baselines_dir, print_)
-    if sound and not is_exchanged(study.baselines_dir, content, ENCODER):
+    if sound and not is_exchanged(study.baselines_dir, content, ENCODER_CONTENT):
         return read_json(file)
     from analyses.texts.generation_controls import control_texts
 
@@ -137,7 +137,9 @@ def prepare_baselines(study: Study, context: StageContext) -> dict[str, Any]:
     total = len(CONTROLS) + 1
     document: dict[str, Any] = {}
     with (
-        publish(study.baselines_dir, meta={"fingerprint": print_, ENCODER: content}) as folder,
+        publish(
+            study.baselines_dir, meta={"fingerprint": print_, ENCODER_CONTENT: content}
+        ) as folder,
         context.stop.interrupting("baselines"),
     ):
         for number, name in enumerate(CONTROLS):

@@ -16,7 +16,7 @@ from workbench.store.faults import check_room
 from workbench.store.manifest import is_complete
 from workbench.study.disk_estimate import CountedTexts, expected_characters, stored_bytes
 from workbench.study.model_content import (
-    PIECES,
+    PIECES_CONTENT,
     is_exchanged,
     pieces_content,
 )
@@ -70,7 +70,7 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
     config = study.config.base
     print_ = corpus_fingerprint(config)
     pieces = pieces_content(config)
-    exchanged = is_exchanged(study.corpus_dir, pieces, PIECES)
+    exchanged = is_exchanged(study.corpus_dir, pieces, PIECES_CONTENT)
     if is_complete(study.corpus_dir, print_) and not exchanged:
         return open_corpus(study.corpus_dir)
     if study.corpus_dir.exists() and (study.directory / "arms").exists():
@@ -90,7 +90,7 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
         tokenizer = build_tokenizer(texts, config.corpus, teacher_json)
     check_room(study.corpus_dir, stored_bytes(texts.num_characters))
     pieces = pieces_content(config)  # they may have been fetched just now
-    meta = {"fingerprint": print_, PIECES: pieces}
+    meta = {"fingerprint": print_, PIECES_CONTENT: pieces}
     with (
         publish(study.corpus_dir, meta=meta) as directory,
         context.stop.interrupting("corpus"),

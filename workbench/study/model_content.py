@@ -14,8 +14,10 @@ from workbench.store.manifest import MANIFEST, read_manifest
 if TYPE_CHECKING:
     from workbench.config.study import EvaluationConfig, RunConfig
 
-# In the manifests' meta.
-TEACHER, PIECES, ENCODER = "teacher_content", "pieces_content", "encoder_content"
+# Keys in the manifests' meta.
+TEACHER_CONTENT = "teacher_content"
+PIECES_CONTENT = "pieces_content"
+ENCODER_CONTENT = "encoder_content"
 
 
 def pieces_content(config: RunConfig) -> str | None:
@@ -38,7 +40,7 @@ def encoder_content(config: EvaluationConfig) -> str | None:
     return None if directory is None else content_hash(directory)
 
 
-def is_exchanged(directory: Path, present: str | None, kind: str = TEACHER) -> bool:
+def is_exchanged(directory: Path, present: str | None, kind: str = TEACHER_CONTENT) -> bool:
     """Whether an artefact was made from other files than are here now; False if unknown.
 
     Args:
@@ -50,7 +52,7 @@ def is_exchanged(directory: Path, present: str | None, kind: str = TEACHER) -> b
     return stored is not None and present is not None and stored != present
 
 
-def stored_content(directory: Path, kind: str = TEACHER) -> str | None:
+def stored_content(directory: Path, kind: str = TEACHER_CONTENT) -> str | None:
     """The model hash stored in an artefact's manifest; None if it holds none."""
     if not (directory / MANIFEST).is_file():
         return None

@@ -19,7 +19,7 @@ from workbench.store.atomic import publish
 from workbench.store.checkpoints import list_checkpoints
 from workbench.store.faults import check_room
 from workbench.store.manifest import is_complete
-from workbench.study.model_content import TEACHER, is_exchanged, stored_content
+from workbench.study.model_content import TEACHER_CONTENT, is_exchanged, stored_content
 from workbench.train.language_model import (
     language_model_fingerprint,
     load_language_model,
@@ -74,7 +74,7 @@ def prepare_teacher(study: Study, config: RunConfig, context: StageContext) -> P
         teacher = _load_teacher(study, config.teacher, context)
     check_room(directory, teacher_bytes(corpus, teacher.width))
     content = teacher_content(study, config.teacher)
-    with publish(directory, meta={"fingerprint": print_, TEACHER: content}) as folder:
+    with publish(directory, meta={"fingerprint": print_, TEACHER_CONTENT: content}) as folder:
         report = _write_states(teacher, config.teacher, corpus, folder, context)
         (folder / "report.json").write_text(json.dumps(report, indent=2, sort_keys=True))
     return directory

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from workbench.study.folders import Run
 
 VERSION = 1  # raise it when what is measured changes
-STAGES = ("vae", "flow")
+PROBED_STAGES = ("vae", "flow")
 TABLE = "table.parquet"
 
 
@@ -99,7 +99,7 @@ def training_points(run: Run) -> list[TrainingPoint]:
         "flow": lambda training: flow_fingerprint(run, training),
     }
     points = []
-    for stage in STAGES:
+    for stage in PROBED_STAGES:
         directory: Path = getattr(run, f"{stage}_dir")
         training: TrainingConfig = getattr(run.config, f"{stage}_training")
         last = training.num_steps

@@ -6,7 +6,7 @@ from workbench.report.findings.shown import probe_numbers
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_table
 from workbench.ui.kit.keep_finding import keep_this
-from workbench.ui.sections.geometry.drawing import View
+from workbench.ui.sections.geometry.drawing import ProbedArms
 from workbench.ui.sections.geometry.every_number import every_result
 from workbench.ui.sections.geometry.topics import SECTIONS
 from workbench.ui.sections.shared.empty_state import require_runs, selection_or_stop
@@ -20,8 +20,8 @@ st.caption(
 )
 selection = selection_or_stop()
 require_runs(selection, "latents")
-view = View(selection=selection, results=results_of(selection))
-stored = [name for name, section in SECTIONS.items() if section.is_stored(view)]
+probed = ProbedArms(selection=selection, results=results_of(selection))
+stored = [name for name, section in SECTIONS.items() if section.is_stored(probed)]
 choices = [*stored, "Every number"]
 chosen = (
     st.segmented_control("What", choices, default=choices[0], key="what", bind="query-params")
@@ -31,11 +31,11 @@ chosen = (
 with guarded(chosen):
     if chosen == "Every number":
         show_table(
-            every_result(view.results), "every-result",
+            every_result(probed.results), "every-result",
             caption="All stored probes. Chance is what a space without the property would score.",
         )  # fmt: skip
     else:
-        SECTIONS[chosen].show(view)
+        SECTIONS[chosen].show(probed)
 absent = [name for name in SECTIONS if name not in stored]
 if absent:
     st.caption(f"Not measured for these arms yet: {', '.join(absent)}.")
@@ -45,6 +45,8 @@ course = st.session_state.get("course") if chosen == "Over training" else None
 keep_this(
     selection,
     "geometry",
-    lambda: section.kept(view) if section else probe_numbers(view.results, selection.seed, ("",)),
+    lambda: (
+        section.kept(probed) if section else probe_numbers(probed.results, selection.seed, ("",))
+    ),
     shown={"what": chosen, **({"course": course} if course else {})},
 )

@@ -1,11 +1,11 @@
-"""Playback: one prompt, one noise, both arms, one clock; and what a fork would have made of it."""
+"""Playback: one prompt, one noise, both arms, one clock; and a branch that changes one thing."""
 
 import streamlit as st
 
 from workbench.report.findings import selected_rows
 from workbench.ui.kit.keep_finding import keep_this
+from workbench.ui.sections.playback.branch_choice import choose_branch
 from workbench.ui.sections.playback.followed_arms import follow_arms
-from workbench.ui.sections.playback.fork_choice import choose_fork
 from workbench.ui.sections.playback.player_frame import prompt_of, show_player
 from workbench.ui.sections.playback.view_choice import choose_view
 from workbench.ui.sections.shared.empty_state import require_runs, selection_or_stop
@@ -20,8 +20,8 @@ st.caption(
 selection = selection_or_stop()
 runs = require_runs(selection)
 view = choose_view(selection)
-fork = choose_fork(selection, view)
-followed = follow_arms(runs, view, fork)
+branch = choose_branch(selection, view)
+followed = follow_arms(runs, view, branch)
 if not followed.lanes:
     st.stop()
 prompt = prompt_of(selection, followed)

@@ -14,7 +14,7 @@ from workbench.ui.sections.shared.stored_results import Results, family
 
 
 @dataclass(frozen=True)
-class View:
+class ProbedArms:
     """The selection and each arm's stored results."""
 
     selection: Selection

@@ -10,7 +10,7 @@ import streamlit as st
 
 from workbench.report.findings import Number
 from workbench.report.findings.shown import probe_numbers
-from workbench.ui.sections.geometry.drawing import View
+from workbench.ui.sections.geometry.drawing import ProbedArms
 from workbench.ui.sections.geometry.sentence_gradient import show_gradient
 from workbench.ui.sections.shared.over_training import (
     any_measure_numbers,
@@ -35,31 +35,31 @@ class Section:
     """
 
     prefixes: tuple[str, ...]
-    show: Callable[[View], None]
+    show: Callable[[ProbedArms], None]
     always: bool = False
-    when: Callable[[View], bool] | None = None
-    numbers: Callable[[View], list[Number]] | None = None
+    when: Callable[[ProbedArms], bool] | None = None
+    numbers: Callable[[ProbedArms], list[Number]] | None = None
 
-    def kept(self, view: View) -> list[Number]:
+    def kept(self, probed: ProbedArms) -> list[Number]:
         """What a finding of it keeps."""
         if self.numbers is not None:
-            return self.numbers(view)
-        return probe_numbers(view.results, view.selection.seed, self.prefixes)
+            return self.numbers(probed)
+        return probe_numbers(probed.results, probed.selection.seed, self.prefixes)
 
-    def is_stored(self, view: View) -> bool:
+    def is_stored(self, probed: ProbedArms) -> bool:
         """Whether it can be shown."""
         if self.when is not None:
-            return self.when(view)
+            return self.when(probed)
         return self.always or any(
             name.startswith(self.prefixes) and result.get("score") is not None
-            for own in view.results.values()
+            for own in probed.results.values()
             for name, result in own.items()
         )
 
 
-def _spectrum(view: View) -> None:
-    values = view.detail("floor.velocity", "eigenvalues")
-    view.curves(
+def _spectrum(probed: ProbedArms) -> None:
+    values = probed.detail("floor.velocity", "eigenvalues")
+    probed.curves(
         {arm: (range(1, len(v) + 1), v) for arm, v in values.items()},
         "spectrum",
         "Variance along each principal direction of the normalised latents. A flat line uses all "
@@ -67,14 +67,14 @@ def _spectrum(view: View) -> None:
         x="principal direction",
         y="variance (normalised units, squared)",
     )
-    ranks = view.detail("scale.log_snr", "effective_rank")
+    ranks = probed.detail("scale.log_snr", "effective_rank")
     for column, (arm, rank) in zip(st.columns(max(1, len(ranks))), ranks.items(), strict=False):
         column.metric(f"effective rank of mu, {arm}", f"{rank:.1f} directions")
 
 
-def _scale(view: View) -> None:
-    kl = view.detail("scale.log_snr", "kl_by_channel")
-    view.curves(
+def _scale(probed: ProbedArms) -> None:
+    kl = probed.detail("scale.log_snr", "kl_by_channel")
+    probed.curves(
         {arm: (range(1, len(v) + 1), sorted(v, reverse=True)) for arm, v in kl.items()},
         "kl",
         "KL divergence of posterior from prior: the nats of information in each channel, largest "
@@ -82,7 +82,7 @@ def _scale(view: View) -> None:
         x="channel, by size",
         y="KL (nats a token)",
     )
-    view.dots(
+    probed.dots(
         ("scale.log_snr",),
         "log-snr",
         "ln E[mu²] / E[sigma²] (nats)",
@@ -91,12 +91,12 @@ def _scale(view: View) -> None:
     )
 
 
-def _floors(view: View) -> None:
+def _floors(probed: ProbedArms) -> None:
     from analyses.spaces.velocity_floor import floor_curve
 
-    values = view.detail("floor.velocity", "eigenvalues")
+    values = probed.detail("floor.velocity", "eigenvalues")
     t = np.linspace(0.0, 0.95, 60)
-    view.curves(
+    probed.curves(
         {arm: (t.tolist(), floor_curve(np.array(v), t).tolist()) for arm, v in values.items()},
         "velocity-floor",
         "The loss that the best guesser reaches who knows the covariance and nothing else. Two "
@@ -104,7 +104,7 @@ def _floors(view: View) -> None:
         x="flow time t, 0 = noise",
         y="velocity variance left (an element)",
     )
-    view.dots(
+    probed.dots(
         ("floor.velocity",),
         "floor",
         "velocity loss (an element)",
@@ -112,15 +112,15 @@ def _floors(view: View) -> None:
     )
 
 
-def _basin(view: View) -> None:
+def _basin(probed: ProbedArms) -> None:
     for kind, words in (
         ("isotropic", "in a random direction"),
         ("boundary", "towards another word"),
     ):
-        radii = view.detail(f"decoder_basin.r50.{kind}", "radii")
-        rates = view.detail(f"decoder_basin.r50.{kind}", "flip_rate")
+        radii = probed.detail(f"decoder_basin.r50.{kind}", "radii")
+        rates = probed.detail(f"decoder_basin.r50.{kind}", "flip_rate")
         if rates:
-            view.curves(
+            probed.curves(
                 {arm: ([0, *radii[arm]], [0, *rates[arm]]) for arm in rates},
                 f"basin-{kind}",
                 f"Share of words that read otherwise when every latent moves {words}. The farther "
@@ -129,7 +129,7 @@ def _basin(view: View) -> None:
                 y="share of words that flip",
                 level=("half", 0.5),
             )
-    view.dots(
+    probed.dots(
         ("decoder_basin.margin", "decoder_basin_flow.margin"),
         "margin",
         "margin of the first choice over the second (nats)",
@@ -137,10 +137,10 @@ def _basin(view: View) -> None:
     )
 
 
-def _between(view: View) -> None:
-    curve = view.detail("manifold_continuity.frechet", "curve")
+def _between(probed: ProbedArms) -> None:
+    curve = probed.detail("manifold_continuity.frechet", "curve")
     if curve:
-        view.curves(
+        probed.curves(
             {
                 arm: ([float(a) for a in points], [p["frechet"] for p in points.values()])
                 for arm, points in curve.items()
@@ -152,14 +152,14 @@ def _between(view: View) -> None:
             x="share of the neighbour",
             y="Fréchet distance",
         )
-    show_gradient(view.selection)
+    show_gradient(probed.selection)
 
 
-def _sequence(view: View) -> None:
-    curve = view.detail("sequence_structure.cosine_decay", "curve")
-    chance = view.detail("sequence_structure.cosine_decay", "chance_curve")
+def _sequence(probed: ProbedArms) -> None:
+    curve = probed.detail("sequence_structure.cosine_decay", "curve")
+    chance = probed.detail("sequence_structure.cosine_decay", "chance_curve")
     if curve:
-        view.curves(
+        probed.curves(
             {arm: (range(1, len(v) + 1), v) for arm, v in curve.items()},
             "cosine-decay",
             "How alike two words of a text are by their distance in it, beside shuffled texts. "
@@ -169,7 +169,7 @@ def _sequence(view: View) -> None:
             y="mean cosine",
             chance={arm: (range(1, len(v) + 1), v) for arm, v in chance.items()},
         )
-    view.dots(
+    probed.dots(
         ("sequence_structure.sentence", "sequence_structure.high"),
         "sequence",
         "score",
@@ -178,8 +178,8 @@ def _sequence(view: View) -> None:
     )
 
 
-def _dimension(view: View) -> None:
-    view.dots(
+def _dimension(probed: ProbedArms) -> None:
+    probed.dots(
         ("intrinsic_dimension.",),
         "dimension",
         "dimensions (TwoNN)",
@@ -187,7 +187,7 @@ def _dimension(view: View) -> None:
         "to the nearest two. The chance mark is a Gaussian cloud of the same covariance; fewer: "
         "the latents lie on a thinner sheet.",
     )
-    view.dots(
+    probed.dots(
         ("isotropy.",),
         "isotropy",
         "score",
@@ -195,15 +195,15 @@ def _dimension(view: View) -> None:
     )
 
 
-def _information(view: View) -> None:
-    view.dots(
+def _information(probed: ProbedArms) -> None:
+    probed.dots(
         ("velocity_information.",),
         "velocity-information",
         "velocity variance left",
         "How much of the velocity stays open once a label, or the context, is known; the chance "
         "mark is for shuffled labels. What lies well below it helps the flow.",
     )
-    view.dots(
+    probed.dots(
         ("learnability.",),
         "learnability",
         "score",
@@ -211,8 +211,8 @@ def _information(view: View) -> None:
     )
 
 
-def _alignment(view: View) -> None:
-    view.dots(
+def _alignment(probed: ProbedArms) -> None:
+    probed.dots(
         ("alignment.", "alignment_layers."),
         "alignment",
         "alignment with the teacher",
@@ -222,10 +222,10 @@ def _alignment(view: View) -> None:
     )
 
 
-def _trajectory(view: View) -> None:
-    curve = view.detail(OFF_MANIFOLD, "curve")
+def _trajectory(probed: ProbedArms) -> None:
+    curve = probed.detail(OFF_MANIFOLD, "curve")
     if curve:
-        view.curves(
+        probed.curves(
             {arm: (range(len(v)), v) for arm, v in curve.items()},
             "off-manifold",
             "Distance of a path's points to the nearest real latent, in units of that between real "
@@ -234,14 +234,14 @@ def _trajectory(view: View) -> None:
             y="distance (× usual)",
             level=("as near as real ones", 1.0),
         )
-    view.dots(
+    probed.dots(
         (OFF_MANIFOLD,),
         "path-ends",
         "distance (× usual)",
         "The same at the end, with intervals; far below 1 would be copies. The chance mark is for "
         "Gaussian points with the mean and covariance of the first arm's real latents.",
     )
-    view.dots(
+    probed.dots(
         ("trajectory.",),
         "trajectory",
         "score",
@@ -269,9 +269,9 @@ SECTIONS: Mapping[str, Section] = {
     "Teacher": Section(("alignment",), _alignment),
     "Over training": Section(
         ("over_training.",),
-        lambda view: show_any_measure(view.selection),
-        when=lambda view: bool(measures(courses(view.selection))),
-        numbers=lambda view: any_measure_numbers(view.selection),
+        lambda probed: show_any_measure(probed.selection),
+        when=lambda probed: bool(measures(courses(probed.selection))),
+        numbers=lambda probed: any_measure_numbers(probed.selection),
     ),
     "Paths": Section(("trajectory.",), _trajectory),
 }

@@ -1,4 +1,4 @@
-"""Both arms followed from noise to text, and the fork beside them."""
+"""Both arms followed from noise to text, and the branch beside them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workbench.ui.sections.playback.lanes import follow
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workbench.sample.playback import Fork
+    from workbench.sample.playback import Branch
     from workbench.study.folders import Run
 
 
@@ -25,7 +25,7 @@ class Followed:
     Attributes:
         view: what was asked.
         bases: arm -> its own run.
-        lanes: title -> (run, what was followed, subtitle), the fork last.
+        lanes: title -> (run, what was followed, subtitle), the branch last.
     """
 
     view: PlaybackView
@@ -46,18 +46,18 @@ class Followed:
 
 
 def follow_arms(
-    runs: Mapping[str, Run], view: PlaybackView, fork: tuple[str, Fork] | None
+    runs: Mapping[str, Run], view: PlaybackView, branch: tuple[str, Branch] | None
 ) -> Followed:
-    """Follow every arm, and the fork of one; what fails is a card and the rest goes on."""
+    """Follow every arm, and the branch of one; what fails is a card and the rest goes on."""
     followed = Followed(view)
     for arm, run in runs.items():
         with guarded(f"Arm {arm}"):
             followed.bases[arm] = follow(run, view)
             how = f"seed {view.seed}, guidance {view.guidance_scale:g}"
             followed.lanes[arm] = (run, followed.bases[arm], how)
-    if fork is not None and fork[0] in followed.bases:
-        arm, change = fork
-        with guarded("The fork"):
-            forked = follow(runs[arm], view, change)
-            followed.lanes[f"{arm}, forked"] = (runs[arm], forked, change.describe())
+    if branch is not None and branch[0] in followed.bases:
+        arm, change = branch
+        with guarded("The branch"):
+            branched = follow(runs[arm], view, change)
+            followed.lanes[f"{arm}, branched"] = (runs[arm], branched, change.describe())
     return followed

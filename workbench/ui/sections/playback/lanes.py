@@ -8,23 +8,23 @@ from typing import Any
 import streamlit as st
 
 from workbench.sample.follow import Following, PlaybackView
-from workbench.sample.playback import Fork
+from workbench.sample.playback import Branch
 from workbench.study.folders import Run, open_study
 from workbench.ui.kit.cached import opened, space_of, weights_stamp
 from workbench.ui.player.build import Lane
 
 
-def follow(run: Run, view: PlaybackView, fork: Fork | None = None) -> Following:
+def follow(run: Run, view: PlaybackView, branch: Branch | None = None) -> Following:
     """Trace one arm and read its moments; computed once for all sessions."""
-    return _follow(str(run.study.directory), run.arm, run.seed, weights_stamp(run), view, fork)
+    return _follow(str(run.study.directory), run.arm, run.seed, weights_stamp(run), view, branch)
 
 
 @st.cache_resource(max_entries=48, show_spinner="Denoising, step by step …", show_time=True)
 def _follow(
-    directory: str, arm: str, seed: int, weights: str, view: PlaybackView, fork: Fork | None
+    directory: str, arm: str, seed: int, weights: str, view: PlaybackView, branch: Branch | None
 ) -> Following:
     run = open_study(Path(directory)).run(arm, seed)
-    return opened(run.study).follower(run).follow(view, fork)
+    return opened(run.study).follower(run).follow(view, branch)
 
 
 def lanes_of(
@@ -34,7 +34,7 @@ def lanes_of(
 
     Args:
         followed: title -> (run, what was followed, subtitle).
-        bases: arm -> the unforked run, whose axes the arm's forks share.
+        bases: arm -> the run itself, whose axes the arm's branches share.
         palette: arm -> colour.
     """
     from analyses.maps.linear_basis import fit_linear_basis

@@ -1,4 +1,7 @@
-"""The form of a fork: one thing changed at a step, to see the other future."""
+"""The form of a branch: change one thing at a step and see what becomes of the run.
+
+Keys in the address say "fork", the former word, so that addresses kept in findings still work.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from workbench.sample.playback import Fork, ForkKind
+from workbench.sample.playback import Branch, BranchKind
 
 if TYPE_CHECKING:
     from workbench.sample.follow import PlaybackView
     from workbench.ui.kit.selection import Selection
 
-FORKS: tuple[ForkKind, ...] = ("renoise", "nudge", "blend", "guidance")
+KINDS: tuple[BranchKind, ...] = ("renoise", "nudge", "blend", "guidance")
 
 
-def choose_fork(selection: Selection, view: PlaybackView) -> tuple[str, Fork] | None:
-    """Which arm to fork, where, and how; in the address too."""
-    question = "Fork: change one thing at a step and see the other future"
+def choose_branch(selection: Selection, view: PlaybackView) -> tuple[str, Branch] | None:
+    """Which arm to branch, at which step, and how; part of the address."""
+    question = "Branch: change one thing at a step and see the other future"
     if not st.toggle(question, key="forked", bind="query-params"):
         return None
     arm_column, step_column, kind_column, how, seed_column = st.columns([1, 1.2, 1, 1.4, 0.8])
@@ -25,27 +28,27 @@ def choose_fork(selection: Selection, view: PlaybackView) -> tuple[str, Fork] | 
     step = step_column.slider(
         "At step", 1, view.num_steps - 1, view.num_steps // 2, key="fork-at", bind="query-params"
     )
-    kind: ForkKind = kind_column.selectbox("Change", FORKS, key="fork-by", bind="query-params")
+    kind: BranchKind = kind_column.selectbox("Change", KINDS, key="fork-by", bind="query-params")
     seed = int(
-        seed_column.number_input("Fork seed", 0, 9999, 1, key="fork-seed", bind="query-params")
+        seed_column.number_input("Branch seed", 0, 9999, 1, key="fork-seed", bind="query-params")
     )
     with how:
         return arm, _choose_change(kind, step, seed)
 
 
-def _choose_change(kind: ForkKind, step: int, seed: int) -> Fork:
+def _choose_change(kind: BranchKind, step: int, seed: int) -> Branch:
     """How far back, how strong, or which guidance."""
     if kind == "renoise":
         back = 0 if step == 1 else st.slider(
             "Back to step", 0, step - 1, step // 2, key="fork-back", bind="query-params"
         )  # fmt: skip
-        return Fork(step=step, kind=kind, back_to=back, seed=seed)
+        return Branch(step=step, kind=kind, back_to=back, seed=seed)
     if kind == "guidance":
         scale = st.slider(
             "Guidance from here", 0.0, 8.0, 3.0, 0.25, key="fork-scale", bind="query-params"
         )
-        return Fork(step=step, kind=kind, guidance_scale=scale)
+        return Branch(step=step, kind=kind, guidance_scale=scale)
     largest = 1.0 if kind == "blend" else 3.0
     label = "Share of the other noise" if kind == "blend" else "Size (latent std)"
     strength = st.slider(label, 0.0, largest, 0.5, 0.05, key=f"fork-{kind}", bind="query-params")
-    return Fork(step=step, kind=kind, strength=strength, seed=seed)
+    return Branch(step=step, kind=kind, strength=strength, seed=seed)
