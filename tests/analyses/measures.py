@@ -10,8 +10,9 @@ from collections.abc import Callable, Set
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from analyses.figures import arm_scores
+from analyses.figures import arm_curves, arm_scores, linked_maps
 from analyses.figures.end_points import end_points_figure
 from analyses.figures.foretelling import foretelling_figure
 from analyses.figures.ladder import ladder_figure
@@ -19,6 +20,8 @@ from analyses.figures.loss_floors import LossCurve, loss_figure
 from analyses.figures.over_training import CoursePoints, over_training_figure
 from analyses.figures.reconstruction_generation import RunPoint, reconstruction_generation_figure
 from analyses.figures.samples import samples_figure
+from analyses.figures.training_log import training_log_figure
+from analyses.figures.twin_heat import twin_heat_figure
 from analyses.maps.latent_map import LatentMapConfig, latent_map
 from analyses.maps.map_faithfulness import map_faithfulness
 from analyses.numerics import neighbors
@@ -182,6 +185,10 @@ def training_course() -> list[CoursePoints]:
     return [CoursePoints(arm="repa", seed=0, steps=steps, score=score, **bounds)]
 
 
+def drawn(**arguments: Any) -> Callable[[], dict[str, Any]]:
+    return lambda: {**arguments, "theme": "light"}
+
+
 def measured(value: float | None) -> ScorecardRow:
     return ScorecardRow(predictor=f"p{value}", score="s", is_baseline=False, num_runs=6,
                         num_arms=6, spearman=Estimate(value=value, low=0.0, high=1.0))  # fmt: skip
@@ -197,6 +204,11 @@ RUNGS = {
     rung: {"mauve": {"mean": mean, "low": mean - 0.1, "high": mean + 0.1}}
     for rung, mean in (("human", 0.9), ("swap_2", 0.7), ("shuffled_words", 0.2))
 }
+MAPS = {"coords": {"none": cloud(N, 2)}, "titles": {"none": "A"}, "hover": ["t"] * N}
+COLOURS = linked_maps.Colouring(name="class", codes=labels(), classes=("a", "b"))
+LOG = pd.DataFrame({"arm": ["none"] * 3, "step": range(3), "loss": [3.0, 2.0, 1.0]})
+HEAT = {"pos": {"0": 0.5, "7": 0.75}}
+SCORE = {"score": 0.5, "low": 0.4, "high": 0.6}
 COLUMN = cloud()[:, 0]
 SAMPLES = {"samples": COLUMN, "config": intervals.BootstrapConfig()}
 RIDGE = LinearSeparabilityConfig(method="ridge")
@@ -311,6 +323,14 @@ TABLE = [
     Measure(reconstruction_generation_figure,
             lambda: {"points": [RunPoint(**POINT)], "reconstruction_name": "accuracy",
                      "generation_name": "mauve"}),
+    Measure(arm_curves.curves_figure, drawn(curves={"none": (np.arange(3), np.arange(3.0))},
+                                            arms=["none"], x="step", y="loss")),
+    Measure(arm_curves.dots_figure, drawn(results={"none": {"kl": SCORE}}, arms=["none"], x="kl")),
+    Measure(linked_maps.maps_figure, drawn(**MAPS, colouring=COLOURS)),
+    Measure(linked_maps.highlight_figure, drawn(**MAPS, chosen=[1, 5])),
+    Measure(training_log_figure, drawn(table=LOG, arms=["none"])),
+    Measure(twin_heat_figure, drawn(first=HEAT, second=HEAT, titles=("a", "b"), x="step",
+                                    value="accuracy")),
     Measure(samples_figure, lambda: {"prompts": ["p"], "references": ["r"],
                                      "continuations": {"none": ["a"]}}),
 ]  # fmt: skip

@@ -24,13 +24,15 @@ from analyses.result import Result, json_safe
 
 MEASURED = {
     "Result", "PerText", "Interval", "Contrast", "Null", "OnsetContrast", "LatentMap", "Neighbors",
-    "Readings", "list[ScorecardRow]", "go.Figure",
+    "Readings", "list[ScorecardRow]", "go.Figure", "DrawnMaps",
 }  # fmt: skip
 MAKERS = {"undefined", "themed", "read_latents"}
 
 
 def plain(result: Any) -> str:
     """Everything a measure returned, as strict JSON."""
+    if isinstance(result, tuple):
+        return "".join(map(plain, result))
     body = json.loads(result.to_json()) if isinstance(result, go.Figure) else json_safe(result)
     return json.dumps(body, allow_nan=False)
 
@@ -135,7 +137,7 @@ def says_what_it_does_not_know(measure: Measure) -> None:
 
 def draws_in_both_themes(measure: Measure) -> None:
     for theme, surface in SURFACES.items():
-        figure = measure.call(**measure.make(), theme=theme)
+        figure = measure.call(**{**measure.make(), "theme": theme})
         assert figure.layout.paper_bgcolor == surface.paper
         json.loads(figure.to_json(), parse_constant=lambda constant: pytest.fail(constant))
 
