@@ -206,7 +206,7 @@ def test_the_same_folder_another_study_and_a_busy_one_are_refused(
     with pytest.raises(InputError, match="a fork is a new study"):
         fork_study(smoke, smoke.config, smoke.directory, context)
     other = copy_smoke(name="other")
-    with pytest.raises(InputError, match="is a study already, and no fork of"):
+    with pytest.raises(InputError, match="is a study already, but not a fork of"):
         fork_study(smoke, smoke.config, other.directory, context)
     with run_lock(other.directory), pytest.raises(InputError, match="in use by pid"):
         fork_study(other, other.config, tmp_path / "new", context)

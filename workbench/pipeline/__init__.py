@@ -1,1 +1,1 @@
-"""Whole studies and single stages: run, resumed, forked, verified."""
+"""Whole studies and single stages: run, resume, fork, verify."""

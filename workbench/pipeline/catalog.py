@@ -1,4 +1,4 @@
-"""What there is, by name: command line, pages and tests are generated from these tables."""
+"""Generators, probes and presets by name; command line, pages and tests are built from these."""
 
 from __future__ import annotations
 

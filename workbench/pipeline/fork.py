@@ -1,8 +1,8 @@
-"""A new study from a present one: what still fits under other settings is copied, never shared.
+"""Make a new study from an existing one, copying what still fits under the new settings.
 
-Each stage is known by its fingerprint. One that would be the same under the new settings is
-verified and copied byte for byte (logs of loggers such as TensorBoard are not); the others are made
-by the study as usual. The old study is only read.
+Each stage has a fingerprint. A stage whose fingerprint stays the same is verified and copied byte
+for byte, except for logs of loggers such as TensorBoard. The new study makes the other stages as
+usual. The old study is only read.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ def fork_study(
 ) -> StudyConfig:
     """Make the study `directory` under `config`, with every stage of `source` that still fits.
 
-    Run again after an interruption it copies what is missing. `study.json` says in `forked_from`
-    where the study comes from and what was taken over. A training that is to be longer goes on from
-    the source's checkpoint, as `with_more_steps` says.
+    After an interruption, running it again copies what is missing. `forked_from` in `study.json`
+    records the source and what was copied. A training that gets more steps continues from the
+    source's checkpoint; see `with_more_steps`.
 
     Returns:
         The settings of the new study.
 
     Raises:
-        InputError: `directory` is the source or another study, or the source is being written.
-        DamagedArtefactError: something to be copied is damaged.
+        InputError: `directory` is the source or another study, or the source is in use.
+        DamagedArtefactError: a file to be copied is damaged.
         StopRequested: stopped between two copies.
     """
     if directory.resolve() == source.directory.resolve():
@@ -68,7 +68,7 @@ def fork_study(
         record = read_json(directory / "study.json")["forked_from"]
         reused = sorted({*record["reused"], *copy.reused})
         update_json(directory / "study.json", {"forked_from": {**record, "reused": reused}})
-        context.reporter.note(f"fork: {len(reused)} stages taken over from {source.directory}")
+        context.reporter.note(f"fork: {len(reused)} stages copied from {source.directory}")
     return study.config
 
 
@@ -79,8 +79,8 @@ def _refuse_other_study(directory: Path, origin: dict[str, str]) -> None:
     known = read_json(directory / "study.json").get("forked_from") or {}
     if any(known.get(key) != value for key, value in origin.items()):
         raise InputError(
-            f"{directory}: is a study already, and no fork of {origin['study']} as it stands; give "
-            "another --out"
+            f"{directory}: is a study already, but not a fork of {origin['study']} as it is now; "
+            "give another --out"
         )
 
 
@@ -94,7 +94,7 @@ class _Fork:
     reused: list[str] = field(default_factory=list)
 
     def everything(self) -> None:
-        """All that fits, each stage after those that it needs."""
+        """Copy everything that fits, each stage after those it needs."""
         present: set[tuple[str, str]] = set()
         for stage in STAGES.values():
             for owner in owners(self.study, stage):
@@ -109,14 +109,14 @@ class _Fork:
         return True
 
     def _stage(self, owner: Study | Run, stage: Stage) -> bool:
-        """Copy what fits of one stage; True when it is there afterwards."""
+        """Copy what fits of one stage; True if the stage is there afterwards."""
         if stage.kind == "documents":
             self._documents(owner, stage)
             return True
         if stage.training is not None:
             return self._training(owner, stage)
         print_ = stage.fingerprint(owner)
-        # Every folder is tried: each one is whole by itself.
+        # Try every folder: each one is complete by itself.
         found = [
             stage.still_holds(owner, self._origin(folder)) and self._artefact(folder, print_)
             for folder in stage.folders(owner)
@@ -127,11 +127,11 @@ class _Fork:
         return all(found)
 
     def _origin(self, target: Path) -> Path:
-        """Where the source keeps what stands at `target` in the new study."""
+        """The path in the source that corresponds to `target` in the new study."""
         return self.source.directory / target.relative_to(self.study.directory)
 
     def _artefact(self, target: Path, fingerprint: str) -> bool:
-        """Copy a directory whose fingerprint fits; True when it is there afterwards."""
+        """Copy a directory if its fingerprint fits; True if it is there afterwards."""
         source = self._origin(target)
         if target.exists():
             return is_complete(target, fingerprint)
@@ -141,7 +141,7 @@ class _Fork:
         return True
 
     def _documents(self, owner: Study | Run, stage: Stage) -> None:
-        """Results of probes, a file each, with their tables."""
+        """Copy probe results, one file each, and their tables."""
         folder = stage.folders(owner)[0]
         for file in sorted(self._origin(folder).glob("*.json")):
             name, stored = file.stem, read_json(file)
@@ -155,15 +155,15 @@ class _Fork:
                 self._note(folder / file.name)
 
     def _can_read(self, needs: Sequence[str]) -> bool:
-        """Whether the teacher that a probe looks at is there, if it looks at one."""
+        """Whether the new study has the teacher that a probe reads, if it reads one."""
         aligned = teacher_run_config(self.study)
         return "teacher" not in needs or aligned is None or self.study.teacher_dir(aligned).is_dir()
 
     def _training(self, owner: Study | Run, stage: Stage) -> bool:
-        """Copy the newest sound checkpoint of a training, or of one that it goes on from.
+        """Copy the newest sound checkpoint of a training, or of the shorter one it continues.
 
         Returns:
-            Whether there is a checkpoint of this training afterwards.
+            Whether this training has a checkpoint afterwards.
         """
         assert stage.training is not None
         (target,), training = stage.folders(owner), stage.training(owner)
@@ -176,7 +176,7 @@ class _Fork:
             return False
         for notice in found.notices:
             self.context.reporter.note(notice)
-        # Before the copy, so that whatever is there is described, whenever the process dies.
+        # Before the copy: if the process dies, everything already copied is described.
         if isinstance(owner, Run):
             self._describe(owner, stage)
         _copy_file(self._origin(owner.directory / METRICS), owner.directory / METRICS)
@@ -186,7 +186,7 @@ class _Fork:
         return True
 
     def _describe(self, run: Run, copied: Stage) -> None:
-        """`run.json` with the proofs of pairing of the trainings that are copied."""
+        """Write `run.json` with the pairing hashes of the copied trainings."""
         known = self.source.run(run.arm, run.seed).describe().get("pairing", {})
         trained = [s for s in OF_A_RUN if s.training and s.folders(run)[0].exists()]
         present = [stage.name for stage in (*trained, copied)]
@@ -196,7 +196,7 @@ class _Fork:
         write_json(run.directory / "run.json", document)
 
     def _copy(self, source: Path, target: Path) -> None:
-        """Copy a published directory; damage before, or while it is copied, is found."""
+        """Copy a published directory; damage before or during the copy is found."""
         self.context.stop.check("fork")
         manifest = verify(source)
         with publish(target, meta=manifest.meta) as folder:
@@ -214,5 +214,5 @@ def _copy_file(source: Path, target: Path) -> None:
 
 
 def owner_name(owner: Study | Run) -> str:
-    """A run's name, or the empty one of the study itself."""
+    """A run's name, or an empty string for the study itself."""
     return owner.name if isinstance(owner, Run) else ""

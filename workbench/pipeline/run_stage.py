@@ -1,4 +1,4 @@
-"""One stage of a run, one pair of spaces, or one training's course: what verbs and pages start."""
+"""Run one stage, one pair of spaces, or one course of training, for commands and pages."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 def run_stage(
     run: Run, name: str, context: StageContext, parts: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """One stage of one run, such as `vae`, `flow`, `samples`, `probes` or `evaluation`.
+    """Run one stage of one run, such as `vae`, `flow`, `samples`, `probes` or `evaluation`.
 
-    What all runs share is prepared first, then what the stage needs, unless that is a training.
-    Under torchrun all processes train together; what cannot be shared the main one does alone while
-    the others wait.
+    First it prepares what all runs share, then the stages that this one needs, except trainings.
+    Under torchrun all processes train together; the main process does everything else while the
+    others wait.
 
     Args:
         run: a run of a study.
         name: of the stage.
-        context: where it runs, who watches and who may stop it.
-        parts: names of probes; without any, those of the study.
+        context: device, reporter and stop signal.
+        parts: names of probes; if empty, those of the study.
 
     Returns:
-        Where its results lie, and `already_done`: whether they all lay there before.
+        Where the results are, and `already_done`: whether they were all there before.
     """
     from workbench.machine.devices import process_group
 
@@ -55,7 +55,7 @@ def run_stage(
 
 
 def _make_needs(run: Run, stage: Stage, context: StageContext) -> None:
-    """The stages of the run below this one, down to its trainings, which are started by hand."""
+    """Run the stages that this one needs, except trainings, which are started by hand."""
     for need in (STAGES[name] for name in stage.needs):
         if need.of == "run" and not need.shared and need.training is None:
             _make_needs(run, need, context)
@@ -76,11 +76,11 @@ def run_pair(run: Run, other: str, context: StageContext) -> dict[str, Any]:
 
 
 def run_course(run: Run, context: StageContext) -> dict[str, Any]:
-    """Probe the weights at every milestone of a run, and hold it against other arms so probed.
+    """Probe a run's weights at every milestone, and compare it with other arms probed this way.
 
     Returns:
-        `run`, `points` (what each point's file holds), and `onsets`: rows of `compare_readings`
-        against each other arm whose course is stored, each with `against`.
+        `run`, `points` (the content of each point's file), and `onsets`: the rows of
+        `compare_readings` for each other arm whose course is stored, named by `against`.
     """
     from workbench.probes.course.onsets import compare_readings
     from workbench.probes.course.over_training import is_probed, probe_over_training

@@ -1,7 +1,7 @@
 """The whole pipeline: prepare, train twins, sample, probe, score, compare, report.
 
-Every stage is skipped when its artefact is complete under the same fingerprint, so a study that
-was stopped or killed goes on where it was, and a finished one says so.
+A stage is skipped when its artefact is complete under the same fingerprint. A study that was
+stopped or killed therefore continues where it was, and a finished one is done at once.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ COMPARISON_VERSION = 4  # raise it when what a comparison holds changes
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A finished study: what `comparison.json` holds, and whether all of it was there before."""
+    """A finished study: the content of `comparison.json`, and whether it was all there before."""
 
     comparison: dict[str, Any]
     already_done: bool
 
 
 def run_study(config: StudyConfig, directory: Path, context: StageContext) -> Outcome:
-    """Bring a study to its end.
+    """Run a study to its end.
 
     Args:
         config: base, arms, seeds.
         directory: the study's folder.
-        context: who watches and who may stop it.
+        context: reporter and stop signal.
 
-    Raises:
-        InputError: see `create_study`; or another process holds the study.
-        StopRequested: stopped; what was done is kept.
+        Raises:
+            InputError: see `create_study`; or another process is using the study.
+            StopRequested: stopped on request; finished work is kept.
     """
     refuse_unpaired(config)
     with run_lock(directory):
@@ -57,7 +57,7 @@ def run_study(config: StudyConfig, directory: Path, context: StageContext) -> Ou
         context = dataclasses.replace(context, reporter=reporter)
         prepare_study(study, context)
         pending = [run for run in study.runs if not run_is_done(run)]
-        # By all runs, not by those still to do: bits depend on the threads a run is given.
+        # Divide by all runs, not by those still to do: exact bits depend on a run's threads.
         share = share_machine(
             len(study.runs), config.workers, config.threads, context.place.device.type
         )
@@ -67,7 +67,7 @@ def run_study(config: StudyConfig, directory: Path, context: StageContext) -> Ou
 
 
 def prepare_study(study: Study, context: StageContext) -> None:
-    """Make what all runs share, such as the corpus and the states of the teacher."""
+    """Make what all runs share, such as the corpus and the teacher's states."""
     for stage in SHARED:
         for owner in owners(study, stage):
             stage.run(owner, context, ())
@@ -113,7 +113,7 @@ def _probe_fingerprints(run: Run) -> dict[str, str]:
 
 
 def write_scorecard(study: Study, comparison: Mapping[str, Any]) -> None:
-    """One row an (arm, seed), one column a metric: what a scorecard over studies is made from."""
+    """One row per (arm, seed), one column per metric; the input of a scorecard over studies."""
     import io
 
     import pandas as pd
@@ -132,13 +132,13 @@ def write_scorecard(study: Study, comparison: Mapping[str, Any]) -> None:
 
 
 def run_is_done(run: Run) -> bool:
-    """Whether a run's last stage is complete under the present settings and sources."""
+    """Whether a run's last stage is complete under the current settings and sources."""
     file = run.evaluation_file
     return file.is_file() and read_json(file)["fingerprint"] == evaluation_fingerprint(run)
 
 
 def finish_run(directory: Path, arm: str, seed: int, context: StageContext) -> None:
-    """Every stage of one run, in a process of its own."""
+    """Run every stage of one run, in its own process."""
     run = open_study(directory).run(arm, seed)
     with run_lock(run.directory), run_loggers(run, context) as logged:
         for stage in OF_A_RUN:
@@ -147,7 +147,7 @@ def finish_run(directory: Path, arm: str, seed: int, context: StageContext) -> N
 
 @contextlib.contextmanager
 def run_loggers(run: Run, context: StageContext) -> Iterator[StageContext]:
-    """The context with the study's loggers open for one run, in the main process."""
+    """The context with the study's loggers opened for one run, in the main process."""
     study = run.study.config
     names = study.loggers if context.place.is_main else ()
     config = settings.to_dict(run.config)

@@ -1,8 +1,8 @@
-"""The table of stages: what a study is made of, each stage below those it needs.
+"""The table of stages: what a study consists of, each stage below those it needs.
 
-Running a study or one stage, the states that pages show, and a fork are loops over this table. A
-new kind of stage is one entry here; its code and its fingerprint lie together in the room of the
-stage. This module imports all of them, so whoever only names a stage imports it late.
+Running a study, running one stage, showing states on pages, and forking are loops over this table.
+A new kind of stage is one new entry; its code and fingerprint are in the stage's own room. This
+module imports them all, so import it late where only a stage's name is needed.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ Kind = Literal["artefact", "training", "documents"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageState:
-    """How far a stage is under the present settings.
+    """How far a stage is under the current settings.
 
     Attributes:
-        done: units complete: steps of a training, probes, folders.
-        total: units in all.
-        unit: what they are.
+        done: finished units: steps of a training, probes, or folders.
+        total: all units.
+        unit: what is counted.
     """
 
     done: int
@@ -59,7 +59,7 @@ class StageState:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to compute."""
+        """Whether there is nothing left to compute."""
         return self.done >= self.total
 
 
@@ -68,23 +68,23 @@ class Stage:
     """One stage of a study (`owner` is the study) or of each of its runs (`owner` is the run).
 
     Attributes:
-        name: as in `needs`, in job names and in results.
-        of: whose stage it is.
+        name: used in `needs`, in job names and in results.
+        of: whether it belongs to the study or to each run.
         shared: made once, before the runs start side by side.
         kind: `artefact`: folders published whole; `training`: checkpoints; `documents`: JSON files.
-        needs: names of the stages that it stands on.
-        fingerprint: of an owner; a training's also of an owner under another training, a
-            document's of an owner and the document's name.
-        folders: where an owner's results lie; none where the stage does not apply.
-        run: makes what is missing, given the owner, a context and names of parts (probes). What it
-            returns is told to whoever asked for this one stage.
+        needs: names of the stages that it depends on.
+        fingerprint: takes the owner; for a training optionally another training, for documents
+            also the document's name.
+        folders: where an owner's results are; none where the stage does not apply.
+        run: makes what is missing, given the owner, a context and names of parts (probes). Its
+            result is reported when only this stage was requested.
         training: the settings of a training.
-        files: further files that belong to it.
-        still_holds: whether the models that a stored folder was made with are those at hand.
+        files: other files that belong to it.
+        still_holds: whether a stored folder was made with the models that are here now.
         parts: names of an owner's documents.
-        title: what pages call it.
-        makes: what it makes, for people.
-        verb: the command that runs it alone.
+        title: its name on pages.
+        makes: its result in words, for pages.
+        verb: the command that runs only this stage.
     """
 
     name: str
@@ -104,14 +104,14 @@ class Stage:
     verb: tuple[str, ...] = ()
 
     def state(self, owner: Any, parts: Sequence[str] = ()) -> StageState:
-        """How far this stage of an owner is; no weights are loaded.
+        """How far this stage of an owner is, found without loading weights.
 
         Args:
             owner: a study, or a run of a prepared study.
-            parts: names of the documents that count; empty stands for those of the study.
+            parts: names of the documents to count; if empty, those of the study.
 
-        Raises:
-            DamagedArtefactError: what the stage stored cannot be read.
+            Raises:
+                DamagedArtefactError: the stage's stored results cannot be read.
         """
         if self.training is not None:
             return _trained(self, owner, self.training(owner).num_steps)
@@ -124,10 +124,10 @@ class Stage:
 
 
 def _trained(stage: Stage, owner: Any, num_steps: int) -> StageState:
-    """Steps of the newest sound checkpoint that was trained under these settings."""
+    """Steps of the newest sound checkpoint trained under these settings."""
     steps, print_ = 0, stage.fingerprint(owner)
     for path in list_checkpoints(stage.folders(owner)[0]):
-        # A damaged checkpoint does not count: training goes on from the one before it.
+        # A damaged checkpoint does not count: training continues from the one before it.
         with suppress(DamagedArtefactError):
             verify(path, names=frozenset({MODEL, STATE}))
             if read_json(path / STATE)["state"].get("fingerprint") == print_:
@@ -145,7 +145,7 @@ def _written(stage: Stage, owner: Any, folder: Path, names: Sequence[str]) -> St
 
 
 def _told(stage: str, make: Callable[[Any, StageContext], object], folder: str) -> Callable:
-    """A stage's `run` that tells where its results lie."""
+    """Wrap `make` as a stage's `run`, which returns where the results are."""
 
     def run(owner: Any, context: StageContext, parts: Sequence[str] = ()) -> dict[str, Any]:
         make(owner, context)
@@ -183,7 +183,7 @@ _ALL = (
         folders=lambda study: [study.corpus_dir],
         run=_told("corpus", prepare_corpus, "corpus_dir"),
     ),
-    # Before the judge is trained: a teacher that cannot be had should be known at once.
+    # Before the judge is trained, so that a missing teacher is reported at once.
     Stage(
         name="teacher states", of="run", shared=True, needs=("corpus",),
         fingerprint=lambda run: states_fingerprint(run.study, run.config.teacher),

@@ -1,8 +1,8 @@
-"""Check everything that a study, run or artefact directory holds against what was written.
+"""Check that everything in a study, run or artefact directory is what was written.
 
-Directories with a manifest are read whole and compared with it; JSON documents and logs beside
-them must parse strictly and match their seal, if they carry one. Findings are computed anew from
-the study as it is now. Nothing is changed.
+Directories with a manifest are read completely and compared with it. JSON documents and logs beside
+them must parse strictly and match their seal, if they have one. Findings are recomputed from the
+study as it is now. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ METRICS = "metrics.jsonl"
 
 @dataclass(kw_only=True, slots=True)
 class VerificationReport:
-    """What was checked and found.
+    """What was checked and what was found.
 
     Attributes:
         path: Where the check began.
@@ -37,10 +37,10 @@ class VerificationReport:
         files: Files whose sha256 was compared.
         size: Their bytes.
         documents: JSON documents and logs that were parsed.
-        uncovered: Files that nothing vouches for.
-        leftovers: Temporaries of writers that died, and checkpoints set aside as damaged.
-        problems: Files that are not what was written.
-        findings: Findings below the path, with every number as it is now.
+        uncovered: Files without a checksum or a strict format.
+        leftovers: Temporary files of writers that died, and checkpoints set aside as damaged.
+        problems: Files that differ from what was written.
+        findings: Findings below the path, with every number recomputed.
     """
 
     path: Path
@@ -59,7 +59,7 @@ class VerificationReport:
         return not self.problems and all(check.holds for check in self.findings)
 
     def require_sound(self) -> None:
-        """Raise if anything is damaged.
+        """Raise an error if anything is damaged.
 
         Raises:
             DamagedArtefactError: The first problem, and how many more there are.
@@ -72,15 +72,15 @@ class VerificationReport:
 
 
 def verify_path(path: Path) -> VerificationReport:
-    """Verify a file or everything below a directory; cost is one read of all artefacts.
+    """Verify a file, or everything below a directory, by reading all artefacts once.
 
-    A file inside an artefact is verified with its whole artefact. A finding is computed anew, which
+    A file inside an artefact is verified with the whole artefact. A finding is recomputed, which
     takes seconds to minutes.
 
     Raises:
-        InputError: There is no such path, nothing below it that could be verified, or it is a
-            finding whose study is gone or that is none of ours.
-        DamagedArtefactError: It is a finding that does not match its own sha256.
+        InputError: The path does not exist, holds nothing that can be verified, or is a finding
+            that is invalid or whose study is gone.
+        DamagedArtefactError: A finding does not match its own sha256.
     """
     from workbench.report.findings import check_finding, is_finding
 
@@ -103,12 +103,12 @@ def verify_path(path: Path) -> VerificationReport:
             studies += [directory] if (directory / STUDY).is_file() else []
         _check_findings(studies, report)
     if not (report.artefacts or report.documents or report.problems):
-        raise InputError(f"{path}: holds no manifest and no document, so nothing can be verified")
+        raise InputError(f"{path}: nothing to verify (no manifest and no document)")
     return report
 
 
 def _walk(path: Path, report: VerificationReport) -> Iterator[Path]:
-    """Directories to look into, outermost first; those of artefacts are not descended into."""
+    """Directories to check, outermost first, without those inside artefacts."""
     for root, directories, _ in os.walk(path):
         directory = Path(root)
         yield directory
@@ -131,7 +131,7 @@ def _check_directory(directory: Path, report: VerificationReport) -> None:
 
 
 def _check_findings(studies: list[Path], report: VerificationReport) -> None:
-    """Compute the findings of some studies anew; one that cannot be read is a problem."""
+    """Recompute the findings of some studies; one that cannot be read is a problem."""
     from workbench.report.findings import check_finding, finding_files
 
     bad = {problem.file for problem in report.problems}
@@ -172,12 +172,12 @@ def _check_file(path: Path, report: VerificationReport) -> None:
 
 
 def _reader(path: Path) -> Callable[[Path], object] | None:
-    """What parses a file strictly; None for files that vouch for nothing, such as progress."""
+    """The strict parser for a file; None for files without content to check, such as progress."""
     if path.name == METRICS:
         return read_metrics
     return read_json if path.suffix == ".json" else None
 
 
 def _problem(path: Path, error: WorkbenchError) -> Problem:
-    """The error as a problem of `path`, without naming the path twice."""
+    """An error as a problem of `path`, without repeating the path."""
     return Problem(file=path, problem=str(error).removeprefix(str(path)).lstrip(": "))

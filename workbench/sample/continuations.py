@@ -1,4 +1,4 @@
-"""Prompts in, continuations out, with the whole trajectory where it is wanted."""
+"""Prompts in, continuations out, with the whole trajectory on request."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
     from models.samplers import SamplerStep
     from workbench.study.folders import Run
 
-MOST_ALONE = 32  # typed prompts that are written one at a time
+MOST_ALONE = 32  # up to this many typed prompts are continued one at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Continuations:
-    """What was written after N prompts.
+    """Continuations of N prompts.
 
     Attributes:
         prompts: N texts.
         texts: N continuations.
         token_ids: N arrays of the continuations' tokens, without end-of-text.
-        ended: (N,) bool, False where the window ended first.
-        nfe: network evaluations a prompt.
-        seconds: wall-clock seconds in all.
-        trace: every step of every prompt, when asked for.
+        ended: (N,) bool, False where the window ended before the text did.
+        nfe: network evaluations per prompt.
+        seconds: total wall-clock seconds.
+        trace: every step of every prompt, if requested.
     """
 
     prompts: list[str]
@@ -74,19 +74,20 @@ def continue_prompts(
 ) -> Continuations:
     """Continue every prompt.
 
-    In a batch all prompts share one stream of re-noising, and bf16 rounds by the batch's shape.
+    The prompts of a batch share one stream of re-noising, and bf16 rounding depends on the batch's
+    shape.
 
     Args:
         generator: the trained pair.
-        corpus: gives the tokeniser and the window.
-        prompts: what to continue.
-        context: who watches and who may stop it.
+        corpus: its tokeniser and window are used.
+        prompts: the prompts to continue.
+        context: reporter and stop signal.
         sampler: solver, steps, grid, re-noising.
         guidance: scale and interval.
-        seed: of the starting noise and of the re-noising.
-        batch_size: prompts at once; halved when memory runs out.
-        alone: one prompt at a time with re-noising of its own, as playback does: its text then
-            depends on no other prompt.
+        seed: for the starting noise and the re-noising.
+        batch_size: prompts per batch; halved when memory runs out.
+        alone: one prompt at a time, each with its own re-noising, as in playback. A text then does
+            not depend on the other prompts.
         trace: keep every step of every prompt.
         stage: name shown with the progress.
     """
@@ -131,7 +132,7 @@ def continue_prompts(
 def _trajectory(
     seen: Sequence[tuple[SamplerStep, tuple[Tensor, Tensor, Tensor]]], cuts: np.ndarray
 ) -> Trajectory:
-    """The steps of a batch, each with the decoder's reading of its estimate."""
+    """The steps of a batch, with the decoder's reading of each estimate."""
     steps = [step for step, _ in seen]
     readings = zip(*(reading for _, reading in seen), strict=True)
     token_ids, entropy, margin = (torch.stack(parts).cpu().numpy() for parts in readings)
@@ -150,7 +151,7 @@ def _trajectory(
 def cut_continuations(
     token_ids: np.ndarray, cuts: np.ndarray, corpus: Corpus
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Tokens after each cut up to the first end-of-text, and whether there was one."""
+    """Tokens from each cut up to the first end-of-text, and whether there was one."""
     eot = corpus.tokenizer.eot_id
     continuations, ended = [], np.zeros(len(cuts), bool)
     for row, cut in enumerate(cuts):
@@ -172,10 +173,10 @@ def sample_prompts(
     seed: int = 0,
     trace: bool = False,
 ) -> Continuations:
-    """Continue a user's prompts with a run's generator; settings left out are the run's own.
+    """Continue a user's prompts with a run's generator; omitted settings default to the run's own.
 
-    Up to `MOST_ALONE` one at a time: a prompt's text is then the same whatever is asked beside it,
-    and as in playback. More of them go in batches, for speed.
+    Up to `MOST_ALONE` prompts run one at a time, so each text is the same as in playback and does
+    not depend on the other prompts. More prompts run in batches, for speed.
 
     Raises:
         ValueError: a prompt does not fit, or a setting is out of range.
@@ -213,7 +214,7 @@ def store_trace(
     guidance_scale: float,
     seed: int,
 ) -> Path:
-    """Keep the trajectory of a user's prompts under the run; returns its folder."""
+    """Store the trajectory of a user's prompts under the run and return its folder."""
     assert result.trace is not None
     stamp = time.strftime("%Y%m%d-%H%M%S")
     directory = run.directory / "traces" / f"{stamp}-{sampler.name}-seed-{seed}"

@@ -1,7 +1,7 @@
-"""One prompt followed from noise to text, with everything that is read off the way.
+"""One prompt followed from noise to text, and everything measured along the way.
 
-What playback shows and what findings of it are checked by: the decoder's reading of each moment,
-when each word settled, how far the path is from real latents, fluency and fidelity.
+Playback shows these measures, and its findings are checked against them: the decoder's reading of
+each moment, when each word settled, distance from real latents, fluency and fidelity.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class PlaybackView:
     """Everything that determines one playback; part of cache keys.
 
     Attributes:
-        row: held-out prompt, or -1 for `typed`.
-        typed: a prompt of the reader's own.
+        row: row of the held-out prompt, or -1 for `typed`.
+        typed: the user's own prompt.
         sampler: solver.
         num_steps: intervals.
         guidance_scale: 1 is off.
-        seed: of the starting noise.
+        seed: for the starting noise.
     """
 
     row: int
@@ -49,17 +49,17 @@ class PlaybackView:
 
 @dataclass(frozen=True)
 class Following:
-    """One track with what is read off it.
+    """One trajectory and what was measured on it.
 
     Attributes:
         track: the moments.
-        tokens: of each moment, the target's tokens as text.
+        tokens: the target's tokens at each moment, as text.
         is_text: (S + 1, T) bool, before the first end-of-text.
-        commit: (T,) first moment from which each token never changes again.
-        far: (S + 1, T) distance to the nearest real latent, 1 = as real ones are to each other.
-        far_limit: what 95 % of real latents stay below.
-        curves: name -> (S + 1,), NaN at moments that read no text.
-        text: the last moment's.
+        commit: (T,) first moment after which each token never changes.
+        far: (S + 1, T) distance to the nearest real latent; 1 = as real latents to each other.
+        far_limit: the distance that 95 % of real latents stay below.
+        curves: name -> (S + 1,), NaN at moments without text.
+        text: the text at the last moment.
     """
 
     track: Trajectory
@@ -73,20 +73,20 @@ class Following:
 
     @property
     def settled(self) -> np.ndarray:
-        """(T,) share of the way at which each place of the final text settled; NaN after it."""
+        """(T,) share of the way at which each token of the final text settled; NaN past its end."""
         share = self.commit / max(1, len(self.track.t) - 1)
         return np.where(self.is_text[-1], share, np.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Follower:
-    """What it takes to follow prompts through one run.
+    """Everything needed to follow prompts through one run.
 
     Attributes:
         run: the arm.
         generator: its VAE and flow.
         references: held-out prompts.
-        language_model: judges fluency.
+        language_model: the judge of fluency.
         real: (N, D) latents of real tokens.
     """
 
@@ -98,7 +98,7 @@ class Follower:
     real: np.ndarray
 
     def follow(self, view: PlaybackView, branch: Branch | None = None) -> Following:
-        """Trace one prompt and read its moments."""
+        """Trace one prompt and measure its moments."""
         guidance = self.run.config.sampling.guidance(view.guidance_scale)
         sampler = self._sampler(view)
         track = follow_prompt(
@@ -120,7 +120,7 @@ class Follower:
         )
 
     def prompt(self, view: PlaybackView) -> Prompts:
-        """The view's prompt; held-out ones keep their identity, so arms share their noise."""
+        """The view's prompt; held-out prompts keep their identity, so arms share their noise."""
         from workbench.sample.prompts import held_out_prompts, typed_prompts
 
         if view.row < 0:
@@ -132,12 +132,12 @@ class Follower:
         )
 
     def _sampler(self, view: PlaybackView) -> SamplerConfig:
-        """The run's solver with the view's choices."""
+        """The run's sampler with the view's choices."""
         stored = self.run.config.sampling.sampler
         return replace(stored, name=view.sampler, num_steps=view.num_steps)
 
     def _distances(self, track: Trajectory) -> tuple[np.ndarray, float]:
-        """Distance of each target latent to the nearest real one, and what is unusual there."""
+        """Distance of each target latent to the nearest real one, and the usual upper limit."""
         from analyses.numerics.neighbors import NeighborConfig, nearest_in, nearest_neighbors
 
         search = NeighborConfig(k=1, metric="euclidean")
@@ -156,7 +156,7 @@ class Follower:
         far: np.ndarray,
         texts: list[str],
     ) -> dict[str, np.ndarray]:
-        """Curves over the moments; means are over the tokens of the text read at each."""
+        """Curves over the moments; each mean is over the tokens of that moment's text."""
         ids = track.token_ids[:, track.cut :]
         counts = is_text.sum(axis=1)
 
@@ -176,7 +176,7 @@ class Follower:
         return {name: np.where(counts > 0, values, np.nan) for name, values in curves.items()}
 
     def _nats(self, track: Trajectory) -> np.ndarray:
-        """Nats a token that the judge gives each moment's text, with its prompt."""
+        """The judge's nats per token for each moment's text after its prompt."""
         import torch
 
         eot = self.corpus.tokenizer.eot_id
@@ -208,7 +208,7 @@ class Follower:
 
 
 def commit_steps(ids: np.ndarray) -> np.ndarray:
-    """(T,) first moment of ids (S + 1, T) from which each token never changes again."""
+    """(T,) first moment of ids (S + 1, T) after which each token never changes."""
     differs = ids != ids[-1]
     last = len(ids) - 1 - np.argmax(differs[::-1], axis=0)
     return np.where(differs.any(axis=0), last + 1, 0)

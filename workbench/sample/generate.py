@@ -1,4 +1,4 @@
-"""A run's generator: its VAE and flow, integrated from noise, and the decoder's reading."""
+"""A run's generator: VAE and flow, integrated from noise and read by the decoder."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def load_generator(run: Run, place: Placement) -> Generator:
 
 
 def starting_noise(prompts: Prompts, rows: slice, shape: tuple[int, int], seed: int) -> Tensor:
-    """(B, L, D) noise that depends on the seed and each prompt's identity alone."""
+    """(B, L, D) noise that depends only on the seed and each prompt's identity."""
     device = torch.device("cpu")
     return torch.stack(
         [
@@ -66,7 +66,7 @@ def starting_noise(prompts: Prompts, rows: slice, shape: tuple[int, int], seed: 
 
 
 def renoising(device: torch.device, seed: int, identity: int | None = None) -> torch.Generator:
-    """Source of the fresh noise of churn and restarts: a prompt's own, or one for a batch."""
+    """Random generator of the fresh noise of churn and restarts, for one prompt or a batch."""
     own = () if identity is None else (identity,)
     return step_generator(device, seed, "churn", *own)
 
@@ -74,8 +74,8 @@ def renoising(device: torch.device, seed: int, identity: int | None = None) -> t
 class _Autocast:
     """A velocity field evaluated under autocast.
 
-    Autocast must not span a generator's yields: it would leak into the consumer, and leaving
-    inference mode there would end it for all steps but the first.
+    Autocast must not span a generator's yields. It would leak into the consumer, and if the
+    consumer leaves inference mode, autocast would end after the first step.
     """
 
     def __init__(self, velocity: Guided, place: Placement) -> None:
@@ -101,7 +101,7 @@ def sample_steps(
     seed: int,
     identity: int | None = None,
 ) -> Iterator[SamplerStep]:
-    """Integrate a batch from noise; yields every step of the solver.
+    """Integrate a batch from noise, yielding every step of the solver.
 
     Args:
         generator: the trained pair.
@@ -109,8 +109,8 @@ def sample_steps(
         noise: (B, L, D) starting noise.
         sampler: solver, steps, grid, re-noising.
         guidance: scale and interval.
-        seed: of the re-noising.
-        identity: of a batch's only prompt, whose re-noising is then its own.
+        seed: for the re-noising.
+        identity: of a batch's only prompt, which then gets its own re-noising.
     """
     place = generator.place
     with autocast(place, "auto"):

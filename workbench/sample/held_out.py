@@ -1,4 +1,4 @@
-"""The sampling stage of a run: one continuation of every held-out prompt, stored with its cost."""
+"""The sampling stage of a run: one continuation per held-out prompt, stored with its cost."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def scale_name(guidance_scale: float) -> str:
 
 
 def sample_run(run: Run, context: StageContext) -> str:
-    """Continue the held-out prompts at every guidance scale; done once.
+    """Continue the held-out prompts at every guidance scale; done once per run.
 
     Returns:
         The stage's fingerprint.
@@ -99,7 +99,7 @@ def first_prompts(prompts: Prompts, count: int) -> Prompts:
 
 
 def samples_frame(written: Continuations, references: References) -> pd.DataFrame:
-    """One row a prompt: prompt, human and generated continuation, tokens, length, cost."""
+    """One row per prompt: prompt, human and generated continuation, tokens, length, cost."""
     import pandas as pd
 
     return pd.DataFrame(

@@ -142,7 +142,7 @@ class _Run:
         return starting_noise(self.prompt, slice(0, 1), shape, seed).to(self.place.device)
 
     def follow(self, z_t: Tensor, times: list[float], guidance: GuidanceConfig) -> Iterator[_Seen]:
-        """What is seen along `times`; the last state is where the solver ends.
+        """The moments along `times`; the last state is where the solver ends.
 
         Each time has the state before its fresh noise, if there is any, and the estimate after it.
         """

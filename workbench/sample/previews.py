@@ -1,4 +1,4 @@
-"""Samples shown while the flow trains: a few held-out prompts continued at every checkpoint."""
+"""Samples shown while the flow trains: a few validation prompts continued at each checkpoint."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ SHOWN_CHARACTERS = 60
 
 
 class SampleWriter:
-    """Continues the first validation texts from the same noise each time, without guidance.
+    """Continues the first validation texts without guidance, from the same noise each time.
 
     Args:
-        run: whose flow trains.
-        context: whose loggers and reporter receive the samples.
+        run: the run whose flow trains.
+        context: its loggers and reporter receive the samples.
     """
 
     def __init__(self, run: Run, context: StageContext) -> None:
@@ -46,7 +46,7 @@ class SampleWriter:
         return load_vae(self._run, self._context.place)
 
     def __call__(self, dit: nn.Module, step: int) -> None:
-        """Sample with the weights of a checkpoint; all samples are logged, the first one shown."""
+        """Sample with a checkpoint's weights; log all samples and show the first."""
         if len(self._prompts) == 0:
             return
         config, context = self._run.config, self._context
@@ -72,7 +72,7 @@ class SampleWriter:
 
 
 def first_validation_prompts(corpus: Corpus, count: int) -> Prompts:
-    """The first validation texts of two tokens or more, cut in the middle."""
+    """The first validation texts with two tokens or more, cut in the middle."""
     split = corpus.split("valid")
     rows = np.flatnonzero(np.asarray(split.lengths) >= 2)[:count]
     cuts = middle_cuts(split.lengths[rows])

@@ -1,4 +1,4 @@
-"""Prompts as tensors, whether they come from the held-out split or from a user."""
+"""Prompts as tensors, from the held-out split or from a user."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Prompts:
     Attributes:
         token_ids: (N, L) int64: the context, then end-of-text to the window's end.
         cuts: (N,) int64 context lengths.
-        identities: (N,) int64; the starting noise of a prompt depends on its identity and the
-            seed, so that every arm starts the same prompt from the same noise.
-        texts: the N prompts as text.
+        identities: (N,) int64. A prompt's starting noise depends on its identity and the seed, so
+            every arm starts it from the same noise.
+        texts: N prompts as text.
     """
 
     token_ids: np.ndarray
@@ -40,7 +40,7 @@ class Prompts:
         return len(self.cuts)
 
     def batch(self, rows: slice) -> TextBatch:
-        """Rows as tensors; the mask covers the context."""
+        """Some rows as tensors; the mask covers the context."""
         token_ids = torch.tensor(self.token_ids[rows])
         cuts = torch.tensor(self.cuts[rows])
         return TextBatch(token_ids, torch.arange(token_ids.shape[1]) < cuts[:, None], cuts)
@@ -52,7 +52,7 @@ def held_out_prompts(
     """Prompts cut from the test split.
 
     With `joint` (the leak that `ContextConfig.joint` demonstrates) the target's tokens stay in
-    place, for the encoder to see; otherwise they are not even handed over.
+    place for the encoder to see. Otherwise they are removed.
     """
     token_ids, _ = corpus.split("test").padded(indices)
     if not joint:
@@ -62,15 +62,15 @@ def held_out_prompts(
 
 
 def typed_prompts(corpus: Corpus, texts: list[str], known: References | None = None) -> Prompts:
-    """A user's prompts; their noise depends on what they say, not on where they stand.
+    """A user's prompts; their noise depends on their text, not on their order.
 
     Args:
-        corpus: gives the tokeniser and the window.
+        corpus: its tokeniser and window are used.
         texts: prompts.
-        known: held-out prompts; one that reads the same lends its identity, and so its noise.
+        known: held-out prompts; a typed prompt with the same text gets the same identity and noise.
 
-    Raises:
-        InputError: a prompt has no token, or leaves no room in the window.
+        Raises:
+            InputError: a prompt has no token, or is too long to leave room for a continuation.
     """
     token_ids = np.full((len(texts), corpus.window), corpus.tokenizer.eot_id, np.int64)
     cuts = np.zeros(len(texts), np.int64)
@@ -82,8 +82,8 @@ def typed_prompts(corpus: Corpus, texts: list[str], known: References | None = N
             raise InputError(f"prompt {row + 1} is empty")
         if length >= corpus.window:
             raise InputError(
-                f"prompt {row + 1} has {length} tokens and the window {corpus.window}: shorten it "
-                "to leave room for a continuation"
+                f"prompt {row + 1} has {length} tokens and the window {corpus.window}: shorten the "
+                "prompt to leave room for a continuation"
             )
         token_ids[row, :length] = encoding.token_ids
         cuts[row] = length
@@ -94,7 +94,7 @@ def typed_prompts(corpus: Corpus, texts: list[str], known: References | None = N
 
 
 def _identities(corpus: Corpus, known: References) -> dict[bytes, int]:
-    """Identity of each held-out prompt by its tokens; of equal prompts the first one's."""
+    """Tokens of each held-out prompt -> its identity; equal prompts get that of the first."""
     found: dict[bytes, int] = {}
     encodings = corpus.tokenizer.encode_batch(known.prompts)
     for encoding, index in zip(encodings, known.indices, strict=True):
@@ -104,6 +104,6 @@ def _identities(corpus: Corpus, known: References) -> dict[bytes, int]:
 
 @torch.inference_mode()
 def encode_context(vae: TextVAE, batch: TextBatch, *, joint: bool) -> Tensor:
-    """Normalised posterior means (B, L, D) of the context, encoded apart from the target."""
+    """Normalised posterior means (B, L, D) of the context, encoded separately from the target."""
     posterior = vae.encode(batch.token_ids, None if joint else batch.segments)
     return vae.normalise(posterior.mu.float())

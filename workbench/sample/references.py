@@ -1,6 +1,6 @@
 """The held-out prompts of a study, their human continuations, and the scores' floors and ceilings.
 
-Computed once and shared: every arm is asked the same prompts and compared with the same texts.
+Computed once per study: every arm gets the same prompts and is compared with the same texts.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class References:
-    """Prompts with what a human wrote next.
+    """Prompts and what a human wrote next.
 
     Attributes:
         indices: (N,) rows of the test split.
         cuts: (N,) context tokens of each.
         prompts: N texts.
         continuations: N human continuations.
-        facts: N mappings field -> value (empty where the corpus knows none).
-        token_ids: N arrays, the human continuations' tokens without end-of-text.
+        facts: N mappings field -> value, empty where the corpus has none.
+        token_ids: N arrays of the human continuations' tokens, without end-of-text.
         embeddings: (N, W) float32 of the continuations.
     """
 
@@ -49,7 +49,7 @@ class References:
 
 
 def pick_prompts(corpus: Corpus, num_prompts: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Test texts with at least 2 tokens and their middle cuts, in a seeded order.
+    """Test texts with at least two tokens, and their middle cuts, in a seeded order.
 
     Raises:
         ValueError: the corpus has no such text.
@@ -57,7 +57,7 @@ def pick_prompts(corpus: Corpus, num_prompts: int, seed: int) -> tuple[np.ndarra
     split = corpus.split("test")
     usable = np.flatnonzero(np.asarray(split.lengths) >= 2)
     if len(usable) == 0:
-        raise ValueError("the test split holds no text of two tokens: give more documents")
+        raise ValueError("the test split has no text of two tokens or more: add documents")
     chosen = np.sort(np.random.default_rng([seed, 3]).permutation(usable)[:num_prompts])
     return chosen, middle_cuts(split.lengths[chosen])
 
@@ -75,7 +75,7 @@ def references_fingerprint(study: Study) -> str:
 
 
 def prepare_references(study: Study, context: StageContext) -> None:
-    """Choose and embed the prompts' human continuations; done once a study."""
+    """Choose the prompts and embed their human continuations; done once per study."""
     corpus = study.corpus
     from models.text_encoder import load_text_encoder
 
@@ -105,7 +105,7 @@ def prepare_references(study: Study, context: StageContext) -> None:
 def split_texts(
     corpus: Corpus, indices: np.ndarray, cuts: np.ndarray
 ) -> tuple[list[str], list[str], list[np.ndarray]]:
-    """Prompts, continuations, and the continuations' tokens, as the tokeniser reads them back."""
+    """Prompts, continuations, and the continuations' tokens, decoded by the tokeniser."""
     split, tokenizer = corpus.split("test"), corpus.tokenizer
     prompts, continuations, tokens = [], [], []
     for index, cut in zip(indices, cuts, strict=True):
@@ -140,7 +140,7 @@ def _frame(
 
 
 def first_references(references: References, count: int) -> References:
-    """The first `count` prompts and what belongs to them."""
+    """The first `count` prompts with everything that belongs to them."""
     kept = {field.name: getattr(references, field.name)[:count] for field in fields(references)}
     return References(**kept)
 

@@ -1,4 +1,4 @@
-"""Denoising trajectories: every moment on the way from noise to text, with what the decoder reads.
+"""Denoising trajectories: every moment from noise to text, with the decoder's reading.
 
 File: safetensors with `t` (S,), `nfe` (S,), `z_t` and `z_hat` (S, B, L, D) float16, `token_ids`
 (S, B, L) int32, `entropy` and `margin` (S, B, L) float32, `cuts` (B,); prompts as JSON metadata.
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-# How each array of B prompts lies in a file.
+# The axes of each array of B prompts in a file.
 STORED = {
     "t": np.float64, "nfe": np.int64, "z_t": np.float16, "z_hat": np.float16,
     "token_ids": np.int32, "entropy": np.float32, "margin": np.float32, "cuts": np.int64,
@@ -23,16 +23,16 @@ STORED = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trajectory:
-    """S moments of B prompts; where one prompt is followed, the axis of length B is left out.
+    """S moments of B prompts; the B axis is left out when a single prompt is followed.
 
     Attributes:
-        t: (S,) flow time of each moment; a branch that goes back in time has it twice.
+        t: (S,) flow time of each moment; a branch that goes back passes some times twice.
         nfe: (S,) network evaluations up to each moment.
         z_t: (S, B, L, D) float32 normalised states, context positions at their clean latents.
-        z_hat: (S, B, L, D) float32, the clean latent foreseen at each moment.
+        z_hat: (S, B, L, D) float32, the clean latent predicted at each moment.
         token_ids: (S, B, L) int64, the decoder's reading of `z_hat`.
-        entropy: (S, B, L) nats of the decoder's distribution there.
-        margin: (S, B, L) probability of its first minus its second choice.
+        entropy: (S, B, L) nats, of the decoder's distribution.
+        margin: (S, B, L) probability of the decoder's first choice minus its second.
         cuts: (B,) context tokens.
     """
 
@@ -47,12 +47,12 @@ class Trajectory:
 
     @property
     def cut(self) -> int:
-        """Context tokens of the one prompt that is followed."""
+        """Number of context tokens of the single prompt."""
         return int(self.cuts)
 
 
 def join_prompts(parts: Sequence[Trajectory]) -> Trajectory:
-    """The trajectories of several batches of prompts, which share their moments, as one."""
+    """Join the trajectories of several batches of prompts that share their moments."""
     first = parts[0]
     rows = {
         name: np.concatenate([getattr(part, name) for part in parts], axis=1)
@@ -84,7 +84,7 @@ def write_trajectory(
 
 
 def read_trajectory(path: Path) -> tuple[Trajectory, dict[str, Any]]:
-    """A stored trajectory, and what was written: `prompts`, `continuations`, `guidance_scale`."""
+    """A stored trajectory, and its texts: `prompts`, `continuations`, `guidance_scale`."""
     from safetensors import safe_open
 
     wide = {"z_t": np.float32, "z_hat": np.float32, "token_ids": np.int64}

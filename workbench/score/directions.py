@@ -1,6 +1,6 @@
-"""The name of the reconstruction score, and which end of each generation score is the good one.
+"""Which end of each generation score is the good one, and the name of the reconstruction score.
 
-Light to import, for pages and tables.
+Imports nothing heavy, so that pages and tables can use it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 ACCURACY = "reconstruction.token_accuracy"
-# Scores left out have no good end by themselves.
+# Scores not listed here have no good end.
 HIGHER_IS_BETTER: Mapping[str, bool] = {
     "rouge1": True,
     "rouge2": True,

@@ -30,20 +30,20 @@ CONTROLS = ("human", "shuffled_words", "wrong_source", "prompt_copy")
 def evaluation_fingerprint(run: Run) -> str:
     """Fingerprint of the evaluation stage."""
     base = run.study.config.base
-    # The judge is fixed by the study's settings, all but how often it went on.
+    # The study's settings determine the judge, except how often its training was extended.
     judge = base.language_model_training
     longer = [language_model_fingerprint(run.study)] if judge.earlier_num_steps else []
     return stage_fingerprint(sampling_fingerprint(run), base.evaluation, *longer)
 
 
 def evaluate_run(run: Run, context: StageContext) -> dict[str, Any]:
-    """Score the run's samples at every guidance scale; done once.
+    """Score the run's samples at every guidance scale; done once per run.
 
-    Writes `scores/<scale>.parquet` (a row a prompt, a column a metric), `scores/<scale>.npy`
-    (features of the continuations) and `evaluation.json`.
+    Writes `scores/<scale>.parquet` (one row per prompt, one column per metric),
+    `scores/<scale>.npy` (features of the continuations) and `evaluation.json`.
 
     Returns:
-        What `evaluation.json` holds.
+        The content of `evaluation.json`.
     """
     print_ = evaluation_fingerprint(run)
     content = encoder_content(run.study.config.base.evaluation)
@@ -69,7 +69,7 @@ def evaluate_run(run: Run, context: StageContext) -> dict[str, Any]:
 
 
 def write_scores(folder: Path, name: str, scores: Scores) -> None:
-    """Per-text scores as Parquet, features as .npy."""
+    """Write per-text scores as Parquet and features as .npy."""
     import pandas as pd
 
     frame = pd.DataFrame({**scores.per_text, "empty": scores.empty})
@@ -104,7 +104,7 @@ def describe_scores(scores: Scores, judge: Judge) -> dict[str, Any]:
 
 
 def baselines_fingerprint(study: Study) -> str:
-    """Fingerprint of the baselines' scores; the study's references are there."""
+    """Fingerprint of the baselines' scores; the study's references must exist."""
     config = study.config.base
     return stage_fingerprint(
         read_json(study.references_dir / "manifest.json")["meta"]["fingerprint"],
@@ -116,10 +116,10 @@ def baselines_fingerprint(study: Study) -> str:
 
 
 def prepare_baselines(study: Study, context: StageContext) -> dict[str, Any]:
-    """Score human controls and the autoregressive baseline on the study's prompts; done once.
+    """Score human controls and the autoregressive baseline on the study's prompts, once per study.
 
     Returns:
-        name -> `describe_scores`, for the controls, `autoregressive` and, for MAUVE alone,
+        name -> `describe_scores`, for the controls, for `autoregressive` and, with MAUVE only, for
         `human_halves`.
     """
     corpus = study.corpus
@@ -165,7 +165,7 @@ def prepare_baselines(study: Study, context: StageContext) -> dict[str, Any]:
 
 
 def autoregressive_baseline(judge: Judge, context: StageContext) -> Continuations:
-    """The judging language model's own continuations, by nucleus sampling."""
+    """The judge's own continuations, by nucleus sampling."""
     import time
 
     from workbench.machine.seeds import step_generator
@@ -197,7 +197,7 @@ def autoregressive_baseline(judge: Judge, context: StageContext) -> Continuation
 
 
 def _human_halves(judge: Judge) -> dict[str, Any]:
-    """MAUVE of one half of the human continuations against the other: its ceiling here."""
+    """MAUVE between two halves of the human continuations: the ceiling of MAUVE here."""
     from analyses.texts.generation_controls import human_halves
     from analyses.texts.mauve_score import mauve_score
 

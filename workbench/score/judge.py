@@ -1,4 +1,4 @@
-"""Scores of continuations, whoever wrote them: an arm, the baseline, or a human control."""
+"""Score continuations, whether written by an arm, the baseline, or a human control."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Scores:
     """Scores of N continuations.
 
     Attributes:
-        per_text: metric -> (N,) float64, NaN where not defined for a text.
+        per_text: metric -> (N,) float64, NaN where a text has no such score.
         mauve: MAUVE with its interval.
         embeddings: (N, W) float32 features of the continuations (zeros for empty ones).
         empty: (N,) bool.
@@ -43,12 +43,12 @@ class Scores:
 
 
 class Judge:
-    """Everything that scoring needs, loaded once: references, n-grams, embedder, language model.
+    """Everything needed for scoring, loaded once: references, n-grams, embedder, language model.
 
     Args:
-        study: whose references and language model judge.
-        place: where models run.
-        num_prompts: the first prompts alone; None takes all.
+        study: its references and language model are used.
+        place: device that models run on.
+        num_prompts: use only the first prompts; None uses all.
     """
 
     def __init__(self, study: Study, place: Placement, num_prompts: int | None = None) -> None:
@@ -91,7 +91,7 @@ class Judge:
         return self.encoder.token_embeddings(self.references.continuations)
 
     def nats_per_token(self, token_ids: list[np.ndarray]) -> np.ndarray:
-        """Nats a token of each continuation after its own prompt, end-of-text once included."""
+        """Nats per token of each continuation after its own prompt, including one end-of-text."""
         window = self.corpus.window
         split, references = self.corpus.split("test"), self.references
         rows = np.full((len(token_ids), window), self.corpus.tokenizer.eot_id, np.int64)
@@ -120,7 +120,7 @@ class Judge:
         Args:
             texts: N continuations.
             token_ids: N arrays of their tokens.
-            ended: (N,) bool, whether the writer ended by itself; None where that has no meaning.
+            ended: (N,) bool, whether the text ended by itself; None where that has no meaning.
         """
         from analyses.texts.fidelity import fidelity
         from analyses.texts.ngram_scores import diversity_scores, valid_ngram_scores
@@ -185,12 +185,12 @@ class Judge:
 
 
 def featurizer_name(encoder: str) -> str:
-    """Name of an embedder inside `mauve[...]`: the last part of a model id."""
+    """Name of an embedder in `mauve[...]`: the last part of its model id."""
     return encoder.removeprefix("hf:").rstrip("/").split("/")[-1]
 
 
 def mauve_config(config: Any) -> Any:
-    """MAUVE's pinned settings from an `EvaluationConfig`."""
+    """MAUVE's fixed settings, taken from an `EvaluationConfig`."""
     from analyses.statistics.intervals import BootstrapConfig
     from analyses.texts.mauve_score import MauveConfig
 
@@ -212,6 +212,6 @@ def _bert_score(texts: list[str], references: list[str], model: str) -> Any:
         ) from error
     from models.teachers.pretrained import load_pretrained
 
-    load_pretrained(f"hf:{model}")  # refuses what the package would load in part
+    load_pretrained(f"hf:{model}")  # refuses weights that the package would load only in part
     _, _, f1 = score(texts, references, model_type=model, verbose=False)
     return PerText(values={"embedding_f1": f1.double().numpy()})
