@@ -32,6 +32,7 @@ PACKAGES = (
     "rouge-score",
     "sacrebleu",
     "plotly",
+    "pydantic",
     "streamlit",
     "pydantic",
     "tyro",

@@ -72,6 +72,7 @@ def with_context(study: Study, **changes: Any) -> Run:
 
 
 def encode(run: Run, vae: Any, corpus: Any, context: StageContext) -> dict[str, Any]:
+    run.study.__dict__["corpus"] = corpus
     encode_latents(run, vae, context)
     return {name: open_latents(run.latents_dir, name) for name in ("train", "valid", "test")}
 
