@@ -163,7 +163,7 @@ def test_arms_do_not_pair_while_only_some_went_on(
     orders = [run.describe()["pairing"]["data_order.flow"] for run in (first, second)]
     assert orders[0] != orders[1]
     for compare in (lambda: compare_runs(first, second), lambda: compare_study(study)):
-        with pytest.raises(InputError, match="its scores are of other settings"):
+        with pytest.raises(InputError, match="its scores were made with other settings"):
             compare()
 
 

@@ -1,1 +1,1 @@
-"""Comparisons, scorecards, reports and findings: what is told about a study."""
+"""What is reported about a study: comparisons, scorecards, reports and findings."""

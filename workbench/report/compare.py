@@ -1,8 +1,8 @@
-"""Comparison of arms: means with intervals, paired contrasts, and whether the twins are twins.
+"""Compare arms: means with intervals, paired contrasts, and whether the arms really are twins.
 
 Arms share prompts, starting noise, initial weights and data order, so contrasts are paired over
-prompts and seeds. A probe without an entry a point has no pairing; its interval adds both arms'
-in quadrature, which is wider than a paired one.
+prompts and seeds. A probe without one value per point cannot be paired. Its interval adds both
+arms' intervals in quadrature, which is wider than a paired one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunScores:
-    """What one run stored of itself.
+    """What one run stored about itself.
 
     Attributes:
         per_text: `generation` metric -> (N,) float64 over prompts.
@@ -60,8 +60,8 @@ def load_scores(run: Run, scale: str) -> RunScores:
     stored = read_json(run.evaluation_file)
     if stored["fingerprint"] != evaluation_fingerprint(run):
         raise InputError(
-            f"{run.directory}: its scores are of other settings than the study's (did it get more "
-            "steps?); run the study again"
+            f"{run.directory}: its scores were made with other settings than the study has now "
+            "(more steps?); run the study again"
         )
     evaluation = stored["guidance"]
     if scale not in evaluation:
@@ -82,7 +82,7 @@ def load_scores(run: Run, scale: str) -> RunScores:
 
 
 def compare_study(study: Study) -> dict[str, Any]:
-    """Everything that `comparison.json` holds.
+    """The content of `comparison.json`.
 
     Returns:
         `arms`, `contrasts`, `paired`, `pairing_by_seed`, and the `baselines` of the study.
@@ -118,10 +118,10 @@ def compare_runs(a: Run, b: Run) -> list[dict[str, Any]]:
     """Paired contrasts a - b of two runs on the same prompts.
 
     Raises:
-        InputError: the runs were not scored on the same prompts, or not scored at all.
+        InputError: a run was not scored, or the two were scored on different prompts.
     """
     if _references_print(a.study) != _references_print(b.study):
-        raise InputError(f"{a.name} and {b.name} were asked different prompts: not comparable")
+        raise InputError(f"{a.name} and {b.name} cannot be compared: they got different prompts")
     scale = scale_name(a.config.sampling.guidance_scales[0])
     scores = {a.name: [load_scores(a, scale)], b.name: [load_scores(b, scale)]}
     arms = {name: _arm_probes(runs) for name, runs in scores.items()}
@@ -141,7 +141,7 @@ def _bootstrap(study: Study) -> BootstrapConfig:
 
 
 def arm_generation(runs: Sequence[RunScores], study: Study, family: str) -> dict[str, Any]:
-    """Generation scores of an arm over its seeds, with intervals; MAUVE's are the stored ones."""
+    """Generation scores of an arm over its seeds, with intervals; MAUVE is read as stored."""
     from analyses.statistics.intervals import hierarchical_bootstrap
 
     config = _bootstrap(study)
@@ -171,7 +171,7 @@ def _arm_probes(runs: Sequence[RunScores]) -> dict[str, Any]:
 
 
 def metric_name(result_name: str) -> str:
-    """Name in the comparison of a probe's result."""
+    """The name that a probe's result has in the comparison."""
     renamed = {
         "reconstruction": "reconstruction.token_accuracy",
         "scale": "scale.log_snr",
@@ -186,7 +186,7 @@ def metric_name(result_name: str) -> str:
 def over_seeds(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean over seeds; the interval is the mean of the seeds' own intervals over points.
 
-    With few seeds a spread over seeds says little; the seeds' numbers stand beside it.
+    With few seeds, the spread over seeds says little; the value of each seed is given as well.
     """
     defined = [r for r in results if r.get("score") is not None]
     if not defined:
@@ -233,7 +233,7 @@ def _generation_contrasts(
 def text_contrast(
     a: Sequence[RunScores], b: Sequence[RunScores], study: Study, name: str
 ) -> Contrast:
-    """Difference a - b of a score with a value a prompt, paired over prompts and seeds."""
+    """Difference a - b of a score with one value per prompt, paired over prompts and seeds."""
     from analyses.statistics.intervals import paired_hierarchical_bootstrap
 
     tables = [np.stack([run.per_text[name] for run in runs]) for runs in (a, b)]
@@ -254,9 +254,9 @@ def _probe_contrasts(arms: Mapping[str, Mapping[str, Any]], a: str, b: str) -> l
 
 
 def probe_contrast(first: Mapping[str, Any], second: Mapping[str, Any]) -> Contrast:
-    """Difference of two metrics' means; their 95 % intervals add in quadrature.
+    """Difference of two metrics' means; their 95 % intervals are added in quadrature.
 
-    The p-value, two-sided, is that of a normal distribution with this interval.
+    The two-sided p-value is that of a normal distribution with this interval.
     """
     from scipy.stats import norm
 
@@ -292,10 +292,10 @@ def _row(
 
 
 def _with_verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each row with Holm's p over its family (same pair, same kind of metric) and a verdict.
+    """Add to each row Holm's p over its family (same pair, same kind of metric) and a verdict.
 
-    An arm is better or worse, higher or lower, when the interval excludes zero and Holm's p is at
-    most .05.
+    An arm is called better or worse (or higher or lower) if the interval excludes zero and Holm's p
+    is at most 0.05.
     """
     from analyses.statistics.intervals import Contrast, holm, verdict
 
@@ -320,12 +320,12 @@ def _kind(metric: str) -> str:
 
 
 def _direction(found: Verdict) -> str:
-    """For metrics without a good end: which arm has more of it."""
+    """For metrics without a good end: which arm is higher."""
     return {"better": "higher", "worse": "lower"}.get(found, found)
 
 
 def _pairing(study: Study) -> dict[str, bool]:
-    """Whether all arms of every seed started equal and saw the same data and noise."""
+    """Whether all arms of each seed started from equal weights and saw the same data and noise."""
     verdicts = [
         compare_pairing(
             {arm: study.run(arm, seed).describe().get("pairing", {}) for arm in study.config.arms}

@@ -29,10 +29,10 @@ def write_markdown(study: Study) -> Path:
 
 
 def study_tables(comparison: Mapping[str, Any]) -> str:
-    """One table a family of metrics: arms, their differences from the first, chance, human, n.
+    """One table per family of metrics: arms, differences from the first arm, chance, human, n.
 
-    A difference that its interval and Holm's p allow is followed by its verdict, any other by
-    "not distinguishable".
+    A difference is followed by its verdict, or by "not distinguishable" if its interval or Holm's p
+    does not allow one.
     """
     arms: Mapping[str, Mapping[str, Any]] = comparison["arms"]
     first, *others = arms
@@ -56,7 +56,7 @@ def study_tables(comparison: Mapping[str, Any]) -> str:
 
 
 def _without_guidance(metric: str) -> str:
-    """What people score is no matter of guidance: `generation[g1].x` is held against the same."""
+    """The metric's name without a guidance scale, because human scores do not depend on one."""
     family, _, name = metric.partition("].")
     return f"generation.{name}" if family.startswith("generation[") else metric
 
@@ -69,7 +69,7 @@ def _difference(row: Mapping[str, Any] | None) -> str:
 
 
 def scorecard_tables(rows: Sequence[ScorecardRow]) -> str:
-    """One table a generation score: every predictor, the strongest rank correlation first."""
+    """One table per generation score: every predictor, the strongest rank correlation first."""
     from workbench.report.scorecard import table_rows
 
     parts = []
@@ -81,7 +81,7 @@ def scorecard_tables(rows: Sequence[ScorecardRow]) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in the pipe syntax; what is in a cell stays in it."""
+    """A table in pipe syntax; special characters in cells are escaped."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(map(_cell, line)) + " |\n" for line in lines)
 

@@ -1,4 +1,4 @@
-"""Numbers as people read them: in tables of a terminal, a page, or a document."""
+"""Numbers formatted for people: in terminal tables, on pages, and in documents."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 
 def baseline_text(baselines: Mapping[str, Any], metric: str) -> str:
-    """What people's own continuations score, for people; empty where there is no such number."""
+    """The score of human continuations as text; empty if there is no such number."""
     source = "human_halves" if "mauve[" in metric else "human"
     value = baselines.get(source, {}).get(metric, {}).get("mean")
     return "" if value is None else number_text(value)
 
 
 def interval_text(value: Mapping[str, Any]) -> str:
-    """A mean with its interval, for people."""
+    """A mean and its interval as text."""
     if value.get("mean") is None:
         return "not defined"
     if value.get("low") is None:
@@ -24,14 +24,14 @@ def interval_text(value: Mapping[str, Any]) -> str:
 
 
 def number_text(value: float | None) -> str:
-    """Four decimals within one, three beyond; a dash for what does not exist."""
+    """Four decimals for numbers up to one, three beyond; a dash for a missing number."""
     if value is None:
         return "-"
     return f"{value:.4f}" if abs(value) < 1.00005 else f"{value:.3f}"
 
 
 def onset_sentence(row: Mapping[str, Any]) -> str:
-    """One label set: at which step half of what training adds is there, in either arm."""
+    """For one label set: the step at which half of what training adds is reached, in each arm."""
     first, second = (key.removesuffix(" clear") for key in row if key.endswith(" clear"))
     halves = [
         f"{arm} step {row[f'{arm} half']:.0f} "

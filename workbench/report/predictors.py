@@ -1,4 +1,4 @@
-"""What foretells generation: directions of metrics, and the scorecard read anew from studies."""
+"""What predicts generation: directions of metrics, and the scorecard read from studies."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NUM_RESAMPLES, MIN_RESAMPLES = 2000, 100
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RankCorrelation:
-    """Spearman's rho of reconstruction with a score over runs, or why there is none.
+    """Spearman's rho of reconstruction with a score over runs, or the reason why there is none.
 
     Attributes:
-        value: rho, None where it is not defined.
-        low: lower end of its 95 % interval; arms are resampled whole.
+        value: rho; None if it is not defined.
+        low: lower end of its 95 % interval; whole arms are resampled.
         high: upper end.
         num_arms: arms with both numbers.
         num_runs: runs with both numbers.
@@ -40,9 +40,9 @@ class RankCorrelation:
 
 
 def reconstruction_correlation(runs: Sequence[tuple[str, float, float]]) -> RankCorrelation:
-    """Hold reconstruction against a score over (arm, token accuracy, score) of runs.
+    """Correlate reconstruction with a score, given (arm, token accuracy, score) of each run.
 
-    The same arm of two studies is two arms: the studies differ in their settings.
+    The same arm in two studies counts as two arms, because the studies' settings differ.
     """
     from analyses.statistics.intervals import resample_counts
     from analyses.statistics.rank_correlation import spearman
@@ -77,7 +77,7 @@ def compared_runs(
 
 
 def metric_direction(name: str, known: Mapping[str, bool]) -> bool | None:
-    """Whether more of a metric is better; None where neither end is."""
+    """Whether more of a metric is better; None if it has no good end."""
     if name.startswith("generation."):
         short = name.removeprefix("generation.")
         return True if short.startswith("mauve[") else HIGHER_IS_BETTER.get(short)
@@ -85,7 +85,7 @@ def metric_direction(name: str, known: Mapping[str, bool]) -> bool | None:
 
 
 def known_directions(comparison: Mapping[str, Any]) -> dict[str, bool]:
-    """Metric -> whether higher is better, as a study's own comparison says."""
+    """Metric -> whether higher is better, according to the study's own comparison."""
     return {
         name: bool(value["higher_is_better"])
         for own in comparison.get("arms", {}).values()

@@ -1,8 +1,8 @@
-"""The scorecard over studies: which probe, measured on the autoencoder, foretells generation?
+"""The scorecard over studies: which probe, measured on the autoencoder, predicts generation?
 
-Rows come from each study's `scorecard.parquet` (a row an arm and seed), directions from its
+Rows come from each study's `scorecard.parquet` (one row per arm and seed), directions from its
 `comparison.json`, sizes from the stored weights. A metric without a good end counts as "more is
-better", so its verdict may be that it foretells the reverse.
+better", so its verdict may be that it predicts the reverse.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from analyses.scorecard.run_table import RunTable
 
 PARAMETERS = "parameters.vae"
-# Every other score of a study goes with one of these.
+# Every other score of a study is paired with one of these.
 SCORES = ("mauve[", "valid_4gram", "nats_per_token", "fidelity", "embedding_f1")
 
 
 @dataclass(frozen=True)
 class StudyRows:
-    """One finished study: its scorecard rows and the direction of each metric, None = neither."""
+    """A finished study: its scorecard rows and each metric's direction, None = no good end."""
 
     study: Study
     frame: pd.DataFrame
@@ -62,18 +62,18 @@ def read_study_rows(study: Study) -> StudyRows:
 
 
 def finished_studies(directory: Path) -> list[Study]:
-    """Studies directly under a folder that have been compared, by name."""
+    """Compared studies directly under a folder, sorted by name."""
     files = sorted(directory.glob("*/comparison.json"))
     return [open_study(file.parent) for file in files if (file.parent / "study.json").is_file()]
 
 
 def run_table(studies: Sequence[Study]) -> RunTable:
-    """One row a run over all the studies.
+    """One row per run over all the studies.
 
-    A study goes by its folder's name, for a copy keeps the name in its settings. Scores are those
-    at each study's first guidance scale. Probes that need a trained flow are
-    left out, for they cannot foretell it, and so are maps. Families are the settings in which an
-    arm departs from its study's base.
+    A study is named by its folder, because a copy keeps the name in its settings. Scores are those
+    at each study's first guidance scale. Maps are left out, and so are probes that need a trained
+    flow, because they cannot predict it. Families are the settings in which an arm differs from its
+    study's base.
 
     Raises:
         InputError: there is no study, one is not finished, two share a name, or they share no
@@ -83,7 +83,7 @@ def run_table(studies: Sequence[Study]) -> RunTable:
 
     parts = [read_study_rows(study) for study in studies]
     if not parts:
-        raise InputError("no finished study to make a scorecard of; run `study` first")
+        raise InputError("no finished study for a scorecard; run `study` first")
     names = [part.study.directory.name for part in parts]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -96,7 +96,7 @@ def run_table(studies: Sequence[Study]) -> RunTable:
     for part in parts:
         known = part.directions.items()
         directions |= {name: value for name, value in known if value is not None}
-    # MAUVE's name carries its encoder, so no table of directions lists it.
+    # MAUVE's name includes its encoder, so no table of directions lists it.
     directions |= {name: directions.get(name, True) for name in scores}
     return RunTable(
         arms=[f"{run.study.directory.name}/{run.arm}" for run in runs],
@@ -112,7 +112,7 @@ def run_table(studies: Sequence[Study]) -> RunTable:
 
 
 def family_of(run: Run) -> str:
-    """The study and the settings, other than REPA's weight, that the arm departs in."""
+    """The study, and the settings other than REPA's weight in which the arm differs."""
     keys = sorted(set(run.study.config.arms[run.arm]) - {"vae_loss.repa_weight"})
     return f"{run.study.directory.name}: {', '.join(keys) or 'vae_loss.repa_weight'}"
 
@@ -128,7 +128,7 @@ def make_scorecard(
         config: list length, resamples, permutations.
 
     Returns:
-        Rows by score; `out` holds the same with the runs they stand on.
+        Rows by score; `out` holds them together with the runs they are based on.
     """
     from dataclasses import asdict
 
@@ -149,7 +149,7 @@ def make_scorecard(
 
 
 def table_rows(rows: Sequence[ScorecardRow], score: str = "") -> list[dict[str, str]]:
-    """The rows of one score (the first by default) for people, the strongest first."""
+    """The rows of one score (the first by default) as text, the strongest first."""
     chosen = score or (rows[0].score if rows else "")
     if chosen not in {row.score for row in rows}:
         known = ", ".join(dict.fromkeys(row.score for row in rows))
@@ -182,7 +182,7 @@ def _runs_of(part: StudyRows) -> list[tuple[str, int]]:
 
 
 def _predictors(parts: Sequence[StudyRows]) -> list[str]:
-    """Metrics of probes that could foretell generation, in the studies' order."""
+    """Metrics of probes that could predict generation, in the studies' order."""
     metrics = dict.fromkeys(name for part in parts for name in part.directions)
     owners = {name: probe_of(name) for name in metrics if name != ACCURACY}
     return [name for name, probe in owners.items() if probe and probe.can_foretell]
@@ -206,7 +206,7 @@ def _is_score(name: str, wanted: str) -> bool:
 
 
 def _column(parts: Sequence[StudyRows], name: str) -> np.ndarray:
-    """The metric (R,) over all runs, NaN where a study or a run lacks it."""
+    """The metric (R,) over all runs, NaN where a study or run lacks it."""
     columns = [
         part.frame[name].to_numpy(np.float64, na_value=np.nan)
         if name in part.frame
@@ -217,7 +217,7 @@ def _column(parts: Sequence[StudyRows], name: str) -> np.ndarray:
 
 
 def _vae_parameters(run: Run) -> float:
-    """Weights of the stored VAE without its REPA projector; NaN when they are gone."""
+    """Number of weights in the stored VAE without its REPA projector; NaN if the file is gone."""
     from safetensors import safe_open
 
     files = sorted(run.vae_dir.glob("step-*/model.safetensors"))

@@ -1,4 +1,4 @@
-"""One self-contained HTML file of a study: what is equal, what is not, and what was written."""
+"""A study as one self-contained HTML file: what is equal, what differs, and the texts written."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def write_report(study: Study, comparison: Mapping[str, Any] | None = None) -> P
 
 
 def headline(comparison: Mapping[str, Any]) -> list[str]:
-    """The finding in sentences: for each arm against the first, what is equal and what is not."""
+    """The result in sentences: for each arm against the first, what is equal and what differs."""
     lines = []
     arms = comparison["arms"]
     first = next(iter(arms))
@@ -79,7 +79,7 @@ def _listed(word: str, metrics: Sequence[str]) -> str:
 
 
 def _tables(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The arms' metrics by family, with the human controls beside generation."""
+    """The arms' metrics by family, with human controls next to generation."""
     arms, baselines = comparison["arms"], comparison.get("baselines", {})
     first = next(iter(arms))
     grey = {
@@ -109,7 +109,7 @@ def _tables(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _table_cells(
     arms: Mapping[str, Mapping[str, Any]], metric: str, grey: set[tuple[str, str]]
 ) -> dict[str, Any]:
-    """One metric's cells, an arm each, with its chance level and n."""
+    """One metric's cells, one per arm, with its chance level and n."""
     values: dict[str, Mapping[str, Any]] = {arm: v.get(metric, {}) for arm, v in arms.items()}
     measured: Mapping[str, Any] = next((value for value in values.values() if value), {})
     return {
@@ -215,7 +215,7 @@ def _loss_curves(study: Study) -> list[Any]:
 
 
 def _samples(study: Study) -> dict[str, Any]:
-    """The first prompts with what a human, every arm and the baseline wrote next."""
+    """The first prompts, each continued by a human, every arm and the baseline."""
     import pandas as pd
 
     scale = scale_name(study.config.base.sampling.guidance_scales[0])

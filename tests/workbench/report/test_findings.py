@@ -169,7 +169,7 @@ def test_retrained_study_is_named_as_such(study: Study) -> None:
     (folder / "manifest.json").write_bytes(_render(manifest))
     check = check_finding(path)
     assert len(check.changed) == 1
-    assert "repa/seed-0: its autoencoder was trained anew" in check.changed[0]
+    assert "repa/seed-0: its autoencoder was retrained" in check.changed[0]
     assert not check.holds
 
 

@@ -1,7 +1,8 @@
-"""Findings that replay: a view, its selection and numbers in one small file, checked again later.
+"""Findings that replay: a view, its selection and its numbers in one small file, checked later.
 
-`keep_finding` writes one, `read_finding` refuses what is none, `check_finding` computes every
-number anew from the study as it is now. `SOURCES` says where each kind of number comes from.
+`keep_finding` writes a finding, `read_finding` refuses anything else, and `check_finding`
+recomputes every number from the study as it is now. `SOURCES` says where each kind of number
+comes from.
 """
 
 from workbench.report.findings.check import Drift, FindingCheck, check_finding

@@ -1,5 +1,7 @@
-"""Numbers of arms, computed again: scores and contrasts from per-text tables with the stored
-seed, probes through the probe's own code, the scorecard from the studies' tables.
+"""Numbers of arms, recomputed.
+
+Scores and contrasts come from per-text tables with the stored seed, probes from the probe's own
+code, the scorecard from the studies' tables.
 """
 
 from __future__ import annotations
@@ -14,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def arm_metric(ground: Ground, source: Mapping[str, Any]) -> Measured:
-    """A metric of one arm over its seeds, as the comparison has it."""
+    """A metric of one arm over its seeds, as in the comparison."""
     arm, metric = source["arm"], source["metric"]
     ground.run(arm, ground.study.config.seeds[0])
     return _of_scores(ground, arm, metric) if _is_score(metric) else _of_probe(ground, arm, metric)
 
 
 def contrast(ground: Ground, source: Mapping[str, Any]) -> Measured:
-    """The paired difference a - b of a metric; MAUVE's, which takes minutes, is read."""
+    """The paired difference a - b of a metric; MAUVE takes minutes, so its difference is read."""
     a, b, metric = source["a"], source["b"], source["metric"]
     for arm in (a, b):
         ground.run(arm, ground.study.config.seeds[0])
@@ -54,14 +56,14 @@ def text_score(ground: Ground, source: Mapping[str, Any]) -> Measured:
 
 
 def probe_result(ground: Ground, source: Mapping[str, Any]) -> Measured:
-    """One stored result of one run, through the probe's own code."""
+    """One result of one run, recomputed by the probe's own code."""
     run = ground.run(source["arm"], source["seed"])
     found, recomputed = _results(ground, run, source["result"])
     return _as_measured(found, recomputed)
 
 
 def foretelling(ground: Ground, source: Mapping[str, Any]) -> Measured:
-    """Spearman correlation of a predictor with a score over the runs of the studies named."""
+    """Spearman correlation of a predictor with a score over the runs of the named studies."""
     from workbench.report.predictors import read_rows
     from workbench.store.paths import resolve_run
 
@@ -77,7 +79,7 @@ def foretelling(ground: Ground, source: Mapping[str, Any]) -> Measured:
 
 
 def rank_correlation(ground: Ground, source: Mapping[str, Any]) -> Measured:
-    """Spearman correlation of reconstruction with a score over the runs of the studies named."""
+    """Spearman correlation of reconstruction with a score over the runs of the named studies."""
     from workbench.report.predictors import compared_runs, reconstruction_correlation
     from workbench.store.json_files import read_json
     from workbench.store.paths import resolve_run
@@ -99,7 +101,7 @@ def _is_score(metric: str) -> bool:
 
 
 def _scales(ground: Ground) -> dict[str, str]:
-    """Family of metrics -> name of its guidance scale; the first is the headline."""
+    """Family of metrics -> name of its guidance scale; the first is the headline's."""
     from workbench.sample.held_out import scale_name
 
     names = [scale_name(s) for s in ground.study.config.base.sampling.guidance_scales]
@@ -170,9 +172,9 @@ def _of_probe(ground: Ground, arm: str, metric: str) -> Measured:
 
 
 def _results(ground: Ground, run: Run, name: str) -> tuple[dict[str, Any], bool]:
-    """A result by its own name or by the metric's, and whether it was computed now.
+    """A result, by its own name or its metric's, and whether it was recomputed.
 
-    Probes that are not part of every study take minutes; their stored results are read.
+    Probes that are not part of every study take minutes, so their stored results are read.
     """
     from workbench.probes.catalogue import PROBES, probe_of
     from workbench.report.compare import metric_name

@@ -1,4 +1,4 @@
-"""Check a finding: every number computed anew from the study as it is now, and what drifted."""
+"""Check a finding: recompute its numbers from the study as it is now, and list what drifted."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from workbench.store.manifest import find_problems
 from workbench.study.folders import Run, Study, open_study
 
 Verdict = Literal["same", "drifted", "not defined any more"]
-SMALLEST = 1e-3  # part of the tolerance that a number near zero is held to
+SMALLEST = 1e-3  # below this size, the tolerance is absolute
 WORDS = {
-    "configuration": "its settings are others",
-    "vae": "its autoencoder was trained anew",
-    "flow": "its generator was trained anew",
-    "latents": "its latents were made anew",
-    "samples": "its texts were written anew",
-    "scores": "its scores were made anew",
+    "configuration": "its settings changed",
+    "vae": "its autoencoder was retrained",
+    "flow": "its generator was retrained",
+    "latents": "its latents were recomputed",
+    "samples": "its texts were generated again",
+    "scores": "its scores were recomputed",
 }
 
 
@@ -34,11 +34,11 @@ class Drift:
 
     Attributes:
         number: its name.
-        kept: as it was shown.
-        now: as it is.
-        difference: now - kept; None where one is not defined.
+        kept: the number when the finding was made.
+        now: the number now.
+        difference: now - kept; None if one of them is not defined.
         verdict: see `Verdict`.
-        how: `recomputed`, `read as stored`, or why there is none.
+        how: `recomputed`, `read as stored`, or why there is no number.
     """
 
     number: str
@@ -51,14 +51,14 @@ class Drift:
 
 @dataclass(kw_only=True, slots=True)
 class FindingCheck:
-    """What became of a finding.
+    """A finding, compared with the study as it is now.
 
     Attributes:
         path: its file.
         finding: its content.
-        drifts: a row a number.
-        changed: what it stands on and is another thing now, a line each.
-        damaged: files that are not what was written.
+        drifts: one entry per number.
+        changed: inputs of the finding that have changed since, one line each.
+        damaged: files that differ from what was written.
     """
 
     path: Path
@@ -69,7 +69,7 @@ class FindingCheck:
 
     @property
     def holds(self) -> bool:
-        """Whether every number is the same on unchanged, undamaged ground."""
+        """Whether every number is the same and its inputs are unchanged and undamaged."""
         same = all(drift.verdict == "same" for drift in self.drifts)
         return same and not self.changed and not self.damaged
 
@@ -77,16 +77,16 @@ class FindingCheck:
 def check_finding(path: Path, grounds: dict[Path, Ground] | None = None) -> FindingCheck:
     """Recompute a finding's numbers.
 
-    Cost: seconds for scores and places, up to a minute a probe; MAUVE and the probes that are
-    not part of every study are read as stored.
+    Cost: seconds for scores and places, up to a minute per probe. MAUVE and the probes that are not
+    part of every study are read as stored.
 
     Args:
-        path: the finding.
-        grounds: studies that are open already, by folder; new ones are added.
+        path: the finding's file.
+        grounds: studies already open, by folder; newly opened ones are added.
 
-    Raises:
-        InputError: it is no finding, or its study is gone.
-        DamagedArtefactError: it does not match its own sha256.
+        Raises:
+            InputError: the file is not a finding, or its study is gone.
+            DamagedArtefactError: the file does not match its own sha256.
     """
     finding = read_finding(path)
     directory = study_of_finding(path, finding)
@@ -104,10 +104,12 @@ def check_finding(path: Path, grounds: dict[Path, Ground] | None = None) -> Find
 
 
 def study_of_finding(path: Path, finding: Finding) -> Path:
-    """The study that a finding lies in, or else the one of its name under the runs directory.
+    """The study that contains a finding, or else the one with its name in the runs directory.
+
+    The name is only compared with the studies found there; it never becomes part of a path.
 
     Raises:
-        InputError: there is none; the name is compared with the scan and never joined unchecked.
+        InputError: there is no such study.
     """
     from workbench.store.paths import resolve_run
 
@@ -117,7 +119,7 @@ def study_of_finding(path: Path, finding: Finding) -> Path:
     try:
         directory = resolve_run(finding.study)
     except InputError as error:
-        raise InputError(f"{path}: its study is not here, {error}") from error
+        raise InputError(f"{path}: its study is not here: {error}") from error
     if not (directory / "study.json").is_file():
         raise InputError(f"{path}: its study {finding.study!r} is not here any more")
     return directory
@@ -130,7 +132,7 @@ def _runs(finding: Finding, study: Study) -> Iterator[tuple[str, Run | None]]:
 
 
 def _changed(finding: Finding, study: Study) -> list[str]:
-    """A line for each run that is not the one the finding was made on."""
+    """One line for each run that has changed since the finding was made."""
     lines = []
     for name, run in _runs(finding, study):
         if run is None:
@@ -152,7 +154,7 @@ def _changed(finding: Finding, study: Study) -> list[str]:
 
 
 def _damage(finding: Finding, study: Study) -> list[str]:
-    """Files under the finding's runs that their manifests do not vouch for."""
+    """Files of the finding's runs that do not match their manifests."""
     lines = []
     for _, run in _runs(finding, study):
         for folder in [] if run is None else run.published().values():
@@ -164,13 +166,13 @@ def _damage(finding: Finding, study: Study) -> list[str]:
 
 
 def _selection_change(finding: Finding, selection: Selected, ground: Ground) -> list[str]:
-    """A line if the chosen rows do not hold the texts any more that they held."""
+    """A line if the texts of the chosen rows have changed."""
     try:
         texts = selected_texts(finding, selection, ground)
     except (WorkbenchError, ValueError, OSError, KeyError, IndexError) as error:
         return [f"{finding.study}: the selection cannot be read any more ({_line(error)})"]
     if texts_hash(texts) != selection.sha256:
-        return [f"{finding.study}: the {selection.level} chosen have other texts now"]
+        return [f"{finding.study}: the texts of the chosen {selection.level} have changed"]
     return []
 
 
@@ -210,7 +212,7 @@ def _verdict(number: Number, now: Measured, tolerance: float) -> Verdict:
     if number.value is not None and now.value is None:
         return "not defined any more"
     pairs: list[tuple[Any, Any]] = [(number.value, now.value)]
-    # What the page did not show is not compared.
+    # Only what the page showed is compared.
     pairs += [
         (kept, getattr(now, name))
         for name in ("low", "high", "n", "chance")

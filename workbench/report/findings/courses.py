@@ -1,4 +1,4 @@
-"""Numbers over a training: a measure at one step, and when a label became readable."""
+"""Numbers over the course of training: a measure at one step, and when a label became readable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def course(ground: Ground, source: Mapping[str, Any]) -> Measured:
-    """A measure at one step of a training, as `probe --checkpoints` stored it."""
+    """A measure at one step of training, as stored by `probe --checkpoints`."""
     from workbench.probes.course.over_training import read_course
 
     run = ground.run(source["arm"], source["seed"])
@@ -32,7 +32,7 @@ def course(ground: Ground, source: Mapping[str, Any]) -> Measured:
 
 
 def onset(ground: Ground, source: Mapping[str, Any]) -> Measured:
-    """How much earlier a label became readable in one arm than in another: ratio of the steps."""
+    """How much earlier a label became readable in one arm than in another, as a ratio of steps."""
     from workbench.probes.course.onsets import compare_readings
 
     a, b = source["a"], source["b"]

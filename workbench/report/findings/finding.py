@@ -1,7 +1,7 @@
-"""The document of a finding: what it holds, and what is refused as one.
+"""A finding's document: what it holds, and what is refused.
 
-A finding may come from a stranger. It is small, sealed by its own sha256, strictly typed, and
-names a study, arms and measures only to be compared with what is there; none becomes a path.
+A finding may come from a stranger. It is small, strictly typed and sealed by its own sha256. The
+names in it are only compared with existing studies, arms and measures; none becomes a path.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
-    """A page and the query that reopens it as it was seen."""
+    """A page, and the query that reopens it as it was."""
 
     page: str
     query: Mapping[str, str]
@@ -56,12 +56,12 @@ class Number:
 
     Attributes:
         name: for people.
-        source: `kind`, a key of `SOURCES`, and what that kind needs to compute it again.
-        value: the number; None where it was not defined.
+        source: `kind`, a key of `SOURCES`, and the fields that this kind needs to recompute it.
+        value: the number; None if it was not defined.
         low: lower end of its interval.
         high: upper end.
-        n: points it stands on.
-        chance: what a space without the property would score.
+        n: number of points behind it.
+        chance: the score of a space without the property.
     """
 
     name: str
@@ -75,17 +75,17 @@ class Number:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """What was seen, where, and on what it stands.
+    """What was seen, where, and what it is based on.
 
     Attributes:
-        sentence: the reader's own.
+        sentence: the reader's own words.
         date: when it was kept, ISO 8601, UTC.
-        study: name under the runs directory.
+        study: the study's name in the runs directory.
         fingerprint: of the study's configuration.
         view: page and query.
         selection: chosen items, if any.
-        numbers: what was shown.
-        runs: run name -> configuration, weights, and stage fingerprints.
+        numbers: the numbers that were shown.
+        runs: run name -> fingerprints of its configuration, weights and stages.
         versions: library -> version.
     """
 
@@ -115,13 +115,13 @@ class Finding:
 
 
 def check_sentence(sentence: str) -> None:
-    """Refuse what is not one plain sentence.
+    """Refuse a sentence that is not one plain line.
 
     Raises:
-        ValueError: it is empty, long, of several lines, or holds a tag.
+        ValueError: it is empty, too long, has several lines, or contains a tag.
     """
     if not sentence.strip():
-        raise ValueError("sentence must say what was found, got an empty one")
+        raise ValueError("sentence is empty: say what was found")
     if len(sentence) > LONGEST_SENTENCE:
         raise ValueError(
             f"sentence must have at most {LONGEST_SENTENCE} characters, got {len(sentence)}"
@@ -129,11 +129,11 @@ def check_sentence(sentence: str) -> None:
     if not sentence.isprintable():
         raise ValueError("sentence must be one line without control characters")
     if _TAG.search(sentence):
-        raise ValueError("sentence must be plain text, got a tag: write `<` with a space after it")
+        raise ValueError("sentence must not contain a tag: write `<` with a space after it")
 
 
 def is_finding(path: Path) -> bool:
-    """Whether a file says of itself, in its first lines, that it is a finding."""
+    """Whether a file's first lines say that it is a finding."""
     if path.suffix != ".json" or not path.is_file():
         return False
     with path.open("rb") as file:
@@ -144,27 +144,27 @@ def read_finding(path: Path) -> Finding:
     """Read a finding.
 
     Raises:
-        InputError: it is too large, no finding of ours, or made by a newer release.
-        DamagedArtefactError: it does not match its own sha256.
+        InputError: the file is too large, not a finding, or from a newer release.
+        DamagedArtefactError: the file does not match its own sha256.
     """
     if path.is_symlink():
-        raise InputError(f"{path}: is a link, give the finding itself")
+        raise InputError(f"{path}: is a link; give the finding itself")
     if path.is_file() and path.stat().st_size > MOST_BYTES:
         raise InputError(f"{path}: larger than any finding ({MOST_BYTES // 1_000_000} MB)")
     document = SCHEMA.migrate(read_json(path), str(path))
     body = {k: v for k, v in document.items() if k not in ("kind", "schema", "needs_release")}
     if document.get("kind") != KIND:
-        raise InputError(f"{path}: is no finding (kind is {str(document.get('kind'))[:40]!r})")
+        raise InputError(f"{path}: not a finding file (kind: {str(document.get('kind'))[:40]!r})")
     try:
         return settings.build(Finding, body)
     except DamagedArtefactError:
         raise
     except ValueError as error:
-        raise InputError(f"{path}: no finding of ours, {error}") from error
+        raise InputError(f"{path}: not a valid finding: {error}") from error
 
 
 def finding_files(study: Path) -> list[Path]:
-    """Findings kept in a study's folder by their names, which begin with the day; no links."""
+    """Findings in a study's folder, sorted by name (which starts with the day), without links."""
     folder = study / FOLDER
     if folder.is_symlink() or not folder.is_dir():
         return []

@@ -1,4 +1,4 @@
-"""A study as it is now, opened only as far as the findings that stand on it ask."""
+"""A study as it is now, opened only as far as its findings need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class NotDefinedError(InputError):
-    """The study has no such number any more."""
+    """The study no longer has such a number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,12 +29,12 @@ class Measured:
     """A number as it is now.
 
     Attributes:
-        value: None where it is not defined.
+        value: None if it is not defined.
         low: lower end of its interval.
         high: upper end.
         n: points.
         chance: chance level.
-        recomputed: False where the stored result was read.
+        recomputed: False if the stored result was read.
     """
 
     value: float | None
@@ -46,7 +46,7 @@ class Measured:
 
 
 class Ground:
-    """What findings of one study are checked on; everything is made once."""
+    """What findings of one study are checked against; every part is made once."""
 
     def __init__(self, study: Study) -> None:
         self.study, self.opened = study, OpenedStudy(study)

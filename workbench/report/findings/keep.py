@@ -1,4 +1,4 @@
-"""Keep a finding: what was seen, with the fingerprints of what it stands on, as one file."""
+"""Keep a finding: what was seen, and the fingerprints of what it is based on, in one file."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ def keep_finding(
     """Write a finding into the study's folder.
 
     Args:
-        study: what is looked at.
-        name: its name under the runs directory.
+        study: the study shown.
+        name: its name in the runs directory.
         sentence: what the reader saw, in one plain sentence.
         view: page and query.
-        numbers: as shown.
-        runs: that they come from.
+        numbers: the numbers as shown.
+        runs: the runs that they come from.
         selection: chosen items.
 
-    Returns:
-        The file.
+        Returns:
+            The file.
 
-    Raises:
-        ValueError: the sentence is no plain sentence, or a number has no known source.
+        Raises:
+            ValueError: the sentence is refused, or a number has no known source.
     """
     sentence = " ".join(sentence.split())
     check_sentence(sentence)
@@ -82,10 +82,10 @@ def keep_finding(
 
 
 def run_prints(run: Run) -> dict[str, str]:
-    """What a run's numbers stand on: configuration, weights, and what is made of them.
+    """Fingerprints of what a run's numbers are based on: configuration, weights and later stages.
 
-    Weights are named by the sha256 of their file, so that training anew shows even where the
-    configuration is the same.
+    Weights count by the sha256 of their file, so retraining shows even if the configuration is the
+    same.
     """
     prints = {"configuration": settings.fingerprint(run.config)}
     for stage, folder in run.published().items():
@@ -97,7 +97,7 @@ def run_prints(run: Run) -> dict[str, str]:
 
 
 def selected_rows(level: str, rows: Sequence[int], texts: Sequence[str]) -> Selected:
-    """A selection: rows, and the sha256 of their texts in order."""
+    """A selection: its rows, and the sha256 of their texts in order."""
     return Selected(level=level, rows=tuple(int(row) for row in rows), sha256=texts_hash(texts))
 
 

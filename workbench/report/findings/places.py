@@ -1,4 +1,4 @@
-"""Numbers of places in a space, computed again: maps, displacement, neighbours, playback."""
+"""Numbers about places in a space, recomputed: maps, displacement, neighbours, playback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def trust(ground: Ground, source: Mapping[str, Any]) -> Measured:
-    """Trustworthiness of one space's map."""
+    """Trustworthiness of a space's map."""
     drawn = ground.maps(source["arms"], source["seed"], source["level"], source["method"])
     if source["space"] not in drawn.faithfulness:
         raise NotDefinedError(f"no space {source['space']!r} any more")
@@ -24,7 +24,7 @@ def trust(ground: Ground, source: Mapping[str, Any]) -> Measured:
 
 
 def displaced(ground: Ground, source: Mapping[str, Any]) -> Measured:
-    """How far one item moved against its neighbours, from the first arm to the last."""
+    """How far one item moved relative to its neighbours, from the first arm to the last."""
     from analyses.spaces.displacement import displacement
 
     arms, seed, level = tuple(source["arms"]), source["seed"], source["level"]
@@ -39,7 +39,7 @@ def displaced(ground: Ground, source: Mapping[str, Any]) -> Measured:
 
 
 def neighbour(ground: Ground, source: Mapping[str, Any]) -> Measured:
-    """Row or distance of the neighbour of one rank, exactly, in the space itself."""
+    """Row or distance of the neighbour of one rank, found exactly in the space itself."""
     company = _company(ground, source)
     rank = source["rank"] - 1
     if not 0 <= rank < len(company.rows):
@@ -50,7 +50,7 @@ def neighbour(ground: Ground, source: Mapping[str, Any]) -> Measured:
 
 
 def playback(ground: Ground, source: Mapping[str, Any]) -> Measured:
-    """What is read off one prompt followed through one arm."""
+    """A number measured on one prompt followed through one arm."""
     from models.samplers import SAMPLERS
     from workbench.sample.follow import PlaybackView
 
@@ -74,7 +74,7 @@ def playback(ground: Ground, source: Mapping[str, Any]) -> Measured:
 
 
 def playback_readings(followed: Following) -> dict[str, float | None]:
-    """Numbers of one playback by name: when words settle, and the last moment of each curve."""
+    """Numbers of one playback by name: when words settle, and the end of each curve."""
     settled = followed.settled
     readings: dict[str, float | None] = {
         "settled (share of the way)": None

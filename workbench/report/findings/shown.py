@@ -1,4 +1,4 @@
-"""From what a page shows to the numbers of a finding, each with its source."""
+"""Turn what a page shows into the numbers of a finding, each with its source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def arm_numbers(
     comparison: Mapping[str, Any], arms: Iterable[str], metrics: Sequence[str]
 ) -> list[Number]:
-    """Each arm's metrics, as the comparison has them; those that were not measured left out."""
+    """Each arm's metrics as in the comparison, without those that were not measured."""
     return [
         Number(
             name=f"{arm}: {metric}",
@@ -51,7 +51,7 @@ def contrast_numbers(
 def probe_numbers(
     results: Mapping[str, Mapping[str, Mapping[str, Any]]], seed: int, prefixes: tuple[str, ...]
 ) -> list[Number]:
-    """Stored results whose names begin so: arm -> result name -> result."""
+    """Stored results whose names begin with a prefix: arm -> result name -> result."""
     return [
         Number(
             name=f"{arm}: {name}",
@@ -66,7 +66,7 @@ def probe_numbers(
 
 
 def text_numbers(values: Mapping[str, float], seed: int, metric: str, row: int) -> list[Number]:
-    """One prompt's score of each arm."""
+    """Each arm's score for one prompt."""
     return [
         Number(
             name=f"{arm}: {metric} of prompt {row + 1}",
@@ -95,7 +95,7 @@ def trust_numbers(
 def displacement_numbers(
     moved: Mapping[int, float], arms: Sequence[str], seed: int, level: str
 ) -> list[Number]:
-    """How far some items, by row, moved against their neighbours."""
+    """How far some items, by row, moved relative to their neighbours."""
     where = {"arms": list(arms), "seed": seed, "level": level}
     return [
         Number(
@@ -140,7 +140,7 @@ def neighbour_numbers(
 def playback_numbers(
     followed: Mapping[str, Following], view: PlaybackView, seed: int
 ) -> list[Number]:
-    """What is read off one prompt in each arm."""
+    """What was measured on one prompt in each arm."""
     asked = {
         "kind": "playback", "seed": seed, "row": max(0, view.row), "typed": view.typed,
         "sampler": view.sampler, "num_steps": view.num_steps,
@@ -189,7 +189,7 @@ def correlation_numbers(found: RankCorrelation, score: str, studies: Sequence[st
 
 
 def course_numbers(drawn: Sequence[CoursePoints], stage: str, measure: str) -> list[Number]:
-    """A measure at every step of every training that is drawn."""
+    """A measure at every step of every training shown."""
     return [
         Number(
             name=f"{own.arm}, seed {own.seed}: {measure} at {stage} step {step}",

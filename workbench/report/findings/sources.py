@@ -1,7 +1,7 @@
-"""Where a kept number comes from, by kind: what it names, and how it is computed again.
+"""Where a kept number comes from, by kind: its fields, and how it is recomputed.
 
-Almost all are truly recomputed; a few that take minutes (MAUVE, probes that are not part of
-every study) are read as stored, and say so.
+Almost all numbers are recomputed. A few that take minutes (MAUVE, probes that are not part of
+every study) are read as stored and marked so.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Source:
     """A kind of number.
 
     Attributes:
-        fields: what it names, with the type of each.
-        measure: computes it from the study as it is now.
-        tolerance: relative difference that another machine's rounding may make.
+        fields: name -> type of each field that it needs.
+        measure: computes the number from the study as it is now.
+        tolerance: relative difference that another machine's rounding may cause.
     """
 
     fields: Mapping[str, type]
@@ -81,10 +81,10 @@ SOURCES: Mapping[str, Source] = {
 
 
 def check_source(source: Mapping[str, Any]) -> None:
-    """Refuse a source that names anything but what its kind needs.
+    """Refuse a source whose fields are not exactly those of its kind.
 
     Raises:
-        ValueError: the kind is unknown, or a field is missing, unknown, or of another type.
+        ValueError: the kind is unknown, or a field is missing, unknown, or of the wrong type.
     """
     kind = source.get("kind")
     if not isinstance(kind, str) or kind not in SOURCES:
