@@ -1,1 +1,1 @@
-"""Probes of a run's spaces: what they look at, the catalogue, and their course over training."""
+"""Probes of a run's spaces: their inputs, the catalogue, and their course over training."""

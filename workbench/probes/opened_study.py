@@ -1,4 +1,4 @@
-"""A study opened lazily: what pages and findings look at is loaded here, once, when asked for."""
+"""A lazily opened study: pages and findings load its parts here, once, on first use."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ MOST_KEPT = 24  # parts of a study, such as one arm's generator or space
 
 
 class OpenedStudy:
-    """A study and what was loaded of it; a part whose files changed is loaded again.
+    """A study and its loaded parts; a part whose files changed is loaded again.
 
     Args:
         study: the study.
-        announce: entered, with a line for people, while something is loaded.
+        announce: a context manager entered with a line of text while something is loaded.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class OpenedStudy:
         self._kept: OrderedDict[Any, Any] = OrderedDict()
 
     def once(self, key: tuple[Any, ...], make: Callable[[], Any], words: str = "") -> Any:
-        """What `make()` returned the first time; the parts used longest ago are forgotten."""
+        """What `make()` returned the first time; the least recently used parts are dropped."""
         if key not in self._kept:
             with self._announce(words) if words else contextlib.nullcontext():
                 self._kept[key] = make()
@@ -77,7 +77,7 @@ class OpenedStudy:
 
     @property
     def references(self) -> References:
-        """Held-out prompts with what a human wrote next."""
+        """Held-out prompts and their human continuations."""
         from workbench.sample.references import open_references
 
         folder = self.study.references_dir
@@ -101,7 +101,7 @@ class OpenedStudy:
         )
 
     def inputs(self, run: Run) -> ProbeInputs:
-        """Arrays that probes look at."""
+        """The arrays that probes read."""
         from workbench.probes.inputs.probe_inputs import ProbeInputs
 
         version = version_of(run.vae_dir, run.latents_dir, run.flow_dir)
@@ -116,7 +116,7 @@ class OpenedStudy:
         )
 
     def teacher(self) -> TeacherSpace | None:
-        """The teacher's view of the held-out items; None where no arm has a teacher."""
+        """The teacher's states of the held-out items; None if no arm has a teacher."""
         run = taught_run(self.study)
         if run is None:
             return None
@@ -124,7 +124,7 @@ class OpenedStudy:
         return self.once(key, lambda: read_teacher_space(run), "Reading the teacher's states …")
 
     def typed_teacher(self) -> TypedTeacher | None:
-        """What places a typed sentence in the teacher's space; None without one at hand."""
+        """Places a typed sentence in the teacher's space; None if the teacher is not here."""
         from workbench.probes.typed_text import TypedTeacher
 
         run = taught_run(self.study)
@@ -134,7 +134,7 @@ class OpenedStudy:
         return self.once(key, lambda: TypedTeacher.load(run, self.place), "Loading the teacher …")
 
     def follower(self, run: Run) -> Follower:
-        """What it takes to follow prompts through a run."""
+        """Everything needed to follow prompts through a run."""
         from workbench.sample.follow import Follower
 
         return Follower(
@@ -147,10 +147,10 @@ class OpenedStudy:
         )
 
     def typed_points(self, runs: Mapping[str, Run], text: str) -> dict[str, np.ndarray]:
-        """A typed sentence as a point of each arm's space and the teacher's: its tokens' mean.
+        """A typed sentence as a point in each arm's space and the teacher's: its tokens' mean.
 
         Raises:
-            InputError: it has no token, or more than the window.
+            InputError: it has no token, or more tokens than the window.
         """
         from workbench.probes.typed_text import typed_latents
 
@@ -163,13 +163,13 @@ class OpenedStudy:
         return points if point is None else {**points, TEACHER: point}
 
     def items(self, runs: Mapping[str, Run], level: str) -> Items:
-        """Items of a level in the spaces of some arms and of the teacher."""
+        """Items of one level in the spaces of some arms and of the teacher."""
         spaces = {arm: self.space(run) for arm, run in runs.items()}
         return held_out_items(spaces, self.teacher(), self.corpus, level)
 
 
 def version_of(*folders: Path) -> str:
-    """Changes when an artefact in or below one of these folders does."""
+    """A text that changes when an artefact in or below one of these folders changes."""
     manifests = [
         file
         for folder in folders

@@ -1,7 +1,7 @@
-"""Probes of two runs of one study at once: what moved, what stayed, one map for both.
+"""Probes of two runs of one study together: what moved, what stayed, and one map for both.
 
-The items are the same held-out texts and tokens in the same order; the spaces share no axes, so
-only whose company an item keeps, and geometry up to rotation, can be compared.
+The items are the same held-out texts and tokens in the same order. The spaces share no axes, so
+only an item's neighbours, and geometry up to rotation, can be compared.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def pair_file(first: Run, second: Run) -> Path:
     same_study = first.study.directory == second.study.directory
     if not same_study or first.seed != second.seed or first.arm == second.arm:
         raise InputError(
-            f"{first.name} and {second.name} are no twins: "
+            f"{first.name} and {second.name} are not twins: "
             "name two arms of one study under one seed"
         )
     name = f"{first.arm}-{second.arm}-seed-{first.seed}.json"
@@ -45,16 +45,16 @@ def pair_file(first: Run, second: Run) -> Path:
 
 
 def probe_pair(first: Run, second: Run, context: StageContext) -> dict[str, Any]:
-    """Probe two runs together, unless that is stored already.
+    """Probe two runs together, unless the results are stored already.
 
-    Writes `pairs/<first>-<second>-seed-<k>.json` and a Parquet file beside it for every result
-    with one row an item.
+    Writes `pairs/<first>-<second>-seed-<k>.json` and, for every result with one row per item, a
+    Parquet file beside it.
 
     Returns:
-        What the file holds: `a`, `b`, `seed`, `fingerprint` and `results` by name.
+        The content of the file: `a`, `b`, `seed`, `fingerprint` and `results` by name.
 
     Raises:
-        InputError: the runs are no twins, or one of them has no latents yet.
+        InputError: the runs are not twins, or one of them has no latents yet.
     """
     file = pair_file(first, second)
     print_ = stage_fingerprint(
@@ -86,7 +86,7 @@ def probe_pair(first: Run, second: Run, context: StageContext) -> dict[str, Any]
 
 
 def probe_pairs(study: Study, context: StageContext) -> list[dict[str, Any]]:
-    """`probe_pair` for the first arm against each other arm, under every seed."""
+    """`probe_pair` for the first arm with each other arm, under every seed."""
     first, *others = study.config.arms
     return [
         probe_pair(study.run(first, seed), study.run(other, seed), context)
@@ -138,7 +138,7 @@ def _displacement(
 
 
 def _joint_map(first: ProbeInputs, second: ProbeInputs) -> list[Result]:
-    """Each arm's texts by PCA, the second map laid on the first by Procrustes."""
+    """Each arm's texts by PCA; Procrustes aligns the second map with the first."""
     from analyses.maps.latent_map import LatentMapConfig, latent_map
     from analyses.maps.map_faithfulness import MapFaithfulnessConfig
 

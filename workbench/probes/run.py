@@ -1,4 +1,4 @@
-"""The probing stage of a run: probes of the catalogue, cached by content and settings."""
+"""The probing stage of a run: probes from the catalogue, cached by content and settings."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def probe_run(
 
     Args:
         run: a run whose latents are done.
-        context: who watches and who may stop it.
+        context: reporter and stop signal.
         only: names of probes; empty runs those of `evaluation.probes`.
 
     Returns:
         result name -> the result as JSON.
 
     Raises:
-        ValueError: a name is no probe's.
+        ValueError: no probe has this name.
         InputError: a probe needs a stage that is not done.
     """
     names = checked_names(only) or probe_names(run.study.config.base.evaluation.probes)
@@ -49,7 +49,7 @@ def probe_run(
         print_ = probe_fingerprint(run, name)
         stored = read_json(file) if file.is_file() else {}
         known, embedder = stored.get(ENCODER_CONTENT), _embedder(run, name)
-        # A model that is not at hand, or results of an earlier release, tell nothing.
+        # Without the model or a stored hash we cannot tell whether it changed.
         exchanged = known is not None and embedder is not None and known != embedder
         if stored.get("fingerprint") != print_ or exchanged:
             if inputs is None:
@@ -72,16 +72,16 @@ def probe_run(
 
 
 def _embedder(run: Run, name: str) -> str | None:
-    """Content of what embeds texts for this probe; None for one that embeds none."""
+    """Content hash of the model that embeds texts for this probe; None if it embeds none."""
     config = run.study.config.base.evaluation
     return encoder_content(config) if "judge" in PROBES[name].needs else None
 
 
 def checked_names(only: Sequence[str]) -> list[str]:
-    """The names, each once.
+    """The names without duplicates.
 
     Raises:
-        ValueError: a name is no probe's.
+        ValueError: no probe has this name.
     """
     unknown = [name for name in only if name not in PROBES]
     if unknown:
@@ -90,7 +90,7 @@ def checked_names(only: Sequence[str]) -> list[str]:
 
 
 def probe_fingerprint(run: Run, name: str) -> str:
-    """Fingerprint of one probe's result: settings, latents, and whatever else it reads."""
+    """Fingerprint of one probe's result: settings, latents, and everything else it reads."""
     from workbench.probes.inputs.teacher_inputs import teacher_fingerprint
     from workbench.sample.held_out import sampling_fingerprint
     from workbench.train.flow import flow_fingerprint
@@ -103,7 +103,7 @@ def probe_fingerprint(run: Run, name: str) -> str:
         "teacher": lambda: teacher_fingerprint(run.study),
         "judge": lambda: language_model_fingerprint(run.study),
     }
-    # Which probes a study runs by itself changes no probe's result.
+    # Which probes a study runs does not change any probe's result.
     evaluation = replace(run.study.config.base.evaluation, probes="all")
     return stage_fingerprint(
         PROBES_VERSION,
@@ -116,7 +116,7 @@ def probe_fingerprint(run: Run, name: str) -> str:
 
 
 def write_items(path: Path, result: Result) -> None:
-    """A Parquet file of the result's rows, if it has one for each point."""
+    """Write a Parquet file of the result's rows, if it has one row per point."""
     import pandas as pd
 
     if result.per_item:

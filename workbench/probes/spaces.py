@@ -1,7 +1,7 @@
 """Held-out items in every space of a study: each arm's latents and the teacher's states.
 
-The same items stand in the same row of every space, so that neighbours, maps and selections by
-row can be compared between spaces.
+An item has the same row in every space, so neighbours, maps and selections by row can be compared
+between spaces.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TEACHER = "teacher"
 
 @dataclass(frozen=True)
 class Space:
-    """Held-out items in one latent space; the same items in every arm, row by row.
+    """Held-out items in one latent space; each item has the same row in every arm.
 
     Attributes:
         tokens: (N, D) float32, posterior samples of single tokens, normalised.
@@ -52,7 +52,7 @@ class Space:
 
 
 def read_space(run: Run, place: Placement) -> Space:
-    """The latent space of a run as its probes see it, from stored latents: no model is loaded."""
+    """A run's latent space as its probes see it, from stored latents; no model is loaded."""
     from workbench.probes.inputs.run_inputs import RunInputs
 
     inputs = RunInputs(run, place)
@@ -80,7 +80,7 @@ class TeacherSpace:
 
 
 def taught_run(study: Study) -> Run | None:
-    """The first run whose teacher saw the arm's own texts and whose states are stored."""
+    """The first run whose teacher read the arm's own texts and whose states are stored."""
     for run in study.runs:
         manifest = study.teacher_dir(run.config) / "manifest.json"
         if needs_teacher(run.config) and not run.config.teacher.permuted and manifest.is_file():
@@ -89,7 +89,7 @@ def taught_run(study: Study) -> Run | None:
 
 
 def read_teacher_space(run: Run) -> TeacherSpace:
-    """The states that a run's teacher has of the held-out items."""
+    """A run's teacher's states of the held-out items."""
     from workbench.train.teacher_states import read_states
 
     corpus = run.study.corpus
@@ -110,12 +110,12 @@ def read_teacher_space(run: Run) -> TeacherSpace:
 
 @dataclass(frozen=True)
 class Items:
-    """The items of a level in several spaces, row by row.
+    """The items of one level in several spaces, row by row.
 
     Attributes:
         spaces: arm or teacher -> (N, F) float32.
-        hover: N strings for people.
-        names: N short names (the token, or the text).
+        hover: N texts shown on hover.
+        names: N short names: the token or the text.
         labels: label set -> (codes (N,), class names).
         texts: N whole texts.
         ids: (N,) token id, or the text's row.
@@ -132,7 +132,7 @@ class Items:
 def held_out_items(
     spaces: Mapping[str, Space], teacher: TeacherSpace | None, corpus: Corpus, level: str
 ) -> Items:
-    """Tokens or texts in the spaces of some arms, and in the teacher's where there is one.
+    """Tokens or texts in the spaces of some arms, and in the teacher's if there is one.
 
     Raises:
         InputError: `level` is neither `tokens` nor `texts`.
@@ -173,15 +173,15 @@ class Company:
 def nearest_items(
     items: Items, space: str, query: np.ndarray, count: int, *, own: int | None, other_words: bool
 ) -> Company:
-    """The `count` nearest items to one point of a space, exactly.
+    """The exact `count` nearest items to one point of a space.
 
     Args:
-        items: of a level.
+        items: the items of one level.
         space: arm or teacher.
         query: (F,) the point.
-        count: neighbours.
-        own: the row asked about, which is left out; None for a typed sentence.
-        other_words: leave out items with the id of `own`.
+        count: number of neighbours.
+        own: the item's own row, which is left out; None for a typed sentence.
+        other_words: leave out items with the same id as `own`.
     """
     from analyses.numerics.neighbors import NeighborConfig, nearest_in
 

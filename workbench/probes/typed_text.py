@@ -1,4 +1,4 @@
-"""A typed sentence as a point of each space: of an arm, and of the teacher."""
+"""A typed sentence as a point in a space, of an arm or of the teacher."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def typed_latents(generator: Generator, corpus: Corpus, text: str) -> tuple[np.n
     """Normalised posterior means (n, D) of a sentence's n tokens, and their ids (n,).
 
     Raises:
-        InputError: it has no token, or more than the window.
+        InputError: it has no token, or more tokens than the window.
     """
     import torch
 
@@ -34,7 +34,7 @@ def typed_latents(generator: Generator, corpus: Corpus, text: str) -> tuple[np.n
 
 @dataclass(frozen=True)
 class TypedTeacher:
-    """A teacher that reads any text, standardised as its stored states are; see `load`."""
+    """A teacher that can read any text, standardised like its stored states; see `load`."""
 
     teacher: Any
     standardiser: Any
@@ -42,7 +42,7 @@ class TypedTeacher:
 
     @classmethod
     def load(cls, run: Run, place: Placement) -> TypedTeacher | None:
-        """The run's teacher; None where its states came from outside, so that it reads no more."""
+        """The run's teacher; None for `own`, the study's language model, which is not loaded here."""
         from dataclasses import replace
 
         from models.teachers import Standardiser, load_teacher
@@ -59,7 +59,7 @@ class TypedTeacher:
         )
 
     def point(self, corpus: Corpus, text: str) -> np.ndarray | None:
-        """(W,) mean state over the sentence's tokens; None where none of them has one."""
+        """(W,) mean state over the sentence's tokens; None if none of them has a state."""
         import torch
 
         encoding = corpus.tokenizer.encode_batch([text])[0]

@@ -1,7 +1,7 @@
-"""Every probe by name: what it asks, what it costs, and how its inputs are taken from a run.
+"""Every probe by name: its question, its cost, and how it takes its inputs from a run.
 
-The command line, the pages and the tests build themselves from this table. Numbers of all arms,
-their comparison and the scorecard are named by `Probe.metrics`.
+The command line, the pages and the tests are built from this table. `Probe.metrics` names a probe's
+numbers in the comparison and the scorecard.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ SELECTIONS = ("quick", "all")
 
 
 def probe_names(selection: str) -> list[str]:
-    """Names of the `quick` probes, or of `all` but those that run on request only.
+    """Names of the `quick` probes, or of `all` probes except those that run only on request.
 
     Raises:
-        ValueError: another selection.
+        ValueError: the selection is neither of these.
     """
     if selection not in SELECTIONS:
         raise ValueError(f"probes must be one of {', '.join(SELECTIONS)}, got {selection!r}")
@@ -44,7 +44,7 @@ def probe_names(selection: str) -> list[str]:
 
 
 def probe_of(metric: str) -> Probe | None:
-    """The probe that a number of a comparison comes from; None for what is no probe's."""
+    """The probe that a number in a comparison comes from; None if it comes from no probe."""
     owners = [probe for probe in PROBES.values() if _owns(probe, metric)]
     return max(owners, key=lambda probe: len(probe.metrics), default=None)
 

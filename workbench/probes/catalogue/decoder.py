@@ -1,4 +1,4 @@
-"""Probes that decode: the decoder's basins, and what lies between two texts."""
+"""Probes of the decoder: its basins, and what it reads between two texts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _decoder_basin(inputs: ProbeInputs) -> list[Result]:
 
 
 def _decoder_basin_flow(inputs: ProbeInputs) -> list[Result]:
-    """The same on latents that the flow made: its estimate at t = 1/2, and the ODE's end."""
+    """The same for latents made by the flow: its estimate at t = 1/2, and the end of the ODE."""
     from analyses.result import undefined
     from analyses.spaces.decoder_basin import decoder_basin, decoder_margin
 
@@ -94,7 +94,7 @@ def _manifold_continuity(inputs: ProbeInputs) -> list[Result]:
 def _midpoints(
     inputs: ProbeInputs, latents: np.ndarray, near: np.ndarray, alpha: float
 ) -> list[Result]:
-    """Fluency of the texts halfway to a near neighbour; chance halfway to a random one."""
+    """Fluency of texts halfway to a near neighbour; chance is halfway to a random text."""
     from analyses.spaces.manifold_continuity import slerp
 
     scores = inputs.text_scores
@@ -135,14 +135,14 @@ def _mean(
 
 DECODER = {
     "decoder_basin": Probe(
-        question="how far may a latent move before another token is read?",
+        question="how far can a latent move before the decoder reads another token?",
         looks_at="mu and a posterior sample",
         cost="quick",
         metrics="decoder_basin",
         run=_decoder_basin,
     ),
     "decoder_basin_flow": Probe(
-        question="does the decoder still read clearly what the flow hands it?",
+        question="does the decoder still read clearly what the flow gives it?",
         looks_at="z_hat at t = 1/2 and the ODE's end",
         cost="full",
         metrics="decoder_basin_flow",
@@ -150,7 +150,7 @@ DECODER = {
         needs=("flow", "samples"),
     ),
     "manifold_continuity": Probe(
-        question="is the space between two neighbouring texts still text (text iFID)?",
+        question="does the space between two neighbouring texts still decode to text (text iFID)?",
         looks_at="mu",
         cost="quick",
         metrics="interpolation",

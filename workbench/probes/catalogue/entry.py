@@ -1,4 +1,4 @@
-"""One entry of the probes' catalogue, and what the entries share."""
+"""One entry of the probe catalogue, and helpers that the entries share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # quick: part of every study; full: by `probe` or `evaluation.probes: all`; request: when named.
 Cost = Literal["quick", "full", "request"]
-# What a probe reads besides latents and VAE, and so what its cached result stands on.
+# What a probe reads besides latents and VAE; part of its result's fingerprint.
 Need = Literal["flow", "samples", "teacher", "judge"]
 
 
@@ -21,13 +21,13 @@ class Probe:
     """One entry of the catalogue.
 
     Attributes:
-        question: what it asks, in a line.
-        looks_at: which latents; `z` is what the flow learns, posterior samples or means.
+        question: what it asks, in one line.
+        looks_at: which latents; `z` is what the flow learns: posterior samples or means.
         cost: when it runs.
-        metrics: what the names of its numbers in a comparison begin with.
-        run: from a run's arrays to results.
+        metrics: prefixes of its numbers' names in a comparison.
+        run: takes a run's arrays and returns results.
         needs: what it reads besides latents and VAE.
-        is_picture: its number says how far a picture can be trusted, nothing about the space.
+        is_picture: its number says how far to trust a picture, and nothing about the space.
     """
 
     question: str
@@ -40,7 +40,7 @@ class Probe:
 
     @property
     def can_foretell(self) -> bool:
-        """Whether it measures the space, before any flow is trained on it."""
+        """Whether it measures the space alone, without a trained flow."""
         return not self.is_picture and not {"flow", "samples"} & set(self.needs)
 
 
@@ -50,7 +50,7 @@ def named(result: Result, name: str) -> Result:
 
 
 def or_without_labels(results: list[Result], name: str) -> list[Result]:
-    """The results, or the reason why a corpus without labels has none."""
+    """The results, or an undefined result saying that the corpus has no labels."""
     from analyses.result import undefined
 
     return results or [undefined(name, "the corpus has no labels of this kind", 0)]

@@ -1,4 +1,4 @@
-"""Probes of the cloud's shape: reconstruction, scale, floors, VIV, dimension, isotropy."""
+"""Probes of the latents' shape: reconstruction, scale, floors, VIV, dimension, isotropy."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _velocity_information(inputs: ProbeInputs) -> list[Result]:
     for label_set, labels in {"token_id": tokens.token_ids, **tokens.labels}.items():
         result = velocity_information(tokens.z, labels, config, groups=tokens.texts)
         results.append(named(result, f"{result.name}.{label_set}"))
-    # A text's label is one fact a text: its rows are texts, or shuffled labels would be too easy.
+    # Text labels: rows are texts, not tokens, or shuffled labels would be too easy to beat.
     for label_set, labels in inputs.text_labels.items():
         result = velocity_information(inputs.text_features, labels, config)
         results.append(named(result, f"{result.name}.{label_set}"))
@@ -107,21 +107,21 @@ GEOMETRY = {
         run=_reconstruction,
     ),
     "scale": Probe(
-        question="how large are the latents against their posterior noise?",
+        question="how large are the latents compared with their posterior noise?",
         looks_at="mu",
         cost="quick",
         metrics="scale",
         run=_scale,
     ),
     "velocity_floor": Probe(
-        question="what loss needs no learning, knowing the covariance alone?",
+        question="what loss can be reached by knowing only the covariance?",
         looks_at="z",
         cost="quick",
         metrics="floor",
         run=_velocity_floor,
     ),
     "velocity_information": Probe(
-        question="how much velocity stays open when a label, or the context, is known (VIV)?",
+        question="how much of the velocity stays unknown given a label, or the context (VIV)?",
         looks_at="z (texts: mean mu)",
         cost="quick",
         metrics="velocity_information",

@@ -1,4 +1,4 @@
-"""Probes of how much a small model learns: a ridge from the context, and a tiny flow."""
+"""Probes of how much a small model learns: a ridge regression on the context, and a tiny flow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workbench.train.latents import Latents
 
 TINY_WIDTH, TINY_LAYERS, TINY_HEADS, TINY_BATCH = 96, 2, 4, 32
-# Held-out texts are scored at several times each, so that chance times do not decide.
+# Each held-out text is scored at several times, so that the result does not depend on the draw.
 HELD_OUT_DRAWS = 4
 HELD_OUT_BATCH = 128
 
@@ -50,11 +50,11 @@ def _flow_excess(inputs: ProbeInputs) -> list[Result]:
 
 @dataclass(frozen=True)
 class TinyFlow:
-    """Trains a small DiT on latents and returns its held-out losses, text by text.
+    """Trains a small DiT on latents and returns its held-out loss for each text.
 
     Attributes:
-        inputs: gives the held-out latents, the flow's settings and the corpus.
-        std: (N, L, D) posterior standard deviations beside the means that are handed in.
+        inputs: provides the held-out latents, the flow's settings and the corpus.
+        std: (N, L, D) posterior standard deviations that go with the means passed in.
         cuts: (N,) context lengths.
     """
 
@@ -63,7 +63,7 @@ class TinyFlow:
     cuts: np.ndarray
 
     def __call__(self, mu: np.ndarray, num_steps: int, seed: int) -> np.ndarray:
-        """Train on posteriors of means (N, L, D); held-out velocity losses (M,)."""
+        """Train on posteriors with means (N, L, D) and return held-out velocity losses (M,)."""
         from data.batches import BatchConfig, BatchPlan
         from workbench.config.training import TrainingConfig
         from workbench.train.flow import FlowTask
@@ -107,7 +107,7 @@ class TinyFlow:
         return TextDiT(config, generator).to(self.inputs.place.device)
 
     def _held_out(self, dit: TextDiT, latents: Latents, seed: int) -> np.ndarray:
-        """(M,) mean loss of each probed text over several times, with its context."""
+        """(M,) mean loss of each probed text given its context, over several times."""
         from dataclasses import replace
 
         import torch
@@ -116,7 +116,7 @@ class TinyFlow:
         from workbench.machine.seeds import step_generator
 
         inputs, device = self.inputs, self.inputs.place.device
-        # The floor is that of latents given nothing else: no dropped context, no second pass.
+        # No dropped context and no second pass: the floor is for one evaluation of latents alone.
         config = replace(inputs.run.config.flow, cond_drop_prob=0.0, self_conditioning_prob=0.0)
         losses = np.zeros(len(inputs.rows))
         for start in range(0, len(inputs.rows), HELD_OUT_BATCH):
@@ -135,7 +135,7 @@ class TinyFlow:
 
 LEARNABLE = {
     "learnability": Probe(
-        question="how much of the target does a ridge on the context predict?",
+        question="how much of the target does a ridge regression on the context predict?",
         looks_at="z of the target, mu of the context",
         cost="quick",
         metrics="learnability.context_r2",

@@ -1,7 +1,7 @@
-"""Two-dimensional maps of a run's space, with how far each point can be trusted.
+"""Two-dimensional maps of a run's space, and how far each point can be trusted.
 
-Qualitative only. Sampling trajectories are drawn in a basis that they share with real latents: a
-linear map cannot throw noise onto clusters.
+Qualitative only. Sampling trajectories share a linear basis with real latents, because a linear
+map cannot move noise onto clusters.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _map(
     features: np.ndarray,
     columns: dict[str, np.ndarray],
 ) -> Result:
-    """Trustworthiness of one map; its points and their own trust in `per_item`."""
+    """Trustworthiness of one map; `per_item` has its points and the trust in each."""
     from analyses.maps.latent_map import LatentMapConfig, latent_map
     from analyses.maps.map_faithfulness import MapFaithfulnessConfig
     from analyses.result import undefined
@@ -74,9 +74,9 @@ def _map(
 
 
 def _trajectory_map(inputs: ProbeInputs) -> list[Result]:
-    """Stored trajectories of written tokens, and real target latents, in one linear basis.
+    """Stored trajectories of generated tokens, and real target latents, in one linear basis.
 
-    The score is the share of variance that its two axes hold; chance is an even spread.
+    The score is the share of variance that the two axes explain; chance is an even spread.
     """
     from analyses.maps.linear_basis import fit_linear_basis
     from analyses.result import Result, undefined
@@ -122,7 +122,7 @@ MAPS = {
         is_picture=True,
     ),
     "latent_map_umap": Probe(
-        question="the same by UMAP, which takes half a minute",
+        question="the same with UMAP, which takes half a minute",
         looks_at="z (texts: mean mu), UMAP",
         cost="request",
         metrics="latent_map_umap",
@@ -130,7 +130,7 @@ MAPS = {
         is_picture=True,
     ),
     "trajectory_map": Probe(
-        question="how do stored trajectories travel among real latents?",
+        question="how do stored trajectories move among real latents?",
         looks_at="z_t, joint PCA with real z",
         cost="quick",
         metrics="trajectory_map",

@@ -1,4 +1,4 @@
-"""Probes of who is near whom: coherence with labels, and alignment with a teacher."""
+"""Probes of neighbourhoods: coherence with labels, and alignment with a teacher."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _knn_coherence(inputs: ProbeInputs) -> list[Result]:
         other_id = replace(token, level="token.other_id", exclude=tokens.token_ids)
         results += [token.coherence(inputs), other_id.coherence(inputs)]
     for label_set, labels in sentences.labels.items():
-        # Sentences of the same text share its label, so they do not count as neighbours.
+        # Sentences of one text share its label, so they do not count as neighbours.
         own = sentences.texts
         level = _Level("sentence", label_set, sentences.features, labels, exclude=own, groups=own)
         results.append(level.coherence(inputs))
@@ -77,7 +77,7 @@ def alignments(
 
 
 def alignment_config(inputs: ProbeInputs) -> AlignmentConfig:
-    """Neighbours, half samples and seed as the run's evaluation asks."""
+    """Neighbours, half samples and seed from the run's evaluation settings."""
     from analyses.spaces.alignment import AlignmentConfig
     from analyses.statistics.half_samples import HalfSampleConfig
 
@@ -116,7 +116,7 @@ def _alignment_layers(inputs: ProbeInputs) -> list[Result]:
 
 
 def _with_teacher(inputs: ProbeInputs, table: TeacherTable, layer: int) -> dict[str, Result]:
-    """Alignment of posterior means with one layer, over up to 800 tokens of whole texts."""
+    """Alignment of posterior means with one layer, on up to 800 tokens of whole texts."""
     kept = slice(0, ALIGNED_TOKENS)
     found = alignments(
         inputs.tokens.normalised_mu[table.rows[kept]],
@@ -146,7 +146,7 @@ NEIGHBORHOODS = {
         run=_knn_coherence,
     ),
     "alignment": Probe(
-        question="how alike are latents and the study's teacher at the layer REPA uses?",
+        question="how similar are latents and the study's teacher at the layer that REPA uses?",
         looks_at="mu",
         cost="quick",
         metrics="alignment",

@@ -1,4 +1,4 @@
-"""Probes of sampling trajectories: shape of the ODE; commitment and what comes first as sampled."""
+"""Probes of sampling trajectories: the ODE's shape, commitment, and what comes first."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def _trajectory(inputs: ProbeInputs) -> list[Result]:
 
 
 def _shapes(inputs: ProbeInputs, cuts: np.ndarray) -> list[Result]:
-    """Straightness, efficiency and segment ratio of the ODE; a trajectory is a text's target.
+    """Straightness, efficiency and segment ratio of the ODE; one trajectory per text's target.
 
-    Tokens of one text move together, so texts and not tokens are what an interval resamples.
+    Tokens of one text move together, so intervals resample texts, not tokens.
     """
     from analyses.paths.trajectory import TrajectoryConfig, efficiency, segment_ratio, straightness
     from analyses.result import undefined
@@ -50,7 +50,7 @@ def _shapes(inputs: ProbeInputs, cuts: np.ndarray) -> list[Result]:
 
 
 def _off_manifold(inputs: ProbeInputs, stored: Trajectory, written: np.ndarray) -> Result:
-    """Distance of written tokens' states to held-out target latents; a trajectory is a token's."""
+    """Distance of generated tokens' states to held-out target latents; one trajectory per token."""
     from analyses.paths.trajectory import TrajectoryConfig, off_manifold_distance
     from analyses.result import undefined
 
@@ -62,7 +62,7 @@ def _off_manifold(inputs: ProbeInputs, stored: Trajectory, written: np.ndarray) 
 
 
 def _commitment(inputs: ProbeInputs, stored: Trajectory, written: np.ndarray) -> Result:
-    """When written tokens stop changing, with the decoder's entropy and margin on the way."""
+    """When generated tokens stop changing, and the decoder's entropy and margin on the way."""
     from analyses.paths.trajectory_reading import TrajectoryReadingConfig, commitment
 
     config = TrajectoryReadingConfig(bootstrap=inputs.bootstrap, seed=inputs.config.seed)
@@ -93,7 +93,7 @@ def _fidelity_lag(inputs: ProbeInputs, stored: Trajectory) -> Result:
 
 
 def _fluency(inputs: ProbeInputs, token_ids: np.ndarray, cuts: np.ndarray) -> np.ndarray:
-    """Minus nats per token (B,) of the texts after their prompts."""
+    """Negative nats per token (B,) of the texts after their prompts."""
     prompts = inputs.split.padded(inputs.flow.references.indices[: len(cuts)])[0]
     texts = []
     for ids, prompt, cut in zip(token_ids, prompts, cuts, strict=True):
@@ -104,7 +104,7 @@ def _fluency(inputs: ProbeInputs, token_ids: np.ndarray, cuts: np.ndarray) -> np
 
 
 def _fidelity(inputs: ProbeInputs, token_ids: np.ndarray, cuts: np.ndarray) -> np.ndarray:
-    """Share of expected facts kept (B,), NaN where none is expected."""
+    """Share of expected facts that are kept (B,), NaN where none is expected."""
     from analyses.texts.fidelity import fidelity
 
     references, count = inputs.flow.references, len(cuts)
@@ -121,7 +121,7 @@ def _fidelity(inputs: ProbeInputs, token_ids: np.ndarray, cuts: np.ndarray) -> n
 
 PATHS = {
     "trajectory": Probe(
-        question="how straight, how far from real latents and how late is the way to a text?",
+        question="how straight is the path to a text, how far from real latents, how late decided?",
         looks_at="z_t of the ODE; z_t and z_hat as sampled",
         cost="quick",
         metrics="trajectory",

@@ -1,4 +1,4 @@
-"""Linear probes: of latents, of sampling steps, of the flow's own layers."""
+"""Linear probes of latents, of sampling steps, and of the flow's layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Logistic regressions on all tokens would take longer than all other quick probes together.
 LOGISTIC_ROWS = 2000
-# Share of its whole rise at which a curve over steps counts as risen.
+# A curve over steps counts as risen at this share of its whole rise.
 RISE = 0.9
 
 
@@ -49,10 +49,10 @@ def _linear_separability(inputs: ProbeInputs) -> list[Result]:
 
 
 def _denoising(inputs: ProbeInputs) -> list[Result]:
-    """Text labels of the prompts, read from the target positions' mean estimate at every step.
+    """Text labels of the prompts, read at every step from the mean estimate at target positions.
 
-    The score is the accuracy at the last step. Context positions are left out, so a label can
-    only be read where the flow carried it over from the prompt.
+    The score is the accuracy at the last step. Context positions are left out, so a label is
+    readable only if the flow carried it over from the prompt.
     """
     from workbench.probes.inputs.run_inputs import masked_mean
 
@@ -69,9 +69,9 @@ def _denoising(inputs: ProbeInputs) -> list[Result]:
 
 
 def _flow_layers(inputs: ProbeInputs) -> list[Result]:
-    """Token labels read from real target tokens' states in each block, at t = 1/2.
+    """Token labels read from the states of real target tokens in each block, at t = 1/2.
 
-    The score is the accuracy on the flow's output, the last place of `detail["curve"]`.
+    The score is the accuracy at the flow's output, the last entry of `detail["curve"]`.
     """
     denoised = inputs.flow.half_noised
     count = len(denoised.z_t)
@@ -102,7 +102,7 @@ def _swept(
     places: Mapping[str, np.ndarray],
     groups: np.ndarray | None = None,
 ) -> Result:
-    """A ridge probe at each place; the last place's result with the curve in `detail`."""
+    """A ridge probe at each place; returns the last result, with the curve in `detail`."""
     from analyses.spaces.linear_separability import LinearSeparabilityConfig, linear_separability
 
     config = LinearSeparabilityConfig(
@@ -124,7 +124,7 @@ def _swept(
 
 
 def _risen(curve: Sequence[tuple[str, Result]], chance: float | None) -> str | None:
-    """First place with 90 % of the greatest rise above chance; None without a rise."""
+    """First place that reaches 90 % of the largest rise above chance; None without a rise."""
     scores = [-np.inf if result.score is None else result.score for _, result in curve]
     base = np.inf if chance is None else chance
     if not max(scores) > base:
@@ -135,7 +135,7 @@ def _risen(curve: Sequence[tuple[str, Result]], chance: float | None) -> str | N
 
 SEPARABILITY = {
     "linear_separability": Probe(
-        question="does a linear probe read a label from the latents?",
+        question="can a linear probe read a label from the latents?",
         looks_at="z (texts: mean mu)",
         cost="quick",
         metrics="linear_separability",

@@ -30,7 +30,7 @@ def _sequence_structure(inputs: ProbeInputs) -> list[Result]:
 
 SEQUENCE = {
     "sequence_structure": Probe(
-        question="do latents vary smoothly along a text, and sentence by sentence?",
+        question="do latents change smoothly along a text, and from sentence to sentence?",
         looks_at="z",
         cost="quick",
         metrics="sequence_structure",

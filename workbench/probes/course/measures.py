@@ -1,4 +1,4 @@
-"""What is measured of the weights at one milestone: a VAE's space, a flow's loss and its texts."""
+"""What is measured at one milestone: a VAE's space, or a flow's loss and its texts."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ VAE_PROBES = (
 )
 READABLE = "linear_separability."
 NUM_PROMPTS = 64
-LOSS_DRAWS = 8  # times and noises a text; the loss of one draw is noisy
+LOSS_DRAWS = 8  # draws of time and noise per text; one alone is noisy
 LOSS_BATCH = 128
-# Generation score -> the human control that stands for its chance.
+# Generation score -> the human control used as its chance level.
 CONTROLS = {
     "valid_4gram": "shuffled_words",
     "nats_per_token": "shuffled_words",
@@ -56,16 +56,16 @@ CONTROLS = {
 
 
 def probe_vae(run: Run, vae: TextVAE, context: StageContext) -> tuple[list[Result], pd.DataFrame]:
-    """The quick probes on a VAE's weights, as `probe` runs them on the trained ones.
+    """Run the quick probes on a VAE at any step, as `probe` does on the trained one.
 
     Args:
-        run: whose settings, teacher and held-out texts are used.
-        vae: weights of the run's VAE at any step; their normalisation is set in place.
-        context: where models run, and who may stop it.
+        run: its settings, teacher and held-out texts are used.
+        vae: the run's VAE at any step; its normalisation is set in place.
+        context: device and stop signal.
 
     Returns:
-        Results; and a row a label set and text, how many of its rows the linear probe reads
-        (`result`, `text`, `hits`, `rows`).
+        Results, and one row per label set and text: how many of the text's rows the linear probe
+        reads correctly (`result`, `text`, `hits`, `rows`).
     """
     normalise_latents(vae, run, context.place)
     inputs = ProbeInputs(run, context.place, vae)
@@ -110,11 +110,11 @@ def _readings(inputs: ProbeInputs, results: list[Result]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class FlowProbe:
-    """A run's flow at any step: its loss beside the floors, and what it writes.
+    """Measures a run's flow at any step: its loss with the floors, and the texts it writes.
 
     Attributes:
         run: a run whose VAE, latents and references are done.
-        context: where models run, and who may stop it.
+        context: device and stop signal.
     """
 
     run: Run
@@ -144,7 +144,7 @@ class FlowProbe:
         return BootstrapConfig(num_resamples=config.num_resamples, seed=config.seed)
 
     def probe(self, dit: TextDiT) -> tuple[list[Result], pd.DataFrame]:
-        """Results, and a row a prompt with what was written and its scores."""
+        """Results, and one row per prompt with its continuation and scores."""
         results = self._loss(dit)
         self.context.stop.check("over training")
         written = self._write(dit)
@@ -154,7 +154,7 @@ class FlowProbe:
 
     @torch.inference_mode()
     def _loss(self, dit: TextDiT) -> list[Result]:
-        """Training loss on held-out latents; draws are the same for every step and arm."""
+        """Training loss on held-out latents, with the same draws for every step and arm."""
         from analyses.result import Result
         from analyses.statistics.intervals import bootstrap
 
@@ -241,7 +241,7 @@ class FlowProbe:
 
 
 def _within_band(loss: Result, floors: FlowFloors) -> Result:
-    """Where between its floors a loss lies: 1 knows the covariance alone, 0 knows mu."""
+    """Where a loss lies between its floors: 1 knows only the covariance, 0 knows mu."""
     from analyses.result import undefined
     from analyses.spaces.velocity_floor import band_fraction
 

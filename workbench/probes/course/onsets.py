@@ -1,4 +1,4 @@
-"""When labels become readable in each arm of a study, from what `over_training` stored."""
+"""When labels become readable in each arm of a study, from the results of `over_training`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def compare_readings(study: Study, first: str, second: str) -> list[dict[str, Any]]:
-    """A row a label set: when it becomes readable in two arms, and whether one is earlier.
+    """One row per label set: when it becomes readable in two arms, and whether one is earlier.
 
-    Over the seeds under which both arms are probed; without one there is no row.
+    Only seeds with both arms probed count; without one there are no rows.
 
     Returns:
-        Rows with `label`, `seeds`, `texts`, for each arm `clear` (a step for each seed) and
-        `half`, `half_low`, `half_high`; then `ratio`, `low`, `high` and `order` of the first arm
-        against the second.
+        Rows with `label`, `seeds`, `texts`; for each arm `clear` (one step per seed) and `half`,
+        `half_low`, `half_high`; then `ratio`, `low`, `high` and `order` of the first arm against
+        the second.
     """
     from analyses.paths.onset import OnsetConfig, compare_onsets
     from analyses.statistics.intervals import BootstrapConfig
@@ -71,9 +71,9 @@ def _shared(found: Sequence[dict[str, ReadingCurve]]) -> list[str]:
 
 
 def reading_curves(run: Run) -> dict[str, ReadingCurve]:
-    """Measure -> the linear probe's readings over a run's VAE training.
+    """Measure -> the linear probe's readings over the training of a run's VAE.
 
-    A label set that was not defined at some step, or on other texts there, is left out.
+    A label set is left out if it was undefined at some step, or measured on other texts there.
 
     Raises:
         InputError: the run's course is not probed yet.

@@ -1,8 +1,8 @@
-"""Probing the course of a training: the same measures at every milestone, stored and cached.
+"""Probe the course of a training: the same measures at every milestone, stored and cached.
 
-A run's points are its untrained weights, which are built anew from the seed, the milestones that
-the training kept, and the last checkpoint. Each has `<stage>-step-<n>.json` and `.parquet` under
-`over_training`; `table.parquet` has all numbers of all points, a row a measure and step.
+A run's points are its untrained weights (rebuilt from the seed), the milestones that the training
+kept, and the last checkpoint. Each point has `<stage>-step-<n>.json` and `.parquet` under
+`over_training`. `table.parquet` has the numbers of all points, one row per measure and step.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TABLE = "table.parquet"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingPoint:
-    """Weights of one stage at one step; None are the untrained ones."""
+    """Weights of one stage at one step; None stands for the untrained weights."""
 
     stage: str
     step: int
@@ -46,7 +46,7 @@ class TrainingPoint:
 
     @property
     def name(self) -> str:
-        """Stem of its files."""
+        """Stem of its file names."""
         return f"{self.stage}-step-{self.step}"
 
 
@@ -54,12 +54,12 @@ def probe_over_training(run: Run, context: StageContext) -> list[dict[str, Any]]
     """Probe every point of a run's trainings that is not stored yet.
 
     Returns:
-        What each point's file holds: `stage`, `step`, `fingerprint`, and `results` by name.
+        The content of each point's file: `stage`, `step`, `fingerprint`, and `results` by name.
 
     Raises:
         InputError: the run is not trained yet, or kept no milestones.
-        DamagedArtefactError: a milestone is not what was written.
-        StopRequested: stopped; what was done is kept.
+        DamagedArtefactError: a milestone is damaged.
+        StopRequested: stopped on request; finished points are kept.
     """
     corpus = run.study.corpus
     points = training_points(run)
@@ -120,7 +120,7 @@ def training_points(run: Run) -> list[TrainingPoint]:
 
 
 def _fingerprint(run: Run, corpus: Corpus, point: TrainingPoint) -> str:
-    """Over the weights, and all that its measures read besides them."""
+    """Fingerprint of the weights and everything else that the measures read."""
     from workbench.probes.course.measures import LOSS_DRAWS, NUM_PROMPTS
     from workbench.probes.inputs.teacher_inputs import teacher_fingerprint
     from workbench.train.language_model import language_model_fingerprint
@@ -150,7 +150,7 @@ Measured = tuple[list["Result"], "pd.DataFrame"]
 
 
 def _measures(run: Run, context: StageContext) -> dict[str, Callable[[TrainingPoint], Measured]]:
-    """Stage -> from a point to its results and rows; what points share is loaded once."""
+    """Stage -> function from a point to its results and rows; shared inputs are loaded once."""
     from workbench.probes.course.measures import FlowProbe, probe_vae
 
     flow = FlowProbe(run, context)
@@ -190,7 +190,7 @@ def _rows(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _forget_others(directory: Path, names: set[str]) -> None:
-    """Remove points of an earlier training that are no points now."""
+    """Remove the files of points that no longer exist."""
     for file in directory.glob("*-step-*"):
         if file.stem not in names:
             file.unlink()
@@ -203,19 +203,19 @@ def _write_frame(path: Path, frame: pd.DataFrame) -> None:
 
 
 def is_probed(run: Run) -> bool:
-    """Whether a table of the run's course is stored."""
+    """Whether the table of the run's course is stored."""
     return (run.over_training_dir / TABLE).is_file()
 
 
 def read_course(run: Run) -> pd.DataFrame:
-    """All numbers of a run's course: a row a stage, step and measure.
+    """All numbers of a run's course: one row per stage, step and measure.
 
     Raises:
-        InputError: it is not probed yet.
+        InputError: the course is not probed yet.
     """
     import pandas as pd
 
     file = run.over_training_dir / TABLE
     if not file.is_file():
-        raise InputError(f"{file}: not there; run `probe --checkpoints` first")
+        raise InputError(f"{file}: not found; run `probe --checkpoints` first")
     return pd.read_parquet(file)

@@ -1,1 +1,1 @@
-"""What probes look at: arrays of a run, made once."""
+"""The inputs of probes: arrays of a run, each made once."""

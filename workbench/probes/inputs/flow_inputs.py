@@ -1,4 +1,4 @@
-"""What a run's flow makes of held-out texts: sampled paths, estimates of z, hidden states."""
+"""What a run's flow does with held-out texts: sampled paths, estimates of z, hidden states."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHOWN_STEPS = 8
 
 @dataclass(frozen=True)
 class SampledPaths:
-    """Prompts continued by the run's own sampler, seen at a few steps.
+    """Prompts continued by the run's own sampler, recorded at a few steps.
 
     Attributes:
         rows: (N,) rows of the test split that the prompts come from.
@@ -43,7 +43,7 @@ class SampledPaths:
         end: (N, L, D) float32 latents at the ODE's end, context included.
         cuts: (N,) context lengths.
         token_ids: (N, L) int64, the decoder's reading of `end`.
-        written: (N, L) bool, target positions before the first end-of-text that was written.
+        written: (N, L) bool, target positions before the first generated end-of-text.
     """
 
     rows: np.ndarray
@@ -57,12 +57,12 @@ class SampledPaths:
 
 @dataclass(frozen=True)
 class Denoised:
-    """One evaluation of the flow on true latents noised to time t.
+    """One evaluation of the flow on true latents, noised to time t.
 
     Attributes:
-        z_t: (T, L, D) float32 what the flow saw at target positions.
-        z_hat: (T, L, D) float32 its estimate.
-        hidden: one (T, L, W) float32 array a block.
+        z_t: (T, L, D) float32, the flow's input at target positions.
+        z_hat: (T, L, D) float32, its estimate.
+        hidden: one (T, L, W) float32 array per block.
     """
 
     z_t: np.ndarray
@@ -71,7 +71,7 @@ class Denoised:
 
 
 class FlowInputs:
-    """Arrays that need the run's flow, made once."""
+    """Arrays that need the run's flow, each made once."""
 
     def __init__(self, inputs: RunInputs) -> None:
         self._inputs = inputs
@@ -84,12 +84,12 @@ class FlowInputs:
 
     @cached_property
     def references(self) -> References:
-        """The study's held-out prompts and what a human wrote next."""
+        """The study's held-out prompts and their human continuations."""
         return open_references(self._inputs.run.study.references_dir)
 
     @cached_property
     def sampled(self) -> SampledPaths:
-        """Up to 256 held-out prompts continued from the noise that the run's samples start from."""
+        """Up to 256 held-out prompts, continued from the same noise as the run's samples."""
         prompts = first_prompts(self._prompts(), SAMPLED_PROMPTS)
         num_steps = self._inputs.run.config.sampling.sampler.num_steps
         shown = np.unique(np.linspace(1, num_steps, min(SHOWN_STEPS, num_steps)).round())
@@ -112,7 +112,7 @@ class FlowInputs:
         )
 
     def written(self, token_ids: np.ndarray, cuts: np.ndarray) -> np.ndarray:
-        """(B, L) bool, positions at or after the cut and before the first end-of-text there."""
+        """(B, L) bool, positions from the cut up to the first end-of-text after it."""
         target = np.arange(token_ids.shape[1]) >= cuts[:, None]
         stopped = np.cumsum(target & (token_ids == self._inputs.corpus.tokenizer.eot_id), axis=1)
         return target & (stopped == 0)
@@ -142,7 +142,7 @@ class FlowInputs:
     def _steps(
         self, prompts: Prompts, rows: slice, sampler: SamplerConfig
     ) -> tuple[Tensor, Iterator[SamplerStep]]:
-        """The starting noise of prompts, and the steps of a sampler from it."""
+        """The starting noise of prompts, and a sampler's steps from it."""
         inputs, sampling = self._inputs, self._inputs.run.config.sampling
         shape = (inputs.corpus.window, self.generator.vae.config.latent_width)
         noise = starting_noise(prompts, rows, shape, inputs.run.seed)
@@ -158,10 +158,12 @@ class FlowInputs:
 
     @cached_property
     def ode_path(self) -> tuple[np.ndarray, np.ndarray]:
-        """The way of the traced prompts by the run's sampler without re-noising and restarts: times
-        (S + 1,) and states (S + 1, B, L, D) float32.
+        """The traced prompts' path by the run's sampler, without re-noising and restarts.
 
-        Where the sampler renews noise, a stored trajectory shows mostly that noise.
+        With fresh noise, a stored trajectory would show mostly that noise.
+
+        Returns:
+            Times (S + 1,) and states (S + 1, B, L, D) float32.
         """
         prompts = first_prompts(self._prompts(), self._inputs.run.config.sampling.num_traces)
         sampler = replace(self._inputs.run.config.sampling.sampler, churn=0.0, restarts=0)
@@ -174,14 +176,14 @@ class FlowInputs:
 
     @cached_property
     def half_noised(self) -> Denoised:
-        """`denoised(0.5)`, which several probes look at."""
+        """`denoised(0.5)`, shared by several probes."""
         return self.denoised(0.5)
 
     @torch.inference_mode()
     def denoised(self, t: float) -> Denoised:
-        """The flow's reading of the first 128 probed texts, noised to time t, given their context.
+        """The flow's output for the first 128 probed texts, noised to time t, given their context.
 
-        Without self-conditioning: one evaluation.
+        One evaluation, without self-conditioning.
         """
         inputs, generator = self._inputs, self.generator
         count = min(DENOISED_TEXTS, len(inputs.rows))
@@ -207,10 +209,10 @@ class FlowInputs:
 
     @cached_property
     def trajectory(self) -> Trajectory:
-        """The trajectory stored with the run's samples, at its first guidance scale.
+        """The trajectory stored with the run's samples at its first guidance scale.
 
         Raises:
-            InputError: the run has not been sampled, or keeps no trajectory.
+            InputError: the run has not been sampled, or stores no trajectory.
         """
         run = self._inputs.run
         file = run.trajectories_dir / (

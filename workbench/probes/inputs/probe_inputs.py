@@ -1,4 +1,4 @@
-"""Everything that a probe may look at: a run's space, its flow, and a judge of texts."""
+"""Everything that a probe may read: a run's space, its flow, and a judge of texts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from workbench.probes.inputs.text_scores import TextScores
 
 
 class ProbeInputs(RunInputs):
-    """What probes of the catalogue share; every part is made when first asked for."""
+    """Inputs shared by the catalogue's probes; each part is made on first use."""
 
     @cached_property
     def flow(self) -> FlowInputs:
-        """What the run's flow makes of held-out prompts and latents."""
+        """What the run's flow does with held-out prompts and latents."""
         return FlowInputs(self)
 
     @cached_property

@@ -1,8 +1,8 @@
-"""What probes look at: arrays of one run, made once, on held-out texts.
+"""The inputs of probes: arrays of one run on held-out texts, each made once.
 
-Latents are as the flow sees them (normalised per channel) unless a name says otherwise; `z` is what
-the flow learns, a posterior sample or, if it learns means, the mean. Context and target of a text
-are encoded apart, as the flow meets them.
+Latents are normalised per channel, as the flow sees them, unless a name says otherwise. `z` is what
+the flow learns: a posterior sample or, if the flow learns means, the mean. Context and target of a
+text are encoded separately, as in the flow.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ TIME_POINTS = 512
 
 
 class RunInputs:
-    """Lazily made arrays of a run's space.
+    """Arrays of a run's space, made on first use.
 
     Args:
         run: a run whose VAE and latents are done.
-        place: where models run.
-        vae: other weights of the run's VAE than the trained ones, normalised; their latents are
-            made on the spot.
+        place: device that models run on.
+        vae: the run's VAE with other weights than the trained ones, normalised; its latents are
+            computed on the spot.
 
-    Raises:
-        InputError: the run's latents are not made yet, or the test split is empty.
+        Raises:
+            InputError: the run has no latents yet, or the test split is empty.
     """
 
     def __init__(self, run: Run, place: Placement, vae: TextVAE | None = None) -> None:
@@ -63,7 +63,7 @@ class RunInputs:
 
     @cached_property
     def latents(self) -> Latents:
-        """Posteriors of the probed texts at least."""
+        """Posteriors of the probed texts, possibly of more."""
         if self._vae is None:
             return open_latents(self.run.latents_dir, "test")
         context = self.run.config.context
@@ -76,21 +76,21 @@ class RunInputs:
 
     @cached_property
     def bootstrap(self) -> BootstrapConfig:
-        """Resamples and seed of every interval."""
+        """Number of resamples and seed for every interval."""
         from analyses.statistics.intervals import BootstrapConfig
 
         return BootstrapConfig(num_resamples=self.config.num_resamples, seed=self.config.seed)
 
     @cached_property
     def half_samples(self) -> HalfSampleConfig:
-        """Half samples of intervals that duplicates would spoil."""
+        """Half-sample settings, for intervals that duplicated points would spoil."""
         from analyses.statistics.half_samples import HalfSampleConfig
 
         return HalfSampleConfig(seed=self.config.seed)
 
     @cached_property
     def padded_ids(self) -> np.ndarray:
-        """(T, L) int64 token ids of the probed texts, end-of-text after the last."""
+        """(T, L) int64 token ids of the probed texts, padded with end-of-text."""
         return self.split.padded(self.rows)[0]
 
     @cached_property
@@ -120,7 +120,7 @@ class RunInputs:
 
     @cached_property
     def normalised_z(self) -> np.ndarray:
-        """(T, L, D) float32, what the flow learns: posterior samples, or means."""
+        """(T, L, D) float32, what the flow learns: posterior samples or means."""
         return self.normalised_mu if self.learns_means else self.posterior_sample
 
     @cached_property
@@ -130,12 +130,12 @@ class RunInputs:
 
     @cached_property
     def is_target(self) -> np.ndarray:
-        """(T, L) bool, positions after the cut, the end-of-text padding included."""
+        """(T, L) bool, positions after the cut, including end-of-text padding."""
         return np.arange(self.mask.shape[1]) >= self.cuts[:, None]
 
     @cached_property
     def token_texts(self) -> np.ndarray:
-        """(n,) the first probed texts that together have at most `probe_tokens` tokens."""
+        """(n,) the first probed texts, together at most `probe_tokens` tokens long."""
         lengths = np.asarray(self.split.lengths[self.rows], np.int64)
         count = int(np.searchsorted(np.cumsum(lengths), self.config.probe_tokens, "right"))
         return self.rows[: max(1, count)]
@@ -203,7 +203,7 @@ class RunInputs:
 
     @cached_property
     def context_table(self) -> ContextTable:
-        """Up to `probe_tokens` real target tokens of the first texts that have a context."""
+        """Up to `probe_tokens` real target tokens, from the first texts that have a context."""
         usable = self.mask & self.is_target & (self.cuts > 0)[:, None]
         texts, positions = (part[: self.config.probe_tokens] for part in np.nonzero(usable))
         mu, before = self.normalised_mu, (~self.is_target).astype(np.float32)
@@ -218,7 +218,7 @@ class RunInputs:
 
     @cached_property
     def text_features(self) -> np.ndarray:
-        """(T, D) mean over real tokens of each text's normalised `mu`."""
+        """(T, D) mean of each text's normalised `mu` over its real tokens."""
         return masked_mean(self.normalised_mu, self.mask)
 
     @cached_property
@@ -246,7 +246,7 @@ class RunInputs:
 
     @property
     def read_batch(self) -> int:
-        """Texts decoded at once, so that their logits stay small whatever the vocabulary."""
+        """Number of texts decoded at once, so that logits stay small for any vocabulary."""
         per_text = self.corpus.window * self.corpus.vocab_size
         return max(1, min(READ_BATCH, LOGIT_ELEMENTS // per_text))
 
@@ -256,7 +256,7 @@ class RunInputs:
         return np.concatenate([self.decode(z[i : i + self.read_batch]).argmax(-1) for i in starts])
 
     def decode_texts(self, z: np.ndarray) -> list[str]:
-        """Texts up to the first end-of-text of normalised latents (B, L, D)."""
+        """Texts of normalised latents (B, L, D), up to the first end-of-text."""
         return [self.corpus.tokenizer.decode(row) for row in self.decode_ids(z)]
 
     @torch.inference_mode()
@@ -277,7 +277,7 @@ class RunInputs:
 
 
 def masked_mean(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Mean (B, W) over the True positions of `mask` (B, L) of values (B, L, W); 0 without any."""
+    """Mean (B, W) of values (B, L, W) where `mask` (B, L) is True; 0 if it is nowhere True."""
     weights = mask.astype(np.float32)
     return np.einsum("blw,bl->bw", values, weights) / np.maximum(weights.sum(1), 1)[:, None]
 

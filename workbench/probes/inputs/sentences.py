@@ -12,9 +12,9 @@ TERMINATORS = frozenset(".!?")
 def sentence_numbers(token_ids: np.ndarray, mask: np.ndarray, pieces: Sequence[str]) -> np.ndarray:
     """Number each token's sentence within its text.
 
-    A new sentence starts at the first token with a letter or digit after a token that is
-    punctuation and holds one of `.`, `!`, `?`; a closing quote so stays with what it closes. A
-    full stop inside an abbreviation or a number counts too.
+    A new sentence starts at the first token with a letter or digit after a punctuation token that
+    contains `.`, `!` or `?`. A closing quote therefore stays with the sentence that it closes. A
+    full stop inside an abbreviation or a number also counts.
 
     Args:
         token_ids: (B, L) int64.

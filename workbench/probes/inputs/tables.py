@@ -1,4 +1,4 @@
-"""Tables of a run's held-out texts that several probes share: a row a token, or a sentence."""
+"""Tables of a run's held-out texts, shared by several probes: one row per token or sentence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TokenTable:
-    """Real tokens of held-out texts, one a row, context and target encoded apart.
+    """Real tokens of held-out texts, one per row; context and target are encoded separately.
 
     Attributes:
         mu: (N, D) posterior means in the encoder's units.
@@ -19,8 +19,8 @@ class TokenTable:
         token_ids: (N,) int64.
         texts: (N,) int64, the text each token belongs to.
         positions: (N,) int64, its place in the text.
-        is_target: (N,) bool, whether it stands after the cut.
-        embeddings: (N, W) the VAE's own token embeddings: what a token says without its context.
+        is_target: (N,) bool, whether the token is after the cut.
+        embeddings: (N, W) the VAE's token embeddings: what a token says without its context.
         labels: label set -> (N,) int64, -1 = missing.
     """
 
@@ -38,10 +38,10 @@ class TokenTable:
 
 @dataclass(frozen=True)
 class SentenceTable:
-    """Sentences of the probed texts, one a row.
+    """Sentences of the probed texts, one per row.
 
     Attributes:
-        features: (S, D) mean over the sentence's tokens of normalised `mu`.
+        features: (S, D) mean of normalised `mu` over the sentence's tokens.
         texts: (S,) int64, the text each sentence belongs to.
         labels: text label set -> (S,) int64, the label of that text, -1 = missing.
     """
@@ -53,12 +53,12 @@ class SentenceTable:
 
 @dataclass(frozen=True)
 class ContextTable:
-    """Target tokens with what stands before them, one a row.
+    """Target tokens and their context, one token per row.
 
     Attributes:
-        z: (N, D) what the flow learns of target tokens.
-        context: (N, 2 D + 1): mean and last normalised `mu` of the context, and how far after the
-            cut the token stands, as a share of the window.
+        z: (N, D) what the flow learns at target tokens.
+        context: (N, 2 D + 1): mean and last normalised `mu` of the context, and the token's
+            distance from the cut as a share of the window.
         texts: (N,) int64.
     """
 

@@ -1,7 +1,7 @@
 """Teacher states of the probed tokens: the stored layer, or several computed on the spot.
 
-Every arm is held against the study's first teacher, unpermuted, so that the numbers of arms with
-and without alignment compare.
+Every arm is compared with the study's first teacher, unpermuted, so that the numbers of arms with
+and without alignment can be compared.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TeacherTable:
-    """A teacher beside the token table.
+    """A teacher's states for the token table.
 
     Attributes:
         name: the teacher's name.
@@ -40,7 +40,7 @@ class TeacherTable:
 def teacher_run_config(study: Study) -> RunConfig | None:
     """The configuration of the first arm that aligns with a teacher, its teacher unpermuted.
 
-    None when no arm does.
+    None if no arm does.
     """
     for run in study.runs:
         if needs_teacher(run.config):
@@ -57,7 +57,7 @@ def teacher_fingerprint(study: Study) -> str | None:
 
 
 def stored_layer(inputs: RunInputs, config: RunConfig) -> TeacherTable:
-    """The layer that the study stores, as REPA sees it."""
+    """The layer that the study stores, standardised as in REPA."""
     from workbench.train.teacher_states import read_states
 
     states = read_states(inputs.run.study, config, "test")
@@ -72,7 +72,7 @@ def stored_layer(inputs: RunInputs, config: RunConfig) -> TeacherTable:
 
 
 def several_layers(inputs: RunInputs, config: RunConfig) -> TeacherTable:
-    """Embeddings, the middle, the aligned and the last layer, standardised on the probed tokens.
+    """Embeddings and the middle, aligned and last layers, standardised on the probed tokens.
 
     Layers are counted from 0 = embeddings.
     """

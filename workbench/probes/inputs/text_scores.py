@@ -1,4 +1,4 @@
-"""Scores of texts that no prompt belongs to: nats per token, valid n-grams, embeddings."""
+"""Scores of texts without a prompt: nats per token, valid n-grams, embeddings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TextScores:
-    """The study's judge, asked about any texts."""
+    """The study's judge, applied to any texts."""
 
     def __init__(self, study: Study, place: Placement) -> None:
         corpus = study.corpus
@@ -28,14 +28,14 @@ class TextScores:
         return self.judge.encoder.embed(list(texts))
 
     def token_ids(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Tokens of each text, at most a window of them."""
+        """Tokens of each text, cut to the window."""
         encodings = self._corpus.tokenizer.encode_batch(list(texts))
         return [encoding.token_ids[: self._corpus.window] for encoding in encodings]
 
     def nats_per_token(
         self, token_ids: Sequence[np.ndarray], ctx_len: np.ndarray | None = None
     ) -> np.ndarray:
-        """Nats a token (N,) of texts after their first `ctx_len` (N,) tokens, all by default."""
+        """Nats per token (N,) of texts after their first `ctx_len` (N,) tokens, 0 by default."""
         window, device = self._corpus.window, self._place.device
         cuts = np.zeros(len(token_ids), np.int64) if ctx_len is None else ctx_len
         rows = np.full((len(token_ids), window), self._corpus.tokenizer.eot_id, np.int64)
@@ -51,7 +51,7 @@ class TextScores:
         return torch.cat(parts).numpy()
 
     def valid_4gram(self, token_ids: Sequence[np.ndarray]) -> np.ndarray:
-        """Share (N,) of each text's 4-grams that the training split holds; NaN below 4 tokens."""
+        """Share (N,) of a text's 4-grams that occur in the training split; NaN below 4 tokens."""
         from analyses.texts.ngram_scores import valid_ngram_scores
 
         return valid_ngram_scores(list(token_ids), self.judge.ngrams).values["valid_4gram"]
