@@ -42,7 +42,7 @@ class TypedTeacher:
 
     @classmethod
     def load(cls, run: Run, place: Placement) -> TypedTeacher | None:
-        """The run's teacher; None for `own`, the study's language model, which is not loaded here."""
+        """The run's teacher; None for `own` (the study's language model), not loaded here."""
         from dataclasses import replace
 
         from models.teachers import Standardiser, load_teacher
