@@ -1,1 +1,1 @@
-"""What each stage costs beside a peer, as ratios measured in one process: `make bench`."""
+"""What each stage costs compared with a peer, as ratios measured in one process: `make bench`."""

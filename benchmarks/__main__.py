@@ -13,15 +13,15 @@ RESULTS = Path(__file__).parent / "results"
 def main(
     only: str = "", quick: bool = False, threads: str = "", out: str = "", note: str = ""
 ) -> None:
-    """Measure every stage beside its peer; about twelve minutes on two CPU cores.
+    """Measure every stage against its peer; takes about twelve minutes on two CPU cores.
 
     Args:
         only: Benchmarks, separated by commas; empty runs all.
-        quick: Few repeats and small sizes, to see that all works; prints, and writes nothing
-            unless `out` is given.
-        threads: Thread counts, separated by commas; empty runs those each benchmark names.
+        quick: Few repeats and small sizes, to check that everything works; prints the results and
+            writes them only if `out` is given.
+        threads: Thread counts, separated by commas; empty uses each benchmark's own.
         out: Directory of the results; empty is benchmarks/results.
-        note: What else a reader must know of the machine, stored with the results.
+        note: What else a reader must know about the machine; stored with the results.
     """
     from benchmarks.catalog import chosen
     from benchmarks.reports import save

@@ -1,4 +1,4 @@
-"""What caching saves: teacher states in the REPA arm, latents in the flow."""
+"""What caching saves: teacher states in the REPA arm, latents in the flow stage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workbench.train.texts import load_texts
 from workbench.train.vae import VAETask
 
 CHECKED_TEXTS = 64
-# bfloat16 in the teacher's layers and in the stored states; float16 in the stored latents.
+# Rounding: bfloat16 in the teacher's layers and stored states, float16 in stored latents.
 LARGEST_STATE_ERROR, LARGEST_LATENT_ERROR = 2e-2, 1e-2
 
 
@@ -64,19 +64,19 @@ class LiveLatents:
 
 
 class HeldLatents:
-    """Stands in for `Latents`: the same batch again and again, from memory."""
+    """Stands in for `Latents`: always the same batch, from memory."""
 
     def __init__(self, cached: Latents, batch_size: int) -> None:
         rows = np.arange(batch_size)
         self.cuts, self.batch = cached.cuts, cached.gather(rows, 0 * rows)
 
     def gather(self, indices: np.ndarray, variants: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """The batch that is held."""
+        """The batch in memory."""
         return self.batch
 
 
 def teacher_states(setting: Setting) -> Iterator[Row]:
-    """A REPA step on cached states, against the teacher in the loop and against no alignment."""
+    """A REPA step on cached states, against a teacher in the loop and against no alignment."""
     workload = open_workload(setting.directory, "repa")
     live, rows = LiveTeacher(workload), np.arange(CHECKED_TEXTS)
     window = workload.corpus.window
@@ -89,7 +89,7 @@ def teacher_states(setting: Setting) -> Iterator[Row]:
         ("the same step without alignment", plain_step, 1 / 1.1, 15),
     )
     for peer, step, goal, repeats in peers:
-        # From step 0, as the peer: both then draw the same at every step.
+        # From step 0, like the peer, so that both draw the same noise at every step.
         cached_step = _repa_step(workload, workload.teacher())
         yield Row(
             stage="REPA step, cached teacher states",
@@ -102,7 +102,7 @@ def teacher_states(setting: Setting) -> Iterator[Row]:
 
 
 def cached_latents(setting: Setting) -> Iterator[Row]:
-    """A flow step on cached latents, against encoding in the loop and against no loading at all."""
+    """A flow step on cached latents, against encoding in the loop and against no loading."""
     workload = open_workload(setting.directory)
     cached = workload.latents()
     live, rows = LiveLatents(workload, cached), np.arange(CHECKED_TEXTS)
@@ -127,7 +127,7 @@ def cached_latents(setting: Setting) -> Iterator[Row]:
 
 
 def relative_error(found: Tensor, exact: Tensor) -> float:
-    """Frobenius norm of the difference over that of `exact`."""
+    """Frobenius norm of the difference, divided by that of `exact`."""
     return float((found - exact).norm() / exact.norm())
 
 

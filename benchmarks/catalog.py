@@ -1,4 +1,4 @@
-"""Every benchmark by name, and the thread counts at which it is measured."""
+"""Every benchmark by name, with the thread counts it is measured at."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks.vocabulary_head import vocabulary_head
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A function that yields what it measured, and the thread counts it is worth running at."""
+    """A function that yields its measurements, and the thread counts worth measuring."""
 
     function: Callable[[Setting], Iterator[Row | Growth]]
     threads: tuple[int, ...] = (1,)
@@ -43,7 +43,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 
 
 def chosen(names: str) -> list[str]:
-    """Benchmarks of a comma-separated list, all for an empty one.
+    """Benchmarks named in a comma-separated list; all if it is empty.
 
     Raises:
         ValueError: a name is unknown.

@@ -1,7 +1,8 @@
-"""A durable, hashed checkpoint against safetensors alone, which neither syncs nor hashes.
+"""A durable, hashed checkpoint against plain safetensors, which neither syncs nor hashes.
 
-Every save is a new step, as in training: ours also reads the new one back and removes the old.
-A second peer syncs its files, which tells what the disk costs from what hashing and reading cost.
+Every save is a new step, as in training: ours also reads the new checkpoint back and removes the
+old one. A second peer syncs its files, which separates the disk's cost from that of hashing and
+reading.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from benchmarks.workload import open_workload
 from workbench.errors import DamagedArtefactError
 from workbench.store.checkpoints import MODEL, load_latest, save_checkpoint
 
-LARGE_WIDTH = 2048  # three square matrices of it and their moments: 150 MB
+LARGE_WIDTH = 2048  # three square matrices of this width and their moments: 150 MB
 
 
 def durable_saves(setting: Setting) -> Iterator[Row]:
@@ -90,7 +91,7 @@ def _sync(*paths: Path) -> None:
 
 
 def _trained_once(model: nn.Module) -> torch.optim.Optimizer:
-    """AdamW whose moments exist."""
+    """AdamW after one step, so that its moments exist."""
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
@@ -100,7 +101,7 @@ def _trained_once(model: nn.Module) -> torch.optim.Optimizer:
 
 
 def _comes_back(directory: Path, model: nn.Module) -> tuple[str, bool]:
-    """The newest checkpoint holds the very bits, and is refused after one bit has changed."""
+    """Whether the newest checkpoint holds the exact bits, and is refused after one bit changes."""
     checkpoint = load_latest(directory)
     if checkpoint is None:
         return "nothing was saved", False

@@ -1,4 +1,4 @@
-"""How cost grows: a DiT step with the sequence, exact neighbours with the number of rows."""
+"""How cost grows: a DiT step with sequence length, exact neighbours with the number of rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _dit_step(length: int) -> Callable[[], None]:
     optimizer = torch.optim.AdamW(dit.parameters(), fused=True)
     z = torch.randn(BATCH, length, LATENT_WIDTH, generator=generator)
     ctx_mask = (torch.arange(length) < length // 2).expand(BATCH, length)
-    # Self-conditioning off: whether a step pays for a second pass is drawn.
+    # Self-conditioning is off, because it adds a second pass to random steps.
     flow = FlowConfig(self_conditioning_prob=0.0)
 
     def step() -> None:

@@ -1,4 +1,4 @@
-"""Guidance: both halves in one batched forward against two forwards, one a half."""
+"""Guidance: both halves in one batched forward, against one forward per half."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def guidance(setting: Setting) -> Iterator[Row]:
 
 
 def lively(dit: TextDiT) -> TextDiT:
-    """Give an untrained network, whose output is exactly 0, something to say."""
+    """Give an untrained network, whose output is exactly 0, a non-zero output."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in dit.parameters():
@@ -62,7 +62,7 @@ def _halves(
         return ContextVelocity(dit, ctx, ctx_mask, "z").both(z_t, TIME)
 
     def two() -> Halves:
-        # A field each: neither half may inherit the other's self-conditioning estimate.
+        # One field per half, so that neither inherits the other's self-conditioning estimate.
         cond = ContextVelocity(dit, ctx, ctx_mask, "z").single(z_t, TIME, drop=False)
         uncond = ContextVelocity(dit, ctx, ctx_mask, "z").single(z_t, TIME, drop=True)
         return cond, uncond

@@ -41,7 +41,7 @@ def linear_probe(setting: Setting) -> Iterator[Row]:
 
 
 def blobs(num_rows: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Overlapping Gaussian classes, each label set along directions of its own."""
+    """Overlapping Gaussian classes, with different directions for each label set."""
     rng = np.random.default_rng(0)
     features = rng.standard_normal((num_rows, WIDTH)).astype(np.float32)
     label_sets = []
@@ -60,7 +60,7 @@ def ridge(features: np.ndarray, label_sets: list[np.ndarray]) -> list[np.ndarray
 
 
 def logistic(features: np.ndarray, label_sets: list[np.ndarray]) -> list[np.ndarray]:
-    """Held-out predictions of a fit a label set and fold."""
+    """Held-out predictions, with one fit per label set and fold."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import KFold, cross_val_predict
     from sklearn.pipeline import make_pipeline

@@ -1,8 +1,8 @@
-"""Ratios of costs: interleaved repeats, the median of the paired ratios, its bootstrap interval.
+"""Ratios of costs: interleaved repeats, the median of paired ratios and its bootstrap interval.
 
-Absolute times do not hold on shared machines. Ours and the peer take turns in one process, so that
-whatever else the machine does falls on both; every repeat gives one ratio. A ratio is the peer's
-cost over ours: **above 1 we are cheaper**, and every goal is a least ratio.
+Absolute times are not reliable on shared machines. Ours and the peer take turns in one process, so
+other work on the machine affects both; every repeat gives one ratio. A ratio is the peer's cost
+divided by ours: **above 1 we are cheaper**, and every goal is a minimum.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """What a benchmark is told.
+    """The setting that a benchmark runs in.
 
     Attributes:
         directory: a study with corpus, teacher states and latents; see `workload`.
         threads: threads of this process.
-        quick: few repeats and small sizes, to see that all works; the numbers mean little.
+        quick: few repeats and small sizes, to check that everything works; the numbers mean little.
     """
 
     directory: Path
@@ -37,14 +37,14 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ratio:
-    """The peer's cost over ours.
+    """The peer's cost divided by ours.
 
     Attributes:
-        median: of the paired ratios.
+        median: median of the paired ratios.
         low: lower end of its 95 % bootstrap interval.
         high: upper end.
-        ours: median cost of ours, seconds unless a row says otherwise.
-        peers: median cost of the peer.
+        ours: our median cost, in seconds unless a row says otherwise.
+        peers: the peer's median cost.
     """
 
     median: float
@@ -60,12 +60,12 @@ class Row:
 
     Attributes:
         stage: what is measured.
-        peer: what stands beside it.
-        ratio: the peer's cost over ours.
-        goal: least ratio that is wanted; None where there is no goal on this machine.
-        gate: what must hold for the ratio to count, with the number found.
-        gate_passed: whether it holds.
-        unit: of the two costs.
+        peer: what it is compared with.
+        ratio: the peer's cost divided by ours.
+        goal: the smallest ratio wanted; None if there is no goal on this machine.
+        gate: the condition for the ratio to count, with the measured number.
+        gate_passed: whether the condition holds.
+        unit: unit of the two costs.
     """
 
     stage: str
@@ -85,9 +85,9 @@ class Growth:
         stage: what is measured.
         size: name of the size that grows.
         sizes: its values.
-        seconds: median cost at each.
+        seconds: median cost at each size.
         exponent: slope in log-log, median over repeats; `low` and `high` its 95 % interval.
-        last_exponent: the same between the two largest sizes.
+        last_exponent: the exponent between the two largest sizes.
     """
 
     stage: str
@@ -115,14 +115,14 @@ def compare(
     scale: float = 1.0,
     warm_up: int = 1,
 ) -> Ratio:
-    """Time both in turns and return the ratio.
+    """Time both by turns and return the ratio.
 
     Args:
         ours: one unit of our work.
         peer: one unit of the peer's.
-        repeats: pairs of calls, whose order alternates.
-        scale: multiplies the peer's time, where its unit of work is another.
-        warm_up: calls of each that are not counted.
+        repeats: number of paired calls; their order alternates.
+        scale: factor on the peer's time if its unit of work differs.
+        warm_up: uncounted calls of each.
     """
     for _ in range(warm_up):
         ours()

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours: ours, ranked again in float64, against faiss flat and scikit-learn."""
+"""Exact nearest neighbours: ours, reranked in float64, against faiss flat and scikit-learn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHECKED_ROWS = 2_000
 
 
 def exact_neighbors(setting: Setting) -> Iterator[Row]:
-    """The ten nearest of every row."""
+    """The ten nearest neighbours of every row."""
     import faiss
     from sklearn.neighbors import NearestNeighbors
 
@@ -46,7 +46,7 @@ def exact_neighbors(setting: Setting) -> Iterator[Row]:
 
 
 def recall_at(found: np.ndarray, features: np.ndarray) -> float:
-    """Share of the true k nearest, by float64 differences, that `found` (N, k) holds."""
+    """Share of the true k nearest (by float64 differences) that are in `found` (N, k)."""
     wide = features.astype(np.float64)
     squares = np.square(wide).sum(axis=1)
     hits, checked = 0, min(CHECKED_ROWS, len(wide))

@@ -1,7 +1,7 @@
 """The peers' training loop: nanoGPT's, in eager float32 with unfused AdamW and no autocast.
 
-Batches, cuts, noise, schedule and clipping are those of our own tasks at the same step, so that
-the losses of both loops can be compared step by step.
+Batches, cuts, noise, schedule and clipping match our own tasks at the same step, so the losses of
+both loops can be compared step by step.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class PeerLoop:
 
     Args:
         model: the peer's model.
-        config: rates, decay, clipping; its `ema_decay` is followed with a plain loop.
-        loss: the loss at a step.
+        config: rates, decay, clipping; a plain loop applies its `ema_decay`.
+        loss: function from a step to its loss.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class PeerLoop:
 
 
 def vae_peer(model: PeerVAE, workload: Workload, noise_seed: int = 0) -> PeerLoop:
-    """The VAE loop on the batches of our `VAETask`; `noise_seed` 0 gives its noise too."""
+    """The VAE loop on the batches of our `VAETask`; `noise_seed` 0 also gives the same noise."""
     config, split = workload.config, workload.corpus.split("train")
     training, context = config.vae_training, config.context
     plan = workload.plan(training)
@@ -92,7 +92,7 @@ def vae_peer(model: PeerVAE, workload: Workload, noise_seed: int = 0) -> PeerLoo
 
 
 def dit_peer(model: PeerDiT, workload: Workload, noise_seed: int = 0) -> PeerLoop:
-    """The flow loop on the batches of our `FlowTask`; `noise_seed` 0 gives its noise too."""
+    """The flow loop on the batches of our `FlowTask`; `noise_seed` 0 also gives the same noise."""
     config, latents = workload.config, workload.latents()
     training, flow = config.flow_training, config.flow
     plan = workload.plan(training)

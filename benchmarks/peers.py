@@ -1,8 +1,8 @@
 """The peers' models: text VAE and TextDiT as nanoGPT would write them.
 
-The same function of the same weights as `models`, in plain PyTorch modules: one `nn.Module` a
-concept, `F.scaled_dot_product_attention` with a boolean mask, whole logits. Parameters carry the
-names of ours, so that one initial state serves both. Source: nanoGPT's `model.py` (Karpathy 2022).
+They compute the same function of the same weights as `models`, in plain PyTorch: one `nn.Module`
+per concept, `F.scaled_dot_product_attention` with a boolean mask, whole logits. Parameters have our
+names, so one initial state serves both. Source: nanoGPT's `model.py` (Karpathy 2022).
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class PeerBlock(nn.Module):
 
 
 class PeerVAE(nn.Module):
-    """Text VAE with a learned sigma and layer-normalised means, the defaults of ours."""
+    """Text VAE with a learned sigma and layer-normalised means, as in our defaults."""
 
     def __init__(self, config: TextVAEConfig) -> None:
         super().__init__()
@@ -171,7 +171,7 @@ class PeerFinalLayer(nn.Module):
 
 
 class PeerDiT(nn.Module):
-    """TextDiT with time and self-conditioning and masked context drops, the defaults of ours."""
+    """TextDiT with time, self-conditioning and masked context drops, as in our defaults."""
 
     def __init__(self, config: TextDiTConfig) -> None:
         super().__init__()
@@ -207,10 +207,10 @@ class PeerDiT(nn.Module):
 
 
 def with_weights_of(peer: Model, ours: nn.Module) -> Model:
-    """Copy the weights that both have; the peer has no others.
+    """Copy our weights into the peer, which has no others.
 
     Raises:
-        RuntimeError: a weight of the peer is missing among ours.
+        RuntimeError: the peer has a weight that ours lacks.
     """
     names = peer.state_dict().keys()
     peer.load_state_dict({k: v for k, v in ours.state_dict().items() if k in names})

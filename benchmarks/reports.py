@@ -1,4 +1,4 @@
-"""What was measured as JSON of the day and as a Markdown table of the newest one."""
+"""Measurements as one JSON file per day and a Markdown table of the newest day."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIBRARIES = ("torch", "transformers", "numpy", "scikit-learn", "faiss-cpu", "saf
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores, Python and the libraries that matter."""
+    """Processor, cores, Python and the relevant libraries."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0))
@@ -39,7 +39,7 @@ def _processor() -> str:
 
 
 def save(records: Sequence[dict[str, Any]], directory: Path, note: str = "") -> Path:
-    """Write the day's JSON and the table; benchmarks that were not run again keep their rows."""
+    """Write the day's JSON and the table; benchmarks that were not rerun keep their rows."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{date.today().isoformat()}.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -71,12 +71,12 @@ def as_markdown(document: dict[str, Any], day: str) -> str:
         f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
         f"{libraries}.",
         "",
-        "A ratio is the peer's cost over ours in the same process, in turns: above 1 we are "
-        "cheaper. Median and 95 % bootstrap interval over repeats. Goals are least ratios. `load` "
-        "is the machine's load average (one minute) when the measurement began, ours included: "
+        "A ratio is the peer's cost divided by ours, taking turns in one process: above 1 we are "
+        "cheaper. Median and 95 % bootstrap interval over repeats. Goals are minimum ratios. "
+        "`load` is the machine's one-minute load average at the start, our work included: "
         f"{min(loads)} to {max(loads)} on {machine['cores']} cores"
         + (
-            "; **above the number of threads other work ran beside it**."
+            "; **where it exceeds the number of threads, other work ran at the same time**."
             if max(loads) > machine["cores"]
             else "."
         ),

@@ -1,4 +1,4 @@
-"""Each measurement in a fresh process of its own threads, one after another."""
+"""Run each measurement in a fresh process with its own threads, one after another."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def measure(
 
     Args:
         names: keys of `BENCHMARKS`.
-        directory: what `workload.prepared` gave.
+        directory: the folder from `workload.prepared`.
         quick: few repeats, small sizes.
-        threads: thread counts to run at, where a benchmark asks for them; empty for all it names.
+        threads: run only these thread counts of each benchmark; empty runs all of its own.
     """
     for name in names:
         for count in BENCHMARKS[name].threads:
@@ -38,7 +38,7 @@ def measure(
 
 
 def records_of(name: str, setting: Setting) -> list[dict[str, Any]]:
-    """Run one benchmark here and return its rows as plain values."""
+    """Run one benchmark in this process and return its rows as plain values."""
     import torch
 
     torch.set_num_threads(setting.threads)
@@ -48,7 +48,7 @@ def records_of(name: str, setting: Setting) -> list[dict[str, Any]]:
 
 
 def as_record(found: Row | Growth) -> dict[str, Any]:
-    """A row with its ratio's fields at the top, or a growth, as JSON values."""
+    """A row (with its ratio's fields at top level) or a growth, as JSON values."""
     record = asdict(found)
     if isinstance(found, Growth):
         return record

@@ -1,4 +1,4 @@
-"""The command line's answer in a fresh process, against importing torch and transformers first."""
+"""The command line's response in a fresh process, against importing torch and transformers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def python(*arguments: str) -> str:
 
 
 def heavy_imports(arguments: Sequence[str]) -> list[str]:
-    """Libraries that a command loads although it does not need them."""
+    """Heavy libraries that a command loads without needing them."""
     code = (
         "import sys; from workbench.cli import main; "
         f"code = main({list(arguments)!r}); "

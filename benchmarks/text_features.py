@@ -1,7 +1,7 @@
 """MAUVE of two arms: sorted batches and references embedded once, against the package's way.
 
-mauve-text embeds one text at a time and the references again at every call. Both sides use the
-same encoder and the package's own score, so that only the embedding differs.
+mauve-text embeds one text at a time, and the references again at every call. Both sides use the
+same encoder and the package's own score, so only the embedding differs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def mauve(setting: Setting) -> Iterator[Row]:
     references, *arms = (
         split.texts(np.arange(part * num_texts, (part + 1) * num_texts)) for part in range(3)
     )
-    # What a poor arm writes: every second word is missing.
+    # A poor arm: every second word is missing.
     arms[1] = [" ".join(text.split()[::2]) for text in arms[1]]
     encoder = load_text_encoder("minilm")
 

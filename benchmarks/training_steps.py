@@ -1,8 +1,8 @@
-"""A training step of the VAE and of the DiT: against the eager float32 loop, and against the peak.
+"""A training step of the VAE and of the DiT, against the eager float32 loop and the peak.
 
-MFU is the share of the machine's peak (a large matrix product in the compute dtype, timed in turns
-with the steps) that (6 N + 12 layers width L) multiply-adds a token make up, the head counted, as
-in PaLM (Chowdhery et al. 2022, appendix B); N counts the matrices that every token passes.
+MFU is the share of the machine's peak reached by (6 N + 12 layers width L) multiply-adds per token,
+head included, as in PaLM (Chowdhery et al. 2022, appendix B). N counts the matrices that every
+token passes. The peak is a large matrix product in the compute dtype, timed alternately.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def dit_stepper(workload: Workload) -> Step:
 
 
 def several(step: Step) -> Callable[[], None]:
-    """A few steps as one unit: a step's cost depends on what it drew."""
+    """A few steps as one unit, because a step's cost depends on its random draws."""
 
     def steps() -> None:
         for _ in range(STEPS_AT_ONCE):
@@ -83,7 +83,7 @@ def vae_step(setting: Setting) -> Iterator[Row]:
 
 
 def dit_step(setting: Setting) -> Iterator[Row]:
-    """DiT step against the eager loop, and its MFU, the self-conditioning passes counted."""
+    """DiT step against the eager loop, and its MFU including self-conditioning passes."""
     workload = open_workload(setting.directory)
     dit = workload.dit()
 
@@ -99,7 +99,7 @@ def dit_step(setting: Setting) -> Iterator[Row]:
 
 
 def passed_weights(model: nn.Module) -> int:
-    """Weights of the matrices that every token is multiplied with."""
+    """Number of weights in the matrices that every token passes."""
     return sum(
         module.weight.numel()
         for name, module in model.named_modules()
@@ -129,7 +129,7 @@ def _step_row(
 def _same_losses(
     ours: Step, peer: Step, reseeded: Step, quick_steps: int | None
 ) -> tuple[str, bool]:
-    """Train all three from the same weights; ours must be nearer the peer than other noise is."""
+    """Train all three from equal weights; ours must be closer to the peer than another seed is."""
     count = quick_steps or GATE_STEPS
     losses = torch.tensor([[float(ours()), float(peer()), float(reseeded())] for _ in range(count)])
     last = losses[-LAST_STEPS:]
@@ -158,6 +158,6 @@ def _mfu_row(stage: str, step: Step, flops: float, setting: Setting) -> Row:
         peer=f"{str(dtype).removeprefix('torch.')} matrix product, {rate / 1e9:.0f} GFLOP/s",
         ratio=ratio,
         goal=None,
-        gate=f"{flops / 1e9:.1f} GFLOP a step",
+        gate=f"{flops / 1e9:.1f} GFLOP per step",
         gate_passed=True,
     )

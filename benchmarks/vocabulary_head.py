@@ -18,7 +18,7 @@ LARGEST_ERROR = 5e-3
 
 
 class Head:
-    """States, weights and targets, with one function a way of computing the loss."""
+    """States, weights and targets, with one function per way of computing the loss."""
 
     def __init__(self, vocab_size: int) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -76,7 +76,7 @@ def gradient_error(found: list[Tensor], exact: list[Tensor]) -> float:
 
 
 def peak_megabytes(work: Callable[[], object]) -> float:
-    """Most memory that torch's allocator handed out during `work`, beyond what was held before."""
+    """Peak memory that torch's allocator added during `work`, in megabytes."""
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:

@@ -1,7 +1,7 @@
-"""What is trained on: the demo study's models on a few of its stories, prepared once a run.
+"""The benchmarks' workload: the demo study's models on a few of its stories, prepared once.
 
-Corpus, teacher states and latents are written by the engine itself into a temporary directory;
-each benchmark opens them in a process of its own.
+The engine writes corpus, teacher states and latents into a temporary directory. Each benchmark
+opens them in its own process.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Workload:
 
 
 def open_workload(directory: Path, arm: str = "none") -> Workload:
-    """Open what `prepared` wrote, as one of its arms, `none` or `repa`."""
+    """Open the study that `prepared` wrote, as its arm `none` or `repa`."""
     study = open_study(directory)
     run = study.run(arm, 0)
     place = find_placement("cpu")

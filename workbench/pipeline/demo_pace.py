@@ -1,7 +1,7 @@
-"""How long the demo will take here, told before it starts, and fewer steps where that is too long.
+"""Predict how long the demo takes here, and lower its number of steps if that is too long.
 
-Real steps of its flow are timed for a few seconds and compared with the machine that the preset was
-measured on. Both arms always get the same number of steps.
+A few seconds of real flow steps are timed and compared with the machine on which the preset was
+measured. Both arms always get the same number of steps.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ REFERENCE_RUN = 110.0  # one arm without its flow: VAE, latents, samples, probes
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pace:
-    """What the demo costs here.
+    """The cost of the demo on this machine.
 
     Attributes:
-        ratio: seconds of a step here over those on the reference machine.
-        rounds: arms that have to wait for each other: 1 where each has a core of its own.
+        ratio: seconds per step here, divided by those on the reference machine.
+        rounds: how many arms run one after another: 1 if each has its own core.
         num_steps: flow steps that fit.
         wanted: flow steps of the preset.
     """
@@ -77,7 +77,7 @@ class Pace:
 
 
 def pace(config: StudyConfig, context: StageContext) -> Pace:
-    """Time the demo's flow on this machine, on the threads of one arm; takes about five seconds."""
+    """Time the demo's flow here, on one arm's threads; takes about five seconds."""
     before, share = torch.get_num_threads(), _share(config, context.place)
     set_threads(share.threads)
     try:
@@ -93,7 +93,7 @@ def _share(config: StudyConfig, place: Placement) -> Share:
 
 
 def fit_steps(config: StudyConfig, ratio: float, workers: int) -> Pace:
-    """The most flow steps that fit into the budget, in hundreds, at most the preset's."""
+    """The number of flow steps that fit the budget, in hundreds, at most the preset's."""
     num_runs = len(config.arms) * len(config.seeds)
     wanted = config.base.flow_training.num_steps
     free = Pace(ratio=ratio, rounds=math.ceil(num_runs / workers), num_steps=0, wanted=wanted)
@@ -104,7 +104,7 @@ def fit_steps(config: StudyConfig, ratio: float, workers: int) -> Pace:
 
 
 def seconds_per_step(config: StudyConfig, context: StageContext) -> float:
-    """Median seconds of a step of the demo's flow, on latents of noise of the right shape."""
+    """Median seconds per step of the demo's flow, on random latents of the right shape."""
     run, place = config.run(next(iter(config.arms)), config.seeds[0]), context.place
     window, width = run.corpus.window, run.vae.latent_width
     rng = np.random.default_rng(0)

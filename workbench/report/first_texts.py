@@ -1,4 +1,4 @@
-"""The first held-out prompts of a study, and what each arm wrote after them."""
+"""The first held-out prompts of a study, and each arm's continuations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FirstText:
 
 
 def first_texts(study: Study, count: int) -> list[FirstText]:
-    """The first prompts in the study's order, at the headline guidance scale; none is picked."""
+    """The first prompts in the study's order (none is selected), at the headline guidance scale."""
     config = study.config
     scale = scale_name(config.base.sampling.guidance_scales[0])
     written = {

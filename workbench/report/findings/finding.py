@@ -55,7 +55,7 @@ class Number:
     """A number as it was shown.
 
     Attributes:
-        name: for people.
+        name: what readers see.
         source: `kind`, a key of `SOURCES`, and the fields that this kind needs to recompute it.
         value: the number; None if it was not defined.
         low: lower end of its interval.
