@@ -2,7 +2,7 @@
 
 A `Result` is one headline number with its chance level, interval and number of points. A
 number that cannot exist is None with a `reason`, never 0, 1 or NaN. `PerText` holds one value
-a text, so that arms are compared by a paired bootstrap over prompts.
+per text, so that arms are compared by a paired bootstrap over prompts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Result:
         n: Number of points the score rests on.
         higher_is_better: Direction for verdicts; None where neither end is good.
         detail: Small named values (numbers, strings, lists, nested mappings), for JSON.
-        per_item: Columns of equal length with one entry a point, for Parquet.
+        per_item: Columns of equal length with one entry per point, for Parquet.
         reason: Why there is no score; None if and only if there is one.
     """
 
@@ -86,7 +86,7 @@ def undefined(name: str, reason: str, n: int, **extra: Any) -> Result:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PerText:
-    """Metrics with one value a text.
+    """Metrics with one value per text.
 
     Attributes:
         values: Metric name -> (n,) float64, NaN where the metric is not defined for a text.

@@ -161,7 +161,7 @@ class SelfAttention(nn.Module):
     """Multi-head self-attention with QK-norm and rotary positions.
 
     Source: QK-RMSNorm as in Esser et al. 2024, arXiv 2403.03206, section 5.3.2; deviation: one
-    learned gain a head instead of one a dimension, which commutes with the rotation.
+    learned gain per head instead of one per dimension, which commutes with the rotation.
     """
 
     def __init__(self, width: int, heads: int) -> None:

@@ -1,4 +1,4 @@
-"""How much each term of a loss pulls at what the terms share.
+"""How much each term of a loss contributes to the gradient of what the terms share.
 
 The gradient of every weighted term is taken at one shared activation, where all of them meet. The
 known terms are differentiated beforehand through their own small graphs; what the real backward

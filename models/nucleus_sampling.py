@@ -12,7 +12,7 @@ def sample_nucleus(logits: Tensor, nucleus_p: float, draws: Tensor) -> Tensor:
     Args:
         logits: (B, V).
         nucleus_p: In (0, 1]; 1 = the whole distribution.
-        draws: (B,) uniform numbers in [0, 1), one a row.
+        draws: (B,) uniform numbers in [0, 1), one per row.
 
     Returns:
         (B,) int64.

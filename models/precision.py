@@ -23,7 +23,7 @@ def bfloat16_autocast(device: torch.device | str) -> torch.autocast:
     """A context that autocasts to bfloat16 where `has_fast_bfloat16`, and does nothing elsewhere.
 
     The autocast cache of cast weights lives as long as the outermost context: enter it once
-    around a loop over batches rather than once a batch.
+    around a loop over batches rather than once per batch.
     """
     device = torch.device(device)
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_fast_bfloat16(device))

@@ -1,4 +1,4 @@
-"""The text VAE: one Gaussian latent a token, and a decoder that reads all tokens back at once.
+"""The text VAE: one Gaussian latent per token, and a decoder that reads all tokens back at once.
 
 Encoder (pre-norm Transformer) -> per-token `mu`, `logvar` -> `z` -> decoder -> logits at every
 position. The REPA projector is always built, so that twins with and without alignment start from

@@ -1,1 +1,1 @@
-"""Results to `plotly.graph_objects.Figure`: one module a picture, one theme for all."""
+"""Results to `plotly.graph_objects.Figure`: one module per picture, one theme for all."""

@@ -26,7 +26,7 @@ def curves_figure(
     level: tuple[str, float] | None = None,
     log_y: bool = False,
 ) -> go.Figure:
-    """A line an arm.
+    """One line per arm.
 
     Args:
         curves: arm -> (x, y).
@@ -71,7 +71,7 @@ def dots_figure(
     theme: Theme,
     marks: Mapping[str, Mapping[str, float | None]] | None = None,
 ) -> go.Figure:
-    """A row a measure, a dot an arm with its interval; marks stand for chance and baselines.
+    """One row per measure, one dot per arm with its interval; marks stand for chance and baselines.
 
     Args:
         results: arm -> measure -> result as JSON (`score`, `low`, `high`).

@@ -78,7 +78,7 @@ def scores_figure(
     titles: Mapping[str, str] | None = None,
     theme: Theme = "light",
 ) -> go.Figure:
-    """One small panel a metric: a dot with its interval for each arm, seeds as small dots.
+    """One small panel per metric: a dot with its interval for each arm, seeds as small dots.
 
     Args:
         scores: Arm -> metric -> {mean, low, high, seeds}.
@@ -104,7 +104,7 @@ def scores_figure(
         where = {"row": place // columns + 1, "col": place % columns + 1}
         for arm in arms:
             _add_dot(figure, arm, scores[arm].get(metric), styles[arm], where)
-        # The names stand once a row; every panel has the arms in the same places.
+        # The names stand once per row; every panel has the arms in the same places.
         figure.update_yaxes(
             type="category", range=[-0.5, len(arms) - 0.5], showticklabels=where["col"] == 1,
             categoryorder="array", categoryarray=[plain(a) for a in reversed(arms)], **where,

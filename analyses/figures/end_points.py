@@ -1,4 +1,4 @@
-"""How far the generator's end points lie from real latents: what the decoder is handed."""
+"""How far the generator's end points, which the decoder reads, lie from real latents."""
 
 from __future__ import annotations
 

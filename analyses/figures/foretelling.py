@@ -1,4 +1,4 @@
-"""How strongly each predictor goes with one generation score, baselines set apart."""
+"""How strongly each predictor is correlated with one generation score; baselines stand apart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KINDS = (("probe", "circle", "#56B4E9"), ("trivial baseline", "diamond", "#E69F0
 
 
 def foretelling_figure(rows: Sequence[ScorecardRow], *, theme: Theme = "light") -> go.Figure:
-    """Spearman correlations with their intervals, a row a predictor, the strongest on top.
+    """Spearman correlations with their intervals, one row per predictor, the strongest on top.
 
     Args:
         rows: of one score; those without a correlation are left out.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossCurve:
-    """Velocity loss an element of one run.
+    """Velocity loss per element of one run.
 
     Attributes:
         arm: Name of the arm.
@@ -53,7 +53,7 @@ def loss_figure(
     """Raw loss with each run's floors (left) and fraction of the band (right).
 
     Args:
-        curves: One a run.
+        curves: One per run.
         arms: All arms of the study, for stable colours; those of `curves` by default.
         theme: light or dark.
     """

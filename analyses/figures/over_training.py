@@ -1,7 +1,7 @@
-"""A measure over training steps: a colour an arm, a band for its interval, chance dotted.
+"""A measure over training steps: one colour per arm, a band for its interval, chance dotted.
 
-Steps are drawn by log2(1 + step), where the untrained weights at step 0 have a place and equal
-ratios equal distances.
+Steps are drawn at log2(1 + step), so that the untrained weights at step 0 have a place and equal
+ratios have equal distances.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def over_training_figure(
     """Curves over training steps with interval bands and chance lines.
 
     Args:
-        points: one a run.
+        points: one per run.
         y: axis title with its unit.
         arms: all arms of the study, for stable colours; those of `points` by default.
         theme: light or dark.

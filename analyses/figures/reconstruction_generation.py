@@ -56,7 +56,7 @@ def reconstruction_generation_figure(
     """Runs as points with both intervals; runs without either number are named below the plot.
 
     Args:
-        points: One a run.
+        points: One per run.
         reconstruction_name: Axis title, such as "token accuracy".
         generation_name: Axis title, such as "mauve[minilm]".
         arms: All arms of the study, for stable colours; those of `points` by default.

@@ -1,4 +1,4 @@
-"""Continuations side by side: prompt, human reference, and one column an arm."""
+"""Continuations side by side: prompt, human reference, and one column per arm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One look for every figure: a colour, dash and symbol an arm, light and dark, escaped text.
+"""One look for every figure: one colour, dash and symbol per arm, light and dark, escaped text.
 
 Arm colours start from Okabe and Ito's blue and vermillion; the others were searched for distance
 in CIELAB under normal vision and simulated protan-, deuter- and tritanopia (Machado et al. 2009)

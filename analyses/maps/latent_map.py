@@ -1,8 +1,8 @@
-"""Two-dimensional maps of twin spaces, laid over each other, with a trust in every point.
+"""Two-dimensional maps of twin spaces, laid over each other, with a trust value for every point.
 
-Qualitative only: never measure on the coordinates. UMAP runs in a child process, one at a time,
-on exact neighbours found here; later spaces start from the first one's layout and are then laid
-on it by Procrustes. Where UMAP cannot run, the map is PCA and a notice says why.
+For looking only: never measure on the coordinates. UMAP runs in a child process, one at a time, on
+exact neighbours found here. Later spaces start from the first one's layout and are aligned to it by
+Procrustes. Where UMAP cannot run, the map is PCA and a notice says why.
 """
 
 from __future__ import annotations

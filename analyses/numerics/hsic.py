@@ -37,7 +37,7 @@ class NeighborKernel:
     Attributes:
         rows: (N, F) float64, centred unit rows.
         columns: (N, k) int64, each row's nearest neighbours by cosine, never itself.
-        k: Neighbours a row, after clipping.
+        k: Neighbours per row, after clipping.
     """
 
     rows: np.ndarray

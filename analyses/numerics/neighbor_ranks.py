@@ -1,7 +1,7 @@
-"""Where given rows stand in every row's order of nearness, exactly and in blocks.
+"""Ranks of given rows among each row's neighbours, nearest first, exactly and in blocks.
 
-Rank 1 is the nearest other row. Ties count as nearer only when strictly nearer, so copies share
-the best rank that any of them could have.
+Rank 1 is the nearest other row. Only strictly nearer rows count, so copies share the best rank
+that any of them could have.
 """
 
 from __future__ import annotations

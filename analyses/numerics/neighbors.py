@@ -1,8 +1,8 @@
 """Exact nearest neighbours: faiss flat search, centred, blocked, self masked by index.
 
-faiss finds candidates in float32; their distances are then computed again in float64 and
-sorted by (distance, index), so that rounding at the k-th place cannot change the answer and
-ties have one order. Nothing here is approximate.
+faiss finds candidates in float32. Their distances are computed again in float64 and sorted by
+(distance, index), so that rounding at the k-th place cannot change the answer and ties have a
+fixed order. Nothing here is approximate.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class NeighborConfig:
     """Search settings.
 
     Attributes:
-        k: Neighbours a row, clipped to the n - 1 that exist.
+        k: Neighbours per row, clipped to the n - 1 that exist.
         metric: `cosine` (of centred rows, distance 1 - cos) or `euclidean`.
         block_rows: Query rows searched at once; halved when memory runs out.
     """
@@ -50,7 +50,7 @@ class Neighbors:
     Attributes:
         indices: (N, k) int64 row numbers; never the row itself, never negative.
         distances: (N, k) float64, cosine or euclidean distance.
-        k: Neighbours a row, after clipping.
+        k: Neighbours per row, after clipping.
         requested_k: Neighbours asked for; larger than `k` where it had to be clipped.
     """
 

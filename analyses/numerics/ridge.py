@@ -1,4 +1,4 @@
-"""Cross-fitted ridge regression: one eigendecomposition a fold serves every penalty and target.
+"""Cross-fitted ridge regression: one eigendecomposition per fold serves every penalty and target.
 
 Held-out residuals only: the fit never sees the rows it is judged on, and rows of one group
 (the tokens of a text) always share a fold. The penalty is chosen by generalised cross-validation
@@ -52,7 +52,7 @@ class CrossFit:
 
 
 class CrossFittedRidge:
-    """Ridge from inputs (N, F), factorised once a fold and then fitted to any target (N, G)."""
+    """Ridge from inputs (N, F), factorised once per fold and then fitted to any target (N, G)."""
 
     def __init__(
         self, inputs: np.ndarray, config: RidgeConfig, groups: np.ndarray | None = None

@@ -1,4 +1,4 @@
-"""What a decoder says of latents: tokens, entropy and margin, a batch at a time.
+"""What a decoder makes of latents: tokens, entropy and margin, batch by batch.
 
 Logits over a vocabulary are the largest array of any probe, so they live for one batch only.
 """

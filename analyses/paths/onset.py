@@ -1,11 +1,11 @@
 """When a label becomes readable over a training, and whether one arm reads it earlier.
 
-Two answers. The *clear* step is the first from which on the probe's interval stays above chance and
-above shuffled labels; it lies on the grid of steps that were kept. The *half* step is where half of
-what training adds to the untrained space is reached, found between the steps kept by a straight
-line over log2(1 + step), so that it has an interval. Arms are compared at one level, half way to
-the lower of their two ends, or the arm that ends higher would have the higher bar. Where only one
-arm ever rises above its untrained space there is no common level, and that is said instead.
+There are two answers. From the *clear* step on, the probe's interval stays above chance and above
+shuffled labels; it is one of the steps that were kept. At the *half* step, half of what training
+adds to the untrained space is reached; it is interpolated between kept steps along log2(1 + step),
+so it has an interval. Both arms are compared at one level, half way to the lower of their two ends:
+otherwise the arm that ends higher would have a higher bar. If only one arm ever rises above its
+untrained space, there is no common level, and the result says so.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def compare_onsets(
     """Half steps of two arms at one level, and which comes first.
 
     Args:
-        a: a curve a seed, all over the same texts.
+        a: one curve per seed, all over the same texts.
         b: likewise, paired with `a` seed by seed.
         config: share of the rise, resampling.
 

@@ -1,8 +1,8 @@
 """The shape of sampling trajectories: straight or winding, and how far from real latents.
 
-A path is a point a step, from noise to the final latent. A trajectory may be a token's (F = D) or
-a whole text's (F = L D): say which. The chance level of the shape measures is a scrambled path,
-every step of which is the step that another trajectory took at that time.
+A path has one point per step, from noise to the final latent. A trajectory may be that of a token
+(F = D) or of a whole text (F = L D): say which. The chance level of the shape measures is that of a
+scrambled path: each of its steps is the one that another trajectory took at that time.
 """
 
 from __future__ import annotations

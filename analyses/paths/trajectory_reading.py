@@ -1,7 +1,7 @@
-"""What a trajectory says on its way: when tokens commit, how sure the decoder is, what comes first.
+"""Reading along a trajectory: when tokens settle, how sure the decoder is, what comes first.
 
 Steps are counted as shares of the whole, 0 = noise and 1 = the final latent, so that samplers
-with different numbers of steps compare.
+with different numbers of steps can be compared.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Which probe, measured on the autoencoder alone, foretells generation?
 
-Every probe is held against every generation score over a table of runs, beside trivial baselines
-that go through the same mill. Seeds of one arm are not independent: arms are resampled and
-permuted whole. Signs are turned so that 1 always means "the probe's better end goes with the
-score's better end".
+Every probe is compared with every generation score over a table of runs; trivial baselines are
+treated the same way. Seeds of one arm are not independent, so whole arms are resampled and
+permuted. Signs are turned so that 1 always means "the probe's better end goes with the score's
+better end".
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from analyses.numerics.settings import check_at_least, check_share
 from analyses.scorecard.row import Estimate, Foretelling, ScorecardRow
 from analyses.scorecard.run_table import RunTable
 from analyses.scorecard.selection import selection_regret, top_k_overlap
-from analyses.statistics.intervals import BootstrapConfig, holm, resample_counts
+from analyses.statistics.intervals import BootstrapConfig, resample_counts
 from analyses.statistics.rank_correlation import kendall, partial_spearman, spearman
+from analyses.statistics.significance import holm
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +51,7 @@ class ScorecardConfig:
 
 
 def scorecard(table: RunTable, config: ScorecardConfig | None = None) -> list[ScorecardRow]:
-    """Hold every predictor against every generation score.
+    """Compare every predictor with every generation score.
 
     Args:
         table: Runs with their probes, scores and baselines.

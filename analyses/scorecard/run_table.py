@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunTable:
-    """One row a run.
+    """One row per run.
 
     Attributes:
         arms: (R,) arm of each run; runs of one arm differ in the seed only.

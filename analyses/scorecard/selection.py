@@ -1,7 +1,7 @@
 """What choosing by a probe costs: overlap of the best k, and the regret of the single choice.
 
-A correlation over the whole range can be high while the best end is in disorder, and the best end
-is what a user picks from. Both are computed on arms, each the mean of its seeds.
+A correlation over all arms can be high although the best arms are in the wrong order, and users
+choose among the best. Both numbers are computed over arms, each arm being the mean of its seeds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How alike two spaces of the same items are: debiased linear CKA, CKNNA, mutual kNN.
 
-All three ask about the pairing of rows, so their chance level is the same statistic with the
-rows of one space permuted. CKA sees the whole geometry, mutual kNN only who is near whom, and
+All three depend on which rows are paired, so their chance level is the same statistic after the
+rows of one space are permuted. CKA sees the whole geometry, mutual kNN only who is near whom, and
 CKNNA both: CKA restricted to pairs that are neighbours in both spaces. Hand in held-out items.
 """
 
@@ -19,7 +19,8 @@ from analyses.numerics.neighbors import NeighborConfig, nearest_neighbors
 from analyses.numerics.settings import check_at_least
 from analyses.result import Result, undefined
 from analyses.statistics.half_samples import HalfSampleConfig, half_sample_interval
-from analyses.statistics.intervals import BootstrapConfig, bootstrap, null_from_samples
+from analyses.statistics.intervals import BootstrapConfig, bootstrap
+from analyses.statistics.significance import null_from_samples
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +28,7 @@ class AlignmentConfig:
     """Settings of the three alignment measures.
 
     Attributes:
-        k: Neighbours a row for CKNNA and mutual kNN, clipped to n - 1.
+        k: Neighbours per row for CKNNA and mutual kNN, clipped to n - 1.
         num_permutations: Row permutations behind the chance level.
         half_samples: Interval of CKA and CKNNA.
         block_rows: Query rows searched at once.

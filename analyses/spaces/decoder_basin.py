@@ -1,8 +1,8 @@
 """The decoder's basin: how far a latent may be moved before another token is read.
 
-Text decoders are sharp, and they meet the end points of an ODE, never clean latents. Lengths are
-in units of the latent standard deviation, column by column, so that spaces of any scale compare;
-a step of radius r has the root mean square r per dimension whichever way it points.
+A text decoder switches tokens abruptly, and it reads the end points of an ODE, never clean latents.
+Lengths are in units of each column's standard deviation, so that spaces of any scale can be
+compared; a step of radius r has the root mean square r per dimension in every direction.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def decoder_margin(
 
     Returns:
         Score >= 0 in nats of log odds; chance is the margin on Gaussian latents of equal mean and
-        standard deviation a column. `detail["entropy"]` in nats; interval over texts.
+        standard deviation per column. `detail["entropy"]` in nats; interval over texts.
     """
     config = config or DecoderBasinConfig()
     latents, real = check_latents(features, mask)

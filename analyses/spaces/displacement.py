@@ -1,8 +1,8 @@
 """Which items moved most, relative to their neighbours, from one space to another.
 
-Two spaces share no axes, so an item's own shift means nothing; what can be compared is whose
-company it keeps. An item's displacement is how far its neighbours of one space stand from it, in
-ranks, in the other.
+Two spaces share no axes, so an item's own shift means nothing; its neighbours can be compared.
+An item's displacement says how far, in ranks, its neighbours of one space are from it in the
+other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class DisplacementConfig:
     """Settings of the displacement probe.
 
     Attributes:
-        k: Neighbours an item, clipped to n - 1.
+        k: Neighbours per item, clipped to n - 1.
         top: Items listed as most moved.
         block_rows: Rows whose distances are held at once.
         bootstrap: Interval, over items.
@@ -61,7 +61,7 @@ def displacement(
         of neighbours kept, with chance k' / (n - 1); `per_item` holds both for every item.
 
     Source: the mean relative rank error of Lee and Verleysen 2007, "Nonlinear dimensionality
-    reduction", one value an item and symmetric; derived for this project.
+    reduction", one value per item and symmetric; derived for this project.
     """
     config = config or DisplacementConfig()
     x, y = check_features(features), check_features(other, name="other")

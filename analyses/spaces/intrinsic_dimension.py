@@ -1,8 +1,8 @@
 """Intrinsic dimension by TwoNN: how many directions a point's neighbourhood really has.
 
 The ratio of the distances to the second and to the first neighbour follows a Pareto law whose
-exponent is the local dimension, whatever the density. Scale-free, but a statement about the
-scale of nearest neighbours: noise thicker than that spacing counts as dimensions.
+exponent is the local dimension, whatever the density. It has no unit, but it describes the
+scale of nearest neighbours: noise wider than their spacing counts as dimensions.
 """
 
 from __future__ import annotations

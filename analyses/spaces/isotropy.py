@@ -1,7 +1,7 @@
 """Isotropy and uniformity: does the space use its directions, or do a few carry everything?
 
-Everything is a mean over all pairs, computed from sums and never from sampled pairs, except
-uniformity, whose exponential needs the pairs themselves and runs in blocks.
+Each number is a mean over all pairs. It is computed from sums, never from a sample of pairs; only
+uniformity needs the pairs themselves, which it visits in blocks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Nearest-neighbour coherence: do neighbours in the latent space share a label?
 
-At token level most neighbours are copies of the same token, which explains every label that a
-token id fixes; level `token.other_id` looks only among neighbours of a *different* id. Rows
+At token level most neighbours are copies of the same token, and they share every label that the
+token id determines. Level `token.other_id` looks only at neighbours with a *different* id. Rows
 without a label (-1) are left out on both sides.
 """
 
@@ -22,12 +22,8 @@ from analyses.numerics.neighbors import (
 )
 from analyses.numerics.settings import check_at_least, check_choice
 from analyses.result import Result, undefined
-from analyses.statistics.intervals import (
-    BootstrapConfig,
-    Null,
-    grouped_bootstrap,
-    null_from_samples,
-)
+from analyses.statistics.intervals import BootstrapConfig, grouped_bootstrap
+from analyses.statistics.significance import Null, null_from_samples
 
 Level = Literal["token", "token.other_id", "sentence", "text"]
 
@@ -38,7 +34,7 @@ class KnnCoherenceConfig:
 
     Attributes:
         level: What a row is; part of the result's name.
-        k: Neighbours a row, clipped to those that exist.
+        k: Neighbours per row, clipped to those that exist.
         metric: Distance between centred rows.
         num_permutations: Draws of the null.
         bootstrap: Resampling of rows, or of whole texts where groups are given.

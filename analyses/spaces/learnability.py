@@ -129,7 +129,7 @@ def flow_excess(
 
     Args:
         features: (N, ...) latents as the flow sees them, N >= 3, handed to `train` unchanged.
-        train: Trains and returns the held-out losses; called once a seed.
+        train: Trains and returns the held-out losses; called once per seed.
         floor: Gaussian floor per dimension under the trainer's time distribution, > 0.
         config: Steps, seeds, interval.
 

@@ -1,9 +1,9 @@
 """Linear separability: how much of a label a linear probe reads from the latents.
 
-An accuracy alone says little, so four numbers stand beside it: the majority class, the same
-probe on shuffled labels, the same probe on token embeddings alone (what the token says without
-its context), and the accuracy of every class. All are cross-validated; rows of one text share a
-fold, or the probe would recognise texts instead of labels.
+An accuracy alone says little, so four numbers come with it: the majority class, the same probe on
+shuffled labels, the same probe on token embeddings alone (what the token says without its
+context), and the accuracy of every class. All are cross-validated. Rows of one text share a fold;
+otherwise the probe would recognise texts instead of labels.
 """
 
 from __future__ import annotations
@@ -19,12 +19,8 @@ from analyses.numerics.features import check_features, check_labels
 from analyses.numerics.ridge import CrossFittedRidge, RidgeConfig
 from analyses.numerics.settings import check_at_least, check_choice, check_positive
 from analyses.result import Result, undefined
-from analyses.statistics.intervals import (
-    BootstrapConfig,
-    grouped_bootstrap,
-    null_from_samples,
-    paired_bootstrap,
-)
+from analyses.statistics.intervals import BootstrapConfig, grouped_bootstrap, paired_bootstrap
+from analyses.statistics.significance import null_from_samples
 
 Method = Literal["logistic", "ridge"]
 

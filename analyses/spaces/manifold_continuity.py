@@ -24,7 +24,7 @@ from analyses.texts.frechet import frechet_distance
 TextDecoder = Callable[[np.ndarray], Sequence[str]]
 # B texts to embeddings (B, E).
 TextEmbedder = Callable[[Sequence[str]], np.ndarray]
-# B texts to one number a text (B,), NaN where it is not defined for a text.
+# B texts to one number per text (B,), NaN where it is not defined for a text.
 TextScorer = Callable[[Sequence[str]], np.ndarray]
 
 

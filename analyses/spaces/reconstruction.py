@@ -1,6 +1,6 @@
-"""Does the decoder read the tokens back? The gate, not the score.
+"""Does the decoder read the tokens back? This is the entry test, not the score.
 
-Twins that pass it alike may write very differently; the probes next door look for why.
+Twins that pass it equally well may write very differently; the other probes look for the reason.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def reconstruction(
 ) -> Result:
     """Share of real tokens that the decoder reads back from `mu`, in [0, 1].
 
-    `detail`: the same from sampled z, exact-match texts for both, and nats a token where given.
+    `detail`: the same from sampled z, exact-match texts for both, and nats per token where given.
     Tokens are pooled; intervals resample texts. Texts without a real token are left out.
 
     Args:
@@ -51,7 +51,7 @@ def reconstruction(
         sampled_nll: (N, L), nats of the true token from a posterior sample.
 
     Returns:
-        Score with `chance` = share of the commonest token. `per_item` has a row a text.
+        Score with `chance` = share of the commonest token. `per_item` has one row per text.
 
     Raises:
         ValueError: If shapes differ or a nat that counts is not finite.

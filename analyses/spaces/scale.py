@@ -1,7 +1,7 @@
 """How large the latents are against their posterior noise, and how many channels live.
 
-Noise is a confound: KL weight alone gives equal reconstruction and another geometry. Log-SNR
-stands beside every reconstruction figure for that reason. Give `mu` and `logvar` as the encoder
+Noise is a confound: two KL weights can give equal reconstruction and different geometry. That is
+why log-SNR is shown next to every reconstruction figure. Give `mu` and `logvar` as the encoder
 makes them, before the flow's per-channel normalisation.
 """
 
@@ -47,9 +47,9 @@ def scale(
     *,
     logvar: np.ndarray,
 ) -> Result:
-    """Log-SNR = ln(E mu^2 / E sigma^2) in nats, `mu` centred a channel, and what goes with it.
+    """Log-SNR = ln(E mu^2 / E sigma^2) in nats, each channel of `mu` centred, and related numbers.
 
-    `detail`: `kl` (nats a token, with interval), `noise_fraction` = E sigma^2 / (Var mu +
+    `detail`: `kl` (nats per token, with interval), `noise_fraction` = E sigma^2 / (Var mu +
     E sigma^2), `active_channels`, `channel_std` of `mu`, `effective_rank` =
     (sum lambda)^2 / sum lambda^2 and `condition_number` of the covariance of `mu`.
 

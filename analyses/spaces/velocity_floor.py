@@ -1,7 +1,7 @@
 """Velocity loss of the best denoiser that knows only the Gaussian of the latents.
 
-With z ~ N(m, C), noise ~ N(0, I), z_t = (1 - t) noise + t z and velocity z - noise, the loss an
-element of the best denoiser at time t is
+With z ~ N(m, C), noise ~ N(0, I), z_t = (1 - t) noise + t z and velocity z - noise, the best
+denoiser's loss per element at time t is
 `I(t) = mean_i lambda_i / ((1 - t)^2 + t^2 lambda_i)`, lambda the eigenvalues of C. A flow at
 this floor has learnt covariance and nothing else. A flow that knew `mu` exactly would still not
 know the posterior's noise: the same formula with lambda = sigma^2 gives the floor below which no
@@ -47,7 +47,7 @@ class VelocityFloorConfig:
 
 
 def floor_curve(variances: np.ndarray, t: np.ndarray, *, t_clamp: float = 0.0) -> np.ndarray:
-    """I(t) averaged over all `variances`, (T,), in velocity variance an element.
+    """I(t) averaged over all `variances`, (T,), in velocity variance per element.
 
     With `t_clamp`, the curve of a z-predicting flow whose loss is
     `|z_hat - z|^2 / max(1 - t, t_clamp)^2`.
@@ -60,7 +60,7 @@ def floor_curve(variances: np.ndarray, t: np.ndarray, *, t_clamp: float = 0.0) -
     Raises:
         ValueError: If a variance is negative or not finite, or a time leaves [0, 1].
 
-    Source: posterior variance of jointly Gaussian variables; derivation in the module's words.
+    Source: posterior variance of jointly Gaussian variables; the module's docstring derives it.
     """
     spread = np.asarray(variances, dtype=np.float64).ravel()
     times = np.asarray(t, dtype=np.float64).ravel()
@@ -75,7 +75,7 @@ def floor_curve(variances: np.ndarray, t: np.ndarray, *, t_clamp: float = 0.0) -
 
 def velocity_floor(variances: np.ndarray, t: np.ndarray, *, t_clamp: float = 0.0) -> float:
     """Mean of `floor_curve` over times `t` drawn from, or at quantile midpoints of, the training
-    density: the expected loss an element.
+    density: the expected loss per element.
 
     For whitened latents and uniform t it is pi / 2; for uniform t in general
     (pi / 2) mean sqrt(lambda).
@@ -136,7 +136,7 @@ def gaussian_floor(
         posterior_variances: (N, D) sigma^2 in the same units, for the floor given `mu`.
 
     Returns:
-        Score in velocity variance an element. `chance` is the floor of white latents of unit
+        Score in velocity variance per element. `chance` is the floor of white latents of unit
         variance at the same times: what a space without any linear structure has.
 
     Raises:

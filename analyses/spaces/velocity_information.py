@@ -1,4 +1,4 @@
-"""VIV, the velocity variance that stays when the class, or the context, is known.
+"""VIV: how much velocity variance is left when the class, or the context, is known.
 
 A flow that knows the class c still cannot tell which latent of c it is heading for. If latents
 are Gaussian within a class, the loss of the best denoiser that knows c, averaged over uniform t,
@@ -54,7 +54,7 @@ def velocity_information(
 ) -> Result:
     """Velocity irreducible variance (VIV) given a class label, per latent dimension.
 
-    Latents are scaled to mean 0 and standard deviation 1 a column. With lambda_i the F
+    Every column of the latents is scaled to mean 0 and standard deviation 1. With lambda_i the F
     eigenvalues of the covariance within class c:
     `viv_c = (pi / 2) mean_i sqrt(lambda_i)`, `rho_c = mean_i lambda_i` (within over total
     variance), both averaged over classes by their number of rows, and
@@ -69,7 +69,7 @@ def velocity_information(
         groups: (N,) int, text of every row; half samples then keep texts whole.
 
     Returns:
-        Score in velocity variance per dimension and unit t squared, lower = the class settles
+        Score in velocity variance per dimension and unit t squared, lower = the class says
         more; chance is the score with shuffled labels, which carries the same small-sample bias.
         `detail["viv_sum"]` is F times the score; `detail["coverage"]` the share of rows used.
 
@@ -115,7 +115,7 @@ def context_velocity_information(
     """VIV given the context: the same formula on the covariance of held-out ridge residuals.
 
     `lambda_i` are the eigenvalues of the covariance of target minus its cross-fitted ridge
-    prediction from the context, after scaling the target to standard deviation 1 a column.
+    prediction from the context, after scaling every column of the target to standard deviation 1.
     rho is then 1 - R^2 averaged over columns. A linear map misses what the context says
     nonlinearly, so the score is an upper bound on what the context leaves open.
 

@@ -1,4 +1,4 @@
-"""Intervals, contrasts, permutation nulls and verdicts, in one place.
+"""Means and differences with their intervals: over items, groups, seeds and prompts.
 
 Every function draws from its own `numpy.random.Generator` seeded by its config, so equal input
 gives equal output. Resampling is written as a matrix of counts (R, n), "how often is item i in
@@ -8,15 +8,12 @@ which a metric is not defined (a text without expected facts): it is left out an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from analyses.numerics.settings import check_at_least, check_share
-
-Verdict = Literal["better", "worse", "not distinguishable"]
 
 # Counts held at once: 4 M float64 are 32 MB, whatever the number of items.
 _BLOCK_COUNTS = 4_000_000
@@ -59,17 +56,6 @@ class Contrast:
     reason: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Null:
-    """A statistic under shuffled labels: mean, interval and the p-value of what was observed."""
-
-    mean: float
-    low: float
-    high: float
-    p_value: float
-    num_permutations: int
-
-
 def resample_counts(n: int, num_resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Yield bootstrap counts in blocks of resamples, each (block, n) with rows that sum to n."""
     block = max(1, _BLOCK_COUNTS // max(n, 1))
@@ -83,7 +69,7 @@ def interval_from_samples(
     observed: float, samples: np.ndarray, n: int, config: BootstrapConfig
 ) -> Interval:
     """Percentile interval of bootstrap `samples` (R,) around an `observed` value."""
-    low, high = _percentiles(samples, config.level)
+    low, high = percentiles(samples, config.level)
     return Interval(mean=float(observed), low=low, high=high, n=n)
 
 
@@ -96,7 +82,7 @@ def contrast_from_samples(
     counted as (hits + 1) / (R + 1), so that it is never 0.
     """
     finite = samples[np.isfinite(samples)]
-    low, high = _percentiles(finite, config.level)
+    low, high = percentiles(finite, config.level)
     below = (np.sum(finite <= 0.0) + 1) / (finite.size + 1)
     above = (np.sum(finite >= 0.0) + 1) / (finite.size + 1)
     p_value = float(min(1.0, 2.0 * min(below, above)))
@@ -107,14 +93,14 @@ def bootstrap(values: np.ndarray, config: BootstrapConfig | None = None) -> Inte
     """Mean of per-item `values` (n,) with its percentile bootstrap interval over items.
 
     Args:
-        values: One number an item; NaN where the metric is not defined for it.
+        values: One number per item; NaN where the metric is not defined for it.
         config: Resamples, coverage and seed.
 
     Raises:
         ValueError: If `values` is not one-dimensional or holds an infinite value.
     """
     config = config or BootstrapConfig()
-    kept = _defined(_as_rows(values, ndim=1))
+    kept = _defined(as_rows(values, ndim=1))
     if kept.size == 0:
         return Interval(mean=None, low=None, high=None, n=0, reason="no item is defined")
     return interval_from_samples(kept.mean(), _mean_samples(kept, config), kept.size, config)
@@ -128,12 +114,12 @@ def grouped_bootstrap(
     Rows of one text are not independent; resampling rows would make the interval too narrow.
 
     Args:
-        values: (n,) one number a row, NaN where not defined.
+        values: (n,) one number per row, NaN where not defined.
         groups: (n,) int, the text each row belongs to.
         config: Resamples, coverage and seed.
     """
     config = config or BootstrapConfig()
-    rows = _as_rows(values, ndim=1)
+    rows = as_rows(values, ndim=1)
     if rows.shape != np.shape(groups):
         raise ValueError(f"groups must have shape {rows.shape}, got {np.shape(groups)}")
     kept = ~np.isnan(rows)
@@ -187,7 +173,7 @@ def hierarchical_bootstrap(values: np.ndarray, config: BootstrapConfig | None = 
     Source: Owen 2007, "The pigeonhole bootstrap", arXiv 0712.1111.
     """
     config = config or BootstrapConfig()
-    table = _seeds_with_values(_as_rows(values, ndim=2))
+    table = _seeds_with_values(as_rows(values, ndim=2))
     if table.size == 0:
         return Interval(mean=None, low=None, high=None, n=0, reason="no item is defined")
     samples = _crossed_samples(table, config)
@@ -207,14 +193,14 @@ def paired_hierarchical_bootstrap(
 
 
 def seed_interval(values: np.ndarray, level: float = 0.95) -> Interval:
-    """Mean over seeds (S,) of one number a seed, with Student's t interval.
+    """Mean over seeds (S,) of one number per seed, with Student's t interval.
 
     A bootstrap over three seeds cannot reach beyond the three; t can. One seed has a mean and
     no interval.
     """
     from scipy import stats
 
-    kept = _defined(_as_rows(values, ndim=1))
+    kept = _defined(as_rows(values, ndim=1))
     if kept.size == 0:
         return Interval(mean=None, low=None, high=None, n=0, reason="no seed is defined")
     mean = float(kept.mean())
@@ -224,79 +210,14 @@ def seed_interval(values: np.ndarray, level: float = 0.95) -> Interval:
     return Interval(mean=mean, low=mean - float(half), high=mean + float(half), n=kept.size)
 
 
-def permutation_null(
-    statistic: Callable[[np.ndarray], float],
-    labels: np.ndarray,
-    *,
-    num_permutations: int = 200,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Null:
-    """Distribution of `statistic(labels)` under random permutations of `labels` (n, ...).
-
-    The p-value is one-sided (as large as observed or larger), counted as (hits + 1) / (P + 1).
-    """
-    if num_permutations < 1:
-        raise ValueError(f"num_permutations must be >= 1, got {num_permutations}")
-    rng = np.random.default_rng(seed)
-    observed = statistic(labels)
-    values = np.array([statistic(rng.permutation(labels)) for _ in range(num_permutations)])
-    return null_from_samples(observed, values, level)
-
-
-def null_from_samples(observed: float, values: np.ndarray, level: float = 0.95) -> Null:
-    """Summarise statistics (P,) drawn under a null beside the `observed` one."""
-    low, high = _percentiles(values, level)
-    p_value = float((np.sum(values >= observed) + 1) / (values.size + 1))
-    return Null(
-        mean=float(values.mean()), low=low, high=high, p_value=p_value, num_permutations=len(values)
-    )
-
-
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Holm's step-down adjusted p-values (m,), in input order; NaN is no member of the family.
-
-    Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
-    """
-    p = _as_rows(p_values, ndim=1)
-    if np.any((p < 0) | (p > 1)):
-        raise ValueError("p_values must lie in [0, 1]")
-    adjusted = np.full(p.shape, np.nan)
-    order = [int(i) for i in np.argsort(p, kind="stable") if not np.isnan(p[i])]
-    steps = p[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
-    return adjusted
-
-
-def verdict(
-    contrast: Contrast,
-    *,
-    higher_is_better: bool = True,
-    adjusted_p: float | None = None,
-    alpha: float = 0.05,
-) -> Verdict:
-    """Say whether arm a is better than arm b, worse, or not distinguishable from it.
-
-    An interval that touches zero, an undefined contrast, or an `adjusted_p` (from `holm`) above
-    `alpha` is "not distinguishable".
-    """
-    if contrast.low is None or contrast.high is None:
-        return "not distinguishable"
-    if adjusted_p is not None and not adjusted_p <= alpha:
-        return "not distinguishable"
-    if contrast.low > 0:
-        return "better" if higher_is_better else "worse"
-    if contrast.high < 0:
-        return "worse" if higher_is_better else "better"
-    return "not distinguishable"
-
-
-def _percentiles(samples: np.ndarray, level: float) -> tuple[float, float]:
+def percentiles(samples: np.ndarray, level: float) -> tuple[float, float]:
+    """The middle `level` of samples (R,), NaN left out."""
     low, high = np.nanquantile(samples, [0.5 - level / 2, 0.5 + level / 2])
     return float(low), float(high)
 
 
-def _as_rows(values: np.ndarray, *, ndim: int) -> np.ndarray:
+def as_rows(values: np.ndarray, *, ndim: int) -> np.ndarray:
+    """Values as float64, refused if infinite or of another number of dimensions."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != ndim:
         raise ValueError(f"values must have {ndim} dimension(s), got shape {array.shape}")
@@ -306,7 +227,7 @@ def _as_rows(values: np.ndarray, *, ndim: int) -> np.ndarray:
 
 
 def _paired_difference(a: np.ndarray, b: np.ndarray, *, ndim: int) -> np.ndarray:
-    first, second = _as_rows(a, ndim=ndim), _as_rows(b, ndim=ndim)
+    first, second = as_rows(a, ndim=ndim), as_rows(b, ndim=ndim)
     if first.shape != second.shape:
         raise ValueError(f"paired arms must have equal shapes, got {first.shape}, {second.shape}")
     return first - second

@@ -13,7 +13,8 @@ import numpy as np
 from analyses.numerics.features import check_features
 from analyses.numerics.settings import check_at_least, check_positive
 from analyses.result import Result, undefined
-from analyses.statistics.intervals import BootstrapConfig, bootstrap, null_from_samples
+from analyses.statistics.intervals import BootstrapConfig, bootstrap
+from analyses.statistics.significance import null_from_samples
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,8 @@ import numpy as np
 from analyses.numerics.settings import check_at_least
 from analyses.result import Result, undefined
 from analyses.statistics.half_samples import HalfSampleConfig, half_sample_interval
-from analyses.statistics.intervals import Contrast, Interval, null_from_samples
+from analyses.statistics.intervals import Contrast, Interval
+from analyses.statistics.significance import null_from_samples
 from analyses.texts.c2st import paired_features
 
 

@@ -1,8 +1,8 @@
 """Does a continuation keep the facts of its prompt?
 
-Fluency and fidelity come apart: a generator may write fine sentences about the wrong pencil. On
-corpora with known facts both failures are counted: a fact that is not kept, and a fact that is
-contradicted. Human references give the ceiling, other prompts' references the floor.
+Fluency is not fidelity: a generator may write fine sentences about the wrong pencil. On corpora
+with known facts two failures are counted: a fact that is not kept, and a fact that is contradicted.
+Human references give the ceiling, other prompts' references the floor.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def fidelity(
     facts: Sequence[Mapping[str, str]],
     fact_values: Mapping[str, Sequence[str]],
 ) -> PerText:
-    """Share of expected facts kept, and share of prompt facts contradicted, a text.
+    """Per text, the share of expected facts kept and of prompt facts contradicted.
 
     A fact is *expected* when its value is mentioned in both the prompt and the reference. It is
     *kept* when the continuation mentions the right value and no wrong one. A *wrong* value is

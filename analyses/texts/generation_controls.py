@@ -1,4 +1,4 @@
-"""Floors and ceilings for generation scores: what a score means before any model wrote a word.
+"""Floors and ceilings for generation scores: what scores mean without any model.
 
 Each control makes continuations from human text alone; score them with the same functions as
 an arm's. `human` is the ceiling of the per-text scores; for MAUVE, which needs two human
@@ -80,7 +80,7 @@ CONTROLS: Mapping[str, Control] = {
 def control_texts(
     name: str, prompts: Sequence[str], references: Sequence[str], *, seed: int = 0
 ) -> list[str]:
-    """Continuations of the named control, one a prompt, deterministic under `seed`.
+    """Continuations of the named control, one per prompt, deterministic under `seed`.
 
     Raises:
         ValueError: If the name is unknown (the choices are listed) or the lists do not pair.

@@ -1,8 +1,8 @@
 """MAUVE's two halves as arrays: features to buckets, and bucket histograms to scores.
 
-The package fuses them; a bootstrap needs them apart, so that k-means runs once and a resample
-of the texts is one matrix product. Both halves follow the package step by step and are tested
-equal to it.
+The package does both in one call. A bootstrap needs them separately: k-means then runs once, and a
+resample of the texts is one matrix product. Both halves follow the package step by step, and tests
+compare them with it.
 
 Source: Pillutla et al. 2021, "MAUVE", arXiv 2102.01454, section 3; mauve-text 0.4.
 """
@@ -79,7 +79,7 @@ def mauve_of_histograms(p: np.ndarray, q: np.ndarray, scaling_factor: float) -> 
     """Area under the divergence curve, (R,), for rows of histograms (R, num_buckets).
 
     The curve is (exp(-c KL(q || r)), exp(-c KL(p || r))) over mixtures r = w p + (1 - w) q. It
-    is monotone and runs from (1, 0) to (0, 1), so the package's two areas (one an axis) are
+    is monotone and runs from (1, 0) to (0, 1), so the package's two areas (one per axis) are
     equal and one trapezoid sum gives both. A row without any mass scores 0.
     """
     x, y = [np.ones(len(p))], [np.zeros(len(p))]

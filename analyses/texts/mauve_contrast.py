@@ -1,7 +1,7 @@
 """Paired contrast of two arms in MAUVE, over prompts and run seeds.
 
-One k-means over the references and both arms serves both, so that the arms are measured with
-the same ruler and a resample costs microseconds.
+One k-means over the references and both arms serves both arms, so that they are measured in the
+same way and a resample costs microseconds.
 """
 
 from __future__ import annotations

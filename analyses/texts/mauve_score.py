@@ -21,10 +21,7 @@ import numpy as np
 from analyses.numerics.features import check_features
 from analyses.numerics.settings import check_at_least, check_positive
 from analyses.result import Result, undefined
-from analyses.statistics.intervals import (
-    BootstrapConfig,
-    interval_from_samples,
-)
+from analyses.statistics.intervals import BootstrapConfig, interval_from_samples
 from analyses.texts.mauve_buckets import (
     bucket_labels,
     reduced,
@@ -42,11 +39,11 @@ class MauveConfig:
     """What is pinned, so that two scores may be compared.
 
     Attributes:
-        num_buckets: k-means clusters; suits 250 to 500 texts a side.
+        num_buckets: k-means clusters; suits 250 to 500 texts per side.
         scaling_factor: c in exp(-c KL).
         num_seeds: k-means runs whose scores are averaged.
         seed: First k-means seed; the runs use seed, seed + 1, ...
-        min_texts: Below this many texts a side the result is marked `too_few`.
+        min_texts: Below this many texts per side the result is marked `too_few`.
         bootstrap: Resampling of the texts.
     """
 

@@ -1,8 +1,8 @@
 """N-gram scores on token ids: valid against the training text, distinct, repeated, entropy.
 
-An n-gram is *valid* when the training text holds it. Human continuations do not reach 1 (they
-say new things), so the score is read against theirs. Text soup fails here where MAUVE on
-pooled embeddings forgives it.
+An n-gram is *valid* when the training text contains it. Human continuations do not reach 1 (they
+say new things), so compare a score with theirs. Word soup fails here although MAUVE on pooled
+embeddings forgives it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def build_ngram_index(
 ) -> NgramIndex:
     """Collect the n-grams of order 2 to `max_order` of training sequences.
 
-    One pass an order, in blocks; memory is 8 bytes for each distinct n-gram plus one block.
+    One pass per order, in blocks; memory is 8 bytes for each distinct n-gram plus one block.
 
     Args:
         sequences: Token ids of each text, (n_i,) int in [0, vocab_size), without padding.
@@ -95,7 +95,7 @@ def valid_ngram_scores(texts: Sequence[np.ndarray], index: NgramIndex) -> PerTex
 
 
 def diversity_scores(texts: Sequence[np.ndarray], orders: Sequence[int] = (1, 2, 3, 4)) -> PerText:
-    """Distinct n-grams, repetition and unigram entropy, a text and pooled.
+    """Distinct n-grams, repetition and unigram entropy, per text and pooled.
 
     Per text: `distinct_n` = distinct n-grams / n-grams, `repetition` = 1 - distinct_4 (or the
     highest order given), `unigram_entropy` in nats of the text's own tokens. `detail` has the

@@ -1,7 +1,7 @@
-"""ROUGE of continuations against their references, one value a text.
+"""ROUGE of continuations against their references, one value per text.
 
-ROUGE alone is unsafe: soup of function words scores well. Read it beside valid n-grams and
-fidelity.
+ROUGE alone is unsafe: a soup of function words scores well. Read it together with valid n-grams
+and fidelity.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The built-in corpus: short English stories from a seeded grammar, with known facts and labels.
 
 A story has a hero of some kind, a companion, a coloured object, a place, a mood, a weather and a
-time of day. Its second half takes most of them up again, so that whoever continues the first half
-has to carry them over; causes meet their own effects (snow makes cold, hot soup helps).
+time of day. Its second half mentions most of them again, so that whoever continues the first half
+has to carry them over. Causes have their own effects (snow makes cold, hot soup helps).
 """
 
 from data.stories.describe import StoriesDescription, describe_stories

@@ -1,4 +1,4 @@
-"""Beats that every plot shares: how a story opens, what is set up, how it closes."""
+"""Beats that every plot shares: openings, set-ups and closings."""
 
 from data.stories.frames import compile_frames
 

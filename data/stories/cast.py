@@ -1,4 +1,4 @@
-"""The cast: all that is decided about a story before a word of it is told."""
+"""The cast: everything that is decided about a story before its first word."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Describe a set of stories: how large, how varied, how much is carried over the middle."""
+"""Describe a set of stories: how many, how varied, and how many facts return in the second half."""
 
 import math
 import re
@@ -29,7 +29,7 @@ class StoriesDescription:
         num_distinct: number of distinct texts.
         distinct_sentence_share: distinct sentences over sentences, in [0, 1].
         vocabulary_size: distinct lower-cased words and punctuation marks.
-        mean_pieces: words and punctuation marks a story.
+        mean_pieces: words and punctuation marks per story.
         unigram_entropy: entropy of the words and marks, in bits.
         reachable_stories: lower bound of the number of stories that the grammar can tell: every
             distinct skeleton seen (a story without its names, colour and time) times the ways

@@ -1,4 +1,4 @@
-"""Generation: draws casts and plots, tells them, and keeps what is the right length and new."""
+"""Generation: draw a cast and a plot, tell the story, keep it if it is new and its length fits."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class StoriesConfig:
 def generate_stories(config: StoriesConfig) -> Iterator[Document]:
     """Yield stories one by one, deterministic under the seed and never the same text twice.
 
-    Memory grows by one 8-byte hash a story and holds no text; two texts with the
+    Memory grows by one 8-byte hash per story and holds no text; two texts with the
     same hash count as the same.
 
     Raises:

@@ -145,8 +145,8 @@ class SamplerConfig:
             length, with fresh noise. 0 is deterministic.
         restarts: times that the end is noised again back to `restart_t`, with fresh noise, and the
             grid's points beyond it are gone through once more, >= 0.
-        restart_t: in (0, 1). Choices that are made together and early come out better the second
-            time, with a whole text to look at.
+        restart_t: in (0, 1). The second time, the network sees a whole
+            text when it makes choices that belong together.
     """
 
     name: str = "euler"

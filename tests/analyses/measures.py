@@ -41,7 +41,7 @@ from analyses.spaces.manifold_continuity import manifold_continuity
 from analyses.spaces.reconstruction import reconstruction
 from analyses.spaces.scale import scale
 from analyses.spaces.velocity_floor import gaussian_floor
-from analyses.statistics import half_samples, intervals
+from analyses.statistics import half_samples, intervals, significance
 from analyses.texts.c2st import c2st
 from analyses.texts.embedding_score import embedding_scores
 from analyses.texts.energy import energy_contrast, energy_distance
@@ -304,9 +304,9 @@ TABLE = [
     Measure(intervals.seed_interval, lambda: {"values": np.array([1.0, 2.0, 4.0])}),
     Measure(intervals.interval_from_samples, lambda: {"observed": 0.5, "n": N, **SAMPLES}),
     Measure(intervals.contrast_from_samples, lambda: {"observed": 0.5, "n": N, **SAMPLES}),
-    Measure(intervals.permutation_null,
+    Measure(significance.permutation_null,
             lambda: {"statistic": lambda y: float(y[:5].sum()), "labels": COLUMN.copy()}),
-    Measure(intervals.null_from_samples, lambda: {"observed": 0.1, "values": COLUMN.copy()}),
+    Measure(significance.null_from_samples, lambda: {"observed": 0.1, "values": COLUMN.copy()}),
     Measure(half_samples.half_sample_interval,
             lambda: {"statistic": lambda rows: float(rows.mean()), "observed": 19.5, "n": N,
                      "config": half_samples.HalfSampleConfig()}),

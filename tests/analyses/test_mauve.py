@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from analyses.statistics.intervals import BootstrapConfig, verdict
+from analyses.statistics.intervals import BootstrapConfig
+from analyses.statistics.significance import verdict
 from analyses.texts.mauve_buckets import bucket_labels, histograms, mauve_of_histograms, reduced
 from analyses.texts.mauve_contrast import mauve_paired_bootstrap
 from analyses.texts.mauve_score import MauveConfig, mauve_score

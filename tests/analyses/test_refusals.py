@@ -28,7 +28,7 @@ from analyses.spaces.knn_coherence import KnnCoherenceConfig
 from analyses.spaces.linear_separability import LinearSeparabilityConfig
 from analyses.spaces.manifold_continuity import ManifoldContinuityConfig
 from analyses.spaces.velocity_floor import floor_curve
-from analyses.statistics.intervals import holm
+from analyses.statistics.significance import holm
 from analyses.texts.generation_controls import control_texts, human_halves
 from analyses.texts.ngram_scores import build_ngram_index
 from analyses.texts.overlap_scores import OverlapConfig

@@ -10,14 +10,12 @@ from analyses.statistics.intervals import (
     bootstrap,
     grouped_bootstrap,
     hierarchical_bootstrap,
-    holm,
     paired_bootstrap,
     paired_hierarchical_bootstrap,
-    permutation_null,
     resample_counts,
     seed_interval,
-    verdict,
 )
+from analyses.statistics.significance import holm, permutation_null, verdict
 
 
 def test_resample_counts_rows_sum_to_n_and_blocks_do_not_change_the_draw(monkeypatch):

@@ -86,11 +86,6 @@ def test_rotary_scores_depend_on_distance_only(generator):
     assert (scores[0, 1:] - scores[0, 0]).abs().max() > 0.1
 
 
-def test_positions_beyond_the_table_are_refused():
-    with pytest.raises(ValueError, match="length 9 exceeds"):
-        RotaryTable(4, 8)(9, torch.float32)
-
-
 def test_autocast_attention_agrees_with_float32(generator):
     attention = SelfAttention(32, 4)
     x = torch.randn((2, 6, 32), generator=generator)

@@ -73,17 +73,6 @@ def test_huge_scales_stay_finite(case):
     assert torch.isfinite(last.z_t).all()
 
 
-@pytest.mark.parametrize("scale", [-0.1, 2e4, float("nan"), float("inf")])
-def test_scales_out_of_range_are_refused(scale):
-    with pytest.raises(ValueError, match="guidance_scale must be in"):
-        GuidanceConfig(guidance_scale=scale)
-
-
-def test_an_upside_down_interval_is_refused():
-    with pytest.raises(ValueError, match="t_low and t_high"):
-        GuidanceConfig(t_low=0.6, t_high=0.4)
-
-
 @pytest.mark.parametrize("name", sorted(SAMPLERS))
 @pytest.mark.parametrize("scale", [0.0, 1.0, 2.0])
 def test_samples_hold_the_context_and_repeat(case, name, scale):

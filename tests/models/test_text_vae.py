@@ -156,36 +156,3 @@ def test_equal_seeds_give_equal_weights_whatever_the_global_state_and_projector(
     shared = [name for name in first if not name.startswith("projector")]
     assert all(torch.equal(first[name], other_site[name]) for name in shared)
     assert not torch.equal(first["head.weight"], build(seed=8).state_dict()["head.weight"])
-
-
-def test_texts_longer_than_the_window_are_refused():
-    with pytest.raises(ValueError, match="length 13 exceeds the model's window of 12"):
-        build().encode(torch.zeros((1, 13), dtype=torch.int64))
-
-
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        ({"width": 15}, "width must be a multiple of 2 \\* heads"),
-        ({"latent_width": 0}, "latent_width must be >= 2"),
-        ({"latent_width": 1}, "latent_width must be >= 2 with mu_norm 'layernorm'"),
-        ({"mu_norm": "batch"}, "mu_norm must be one of layernorm, none, l2, got 'batch'"),
-        ({"sigma": "free"}, "sigma must be one of"),
-        ({"repa_site": "head"}, "repa_site must be one of"),
-        ({"projector": "deep"}, "projector must be one of"),
-        ({"sigma_min": 2.0}, "sigma_min and sigma_max"),
-        ({"sigma_value": 0.0}, "sigma_value must be > 0"),
-        ({"decoder_noise": float("nan")}, "decoder_noise must be >= 0"),
-        ({"encoder_layers": 0}, "encoder_layers must be >= 1"),
-        ({"window": 0}, "window must be >= 1"),
-        ({"mlp_ratio": 0.0}, "mlp_ratio must be > 0"),
-    ],
-)
-def test_bad_settings_are_refused(overrides, message):
-    with pytest.raises(ValueError, match=message):
-        TextVAEConfig(**{**SMALL, **overrides})
-
-
-def test_a_config_with_open_fields_builds_no_model():
-    with pytest.raises(ValueError, match="vocab_size, window and teacher_width must be set"):
-        TextVAE(TextVAEConfig())

@@ -89,31 +89,3 @@ def test_restarts_go_through_the_later_part_again(sampler):
     later = [t for t in once if t > 0.3]
     thrice = sampling_times(replace(plain, restarts=2), sampler)
     assert thrice == [*once, 0.3, *later, 0.3, *later]
-
-
-def test_grid_refusals():
-    sampler = TimeSampler(TimeSamplerConfig())
-    with pytest.raises(ValueError, match="num_steps must be >= 1, got 0"):
-        time_grid("uniform", 0, sampler)
-    with pytest.raises(ValueError, match="grid must be one of quantile, uniform"):
-        time_grid("cosine", 4, sampler)
-    narrow = TimeSampler(TimeSamplerConfig(loc=-60.0, scale=1e-3))
-    with pytest.raises(ValueError, match="repeats a time"):
-        time_grid("quantile", 500, narrow)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"name": "beta"}, "name must be one of logit_normal, uniform, mode"),
-        ({"scale": 0.0}, "scale must be > 0"),
-        ({"loc": float("inf")}, "loc must be finite"),
-        ({"name": "mode", "scale": 2.0}, "scale must be in"),
-        ({"name": "mode", "loc": 1.0}, "loc belongs to logit_normal"),
-        ({"name": "uniform", "scale": 1.0}, "scale does not apply to uniform"),
-        ({"shift": 0.0}, "shift must be > 0"),
-    ],
-)
-def test_bad_settings_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        TimeSamplerConfig(**settings)

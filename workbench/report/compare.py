@@ -24,7 +24,8 @@ from workbench.store.json_files import read_json
 from workbench.study.pairing import compare_pairing
 
 if TYPE_CHECKING:
-    from analyses.statistics.intervals import BootstrapConfig, Contrast, Verdict
+    from analyses.statistics.intervals import BootstrapConfig, Contrast
+    from analyses.statistics.significance import Verdict
     from workbench.study.folders import Run, Study
 
 
@@ -297,7 +298,8 @@ def _with_verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     An arm is called better or worse (or higher or lower) if the interval excludes zero and Holm's p
     is at most 0.05.
     """
-    from analyses.statistics.intervals import Contrast, holm, verdict
+    from analyses.statistics.intervals import Contrast
+    from analyses.statistics.significance import holm, verdict
 
     keys = Contrast.__dataclass_fields__
     for _, group in itertools.groupby(rows, key=lambda r: (r["a"], r["b"], _kind(r["metric"]))):
