@@ -48,18 +48,15 @@ def one_thread() -> None:
 @pytest.fixture(scope="session")
 def smoke(smoke_config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A finished smoke study, to be read only. Its runs share this process, one after another."""
+    from finishing import finish_here
+
     from workbench.machine.context import StageContext
     from workbench.machine.devices import find_placement, set_threads
-    from workbench.pipeline.run_study import conclude, finish_run, prepare_study
     from workbench.study.record import create_study
 
     set_threads(1)
-    context = StageContext(find_placement("cpu"))
     study = create_study(smoke_config, tmp_path_factory.mktemp("runs") / "smoke")
-    prepare_study(study, context)
-    for run in study.runs:
-        finish_run(study.directory, run.arm, run.seed, context)
-    conclude(study, context)
+    finish_here(study, StageContext(find_placement("cpu")))
     return study
 
 

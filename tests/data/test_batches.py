@@ -69,23 +69,6 @@ def test_fewer_rows_than_a_batch_repeat_evenly() -> None:
     assert set(plan(lengths=np.array([3]), bucket_multiple=8).batch(2).indices) == {0}
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: BatchConfig(batch_size=0), "batch_size must be >= 1, got 0"),
-        (lambda: BatchConfig(bucket_multiple=-1), "bucket_multiple must be >= 0, got -1"),
-        (lambda: plan(lengths=np.array([], int)), "0 texts to make batches of"),
-        (lambda: plan(lengths=np.array([41])), "a row has 41 tokens, the window 40"),
-        (lambda: plan().batch(-1), "step must be >= 0, got -1"),
-        (lambda: random_cuts(LENGTHS, 0.6, 0.4, np.random.default_rng(0)), "low <= high"),
-    ],
-)
-def test_misuse_is_named(call: object, message: str) -> None:
-    assert callable(call)
-    with pytest.raises(ValueError, match=message):
-        call()
-
-
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=20), st.integers(0, 99))
 def test_cuts_leave_something_on_both_sides(lengths: list[int], seed: int) -> None:
     cuts = random_cuts(np.array(lengths), 0.0, 1.0, np.random.default_rng(seed))

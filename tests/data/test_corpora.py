@@ -14,30 +14,6 @@ from data.documents import Document
 from data.readers.docs import prose
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"name": "tales"}, "name must be one of stories, docs, file, hf, got 'tales'"),
-        ({"errors": "ignore"}, "errors must be one of strict, replace"),
-        ({"window": 7}, "window must be >= 8, got 7"),
-        ({"num_documents": 0}, "num_documents must be >= 1, got 0"),
-        ({"valid_fraction": -0.1}, r"valid_fraction must lie in \[0, 1\), got -0.1"),
-        ({"test_fraction": float("nan")}, r"test_fraction must lie in \[0, 1\), got nan"),
-        ({"valid_fraction": 0.5, "test_fraction": 0.5}, "must be < 1, got 0.5 [+] 0.5"),
-        ({"vocabulary": "bpe", "vocabulary_size": 257}, "vocabulary_size must be >= 258 for bpe"),
-        ({"path": "a.txt"}, "path is read by the corpus file only, not by 'stories'"),
-        ({"name": "docs", "seed": 1}, "seed is read by the corpus stories only, not by 'docs'"),
-        ({"text_column": "t"}, "text_column is read by the corpus file and hf only"),
-        ({"name": "file"}, "path must name a file"),
-        ({"name": "hf"}, "hf_name must name a data set"),
-        ({"name": "file", "path": "a.csv", "label_columns": ("",)}, "must not be empty names"),
-    ],
-)
-def test_bad_settings_are_named(settings: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        CorpusConfig(**settings)
-
-
 def test_every_corpus_has_a_reader_and_declares_its_settings() -> None:
     assert set(CORPORA) == set(SOURCES)
 

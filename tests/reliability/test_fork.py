@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from finishing import finish_here
 
 from workbench.cli.main import main
 from workbench.config.settings import to_dict
@@ -67,16 +68,6 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for module in (train_vae, train_flow, train_language_model):
         monkeypatch.setattr(module, "fit", watched)
     return seen
-
-
-def finish_here(study: Study, context: StageContext) -> None:
-    """What `run_study` does, without processes of its own, so that trainings can be watched."""
-    from workbench.pipeline.run_study import conclude, finish_run, prepare_study
-
-    prepare_study(study, context)
-    for run in study.runs:
-        finish_run(study.directory, run.arm, run.seed, context)
-    conclude(study, context)
 
 
 def test_unchanged_arms_are_taken_over_and_changed_ones_trained(

@@ -7,18 +7,17 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from short_training import NUM_STEPS, future, new_run, train
+from study_process import start_study, wait_until_free
 
 from workbench.machine.progress import PROGRESS
 from workbench.pipeline.verify import verify_path
 from workbench.store.checkpoints import load_latest
 from workbench.store.json_files import read_json
-from workbench.store.lock import read_holder
 from workbench.study.folders import Run
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -81,26 +80,8 @@ def test_fifty_kills_of_trainings(tmp_path: Path) -> None:
 
 
 def start(directory: Path) -> subprocess.Popen[str]:
-    """The smoke study by the command line, in a process group of its own."""
-    command = [sys.executable, "-m", "workbench", "study", "--preset", "smoke", "--quiet"]
-    command += ["--set", "threads=1", "--out", str(directory)]
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-
-
-def wait_until_free(directory: Path) -> None:
-    """Return once no orphaned worker holds a run."""
-    deadline = time.monotonic() + 60
-    while any(read_holder(lock.parent) for lock in directory.rglob(".lock")):
-        assert time.monotonic() < deadline, "an orphan still holds a run"
-        time.sleep(0.05)
+    """The smoke study by the command line."""
+    return start_study(directory, "--preset", "smoke", "--set", "threads=1")
 
 
 def wait_for_reports(directory: Path, number: int, process: subprocess.Popen[str]) -> None:

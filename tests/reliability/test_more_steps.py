@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from finishing import finish_here
 from short_training import (
     NUM_STEPS,
     StopAfter,
@@ -140,17 +141,18 @@ def test_a_finished_study_goes_on_and_its_twins_stay_paired(
     study = copy_smoke()
     runs = study.runs
     kept = [change_times(run.vae_dir) for run in runs]
-    outcome = run_study(longer(study.config, "flow_training", 12), study.directory, context)
-    assert not outcome.already_done
-    assert outcome.comparison["paired"] == {"data_order": True, "init": True, "noise": True}
+    config = longer(study.config, "flow_training", 12)
+    study = create_study(config, study.directory)
+    finish_here(study, context)
+    comparison = read_json(study.directory / "comparison.json")
+    assert comparison["paired"] == {"data_order": True, "init": True, "noise": True}
     assert [change_times(run.vae_dir) for run in runs] == kept
     for run in runs:
         flow = load_latest(run.flow_dir)
         assert flow is not None
         assert flow.step == 12
         assert flow.state["inexact"]
-    again = run_study(longer(study.config, "flow_training", 12), study.directory, context)
-    assert again.already_done
+    assert run_study(config, study.directory, context).already_done
 
 
 def test_arms_do_not_pair_while_only_some_went_on(
@@ -172,7 +174,9 @@ def test_more_steps_of_the_judge_score_the_samples_again(
 ) -> None:
     study = copy_smoke()
     before = [read_json(run.evaluation_file) for run in study.runs]
-    run_study(longer(study.config, "language_model_training", 12), study.directory, context)
+    finish_here(
+        create_study(longer(study.config, "language_model_training", 12), study.directory), context
+    )
     for run, old in zip(study.runs, before, strict=True):
         new = read_json(run.evaluation_file)
         (scale,) = new["guidance"]

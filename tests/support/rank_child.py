@@ -34,8 +34,8 @@ def watch(directory: Path, written: list[str]) -> None:
 
 def main(directory: str, arm: str, stop_after: str = "0") -> None:
     import torch
+    from short_training import StopAfter
     from torch.distributed.tensor import DTensor
-    from training_tasks import StopAfter
 
     from workbench.errors import StopRequested
     from workbench.machine.context import StageContext

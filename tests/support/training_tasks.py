@@ -39,19 +39,6 @@ class OneBatch:
         return self._batch
 
 
-class StopAfter(StopSignal):
-    """Asks to stop once it has been looked at `steps` times, which `fit` does once a step."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self._left = steps
-
-    @property
-    def requested(self) -> bool:
-        self._left -= 1
-        return self._left <= 0
-
-
 class Poisoned:
     """A task whose loss is not finite at the given steps."""
 

@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from study_process import start_study, wait_until_free
 from training_tasks import checkpoint_bits
 
 from workbench.config.study import StudyConfig, settings
@@ -28,7 +28,7 @@ from workbench.pipeline.verify import verify_path
 from workbench.report.study_report import write_report
 from workbench.store.checkpoints import load_latest
 from workbench.store.json_files import read_json
-from workbench.store.lock import read_holder, run_lock
+from workbench.store.lock import run_lock
 from workbench.store.metrics_log import read_metrics
 from workbench.study.folders import Study, open_study
 from workbench.study.record import create_study
@@ -37,20 +37,11 @@ ROOT = Path(__file__).parents[3]
 VOLATILE = {PROGRESS, ".lock"}
 
 
-def start_study(study: Study) -> subprocess.Popen[str]:
-    """`python -m workbench study` on a stored configuration, in a process group of its own."""
+def start_again(study: Study) -> subprocess.Popen[str]:
+    """The study by the command line, from its stored configuration."""
     file = study.directory.parent / "study.yaml"
     file.write_text(json.dumps(settings.to_dict(study.config)))
-    command = [sys.executable, "-m", "workbench", "study", "--config", str(file)]
-    return subprocess.Popen(
-        [*command, "--out", str(study.directory), "--quiet", "--json"],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return start_study(study.directory, "--config", str(file), "--json")
 
 
 def wait_for_lines(study: Study, number: int, process: subprocess.Popen[str]) -> None:
@@ -59,14 +50,6 @@ def wait_for_lines(study: Study, number: int, process: subprocess.Popen[str]) ->
     while not file.is_file() or file.read_text().count("\n") < number:
         assert process.poll() is None, f"ended before report {number}: {process.communicate()}"
         time.sleep(0.005)
-
-
-def wait_until_free(study: Study) -> None:
-    """Return once no orphan holds a run."""
-    deadline = time.monotonic() + 60
-    while any(read_holder(d) for d in [study.directory, *(r.directory for r in study.runs)]):
-        assert time.monotonic() < deadline, "an orphan still holds a run"
-        time.sleep(0.05)
 
 
 def snapshot(directory: Path) -> dict[str, tuple[int, int]]:
@@ -92,19 +75,19 @@ def test_a_study_killed_again_and_again_ends_the_same(
 ) -> None:
     """Ctrl-C while it trains, then the parent killed outright, then run to the end."""
     polite, rude = np.random.default_rng().integers([4, 6], [24, 30])
-    process = start_study(prepared)
+    process = start_again(prepared)
     wait_for_lines(prepared, polite, process)
     os.killpg(process.pid, signal.SIGINT)
     _, message = process.communicate(timeout=120)
     assert process.returncode == 75, f"after report {polite}: {message}"
     assert message.strip().endswith("run the same command again to go on")
-    wait_until_free(prepared)
+    wait_until_free(prepared.directory)
     (prepared.directory / PROGRESS).unlink()
-    process = start_study(prepared)
+    process = start_again(prepared)
     wait_for_lines(prepared, rude, process)
     process.kill()
     process.communicate()
-    wait_until_free(prepared)
+    wait_until_free(prepared.directory)
     outcome = run_study(prepared.config, prepared.directory, context)
     assert not outcome.already_done
     assert_same_results(prepared, smoke)
@@ -117,12 +100,12 @@ def test_a_whole_study_killed_at_random(seed: int, smoke: Study, tmp_path: Path)
     study = create_study(smoke.config, tmp_path / "killed")
     rng = np.random.default_rng(seed)
     for _ in range(4):
-        process = start_study(study)
+        process = start_again(study)
         time.sleep(float(rng.uniform(1, 20)))
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        wait_until_free(study)
-    process = start_study(study)
+        wait_until_free(study.directory)
+    process = start_again(study)
     process.communicate()
     assert process.returncode == 0
     assert_same_results(study, smoke)
@@ -144,7 +127,7 @@ def test_a_finished_study_is_left_alone(
 def test_the_command_says_that_it_was_done(copy_smoke: Callable[..., Study]) -> None:
     study = copy_smoke()
     before = snapshot(study.directory)
-    process = start_study(study)
+    process = start_again(study)
     answer, message = process.communicate(timeout=120)
     assert (process.returncode, message) == (0, "")
     assert json.loads(answer)["already_done"] is True

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from training_tasks import StopAfter, bits, build_task, checkpoint_bits, run_fit, small_training
+from short_training import StopAfter
+from training_tasks import bits, build_task, checkpoint_bits, run_fit, small_training
 
 from data.corpus_store import Corpus
 from models.text_vae import TextVAE

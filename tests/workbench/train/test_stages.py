@@ -83,7 +83,7 @@ def test_damage_stops_and_only_a_restart_goes_on(
 def test_records_of_steps_done_again_stand_once(
     prepared: Study, corpus: Corpus, context: StageContext
 ) -> None:
-    from training_tasks import StopAfter
+    from short_training import StopAfter
 
     from workbench.errors import StopRequested
 

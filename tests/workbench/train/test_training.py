@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from short_training import StopAfter
 from training_tasks import (
     PLACE,
     TASKS,
     Poisoned,
-    StopAfter,
     bits,
     build_task,
     checkpoint_bits,

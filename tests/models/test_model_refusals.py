@@ -1,6 +1,6 @@
 """One table of the settings and calls that `models` refuses, each with its message.
 
-What is impossible for any setting of its kind is tried in `tests/test_settings.py`.
+What is impossible for any setting of its kind is tried in `tests/test_impossible_settings.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 import test_dit
 import test_text_vae
 import torch
-from test_contract import build_lm, token_ids
+from test_model_contract import build_lm, token_ids
 
 from models.attention import RotaryTable
 from models.chunked_cross_entropy import chunked_cross_entropy

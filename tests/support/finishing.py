@@ -1,0 +1,15 @@
+"""Bring a study to its end in this process: no worker has to import torch anew."""
+
+from __future__ import annotations
+
+from workbench.machine.context import StageContext
+from workbench.pipeline.run_study import conclude, finish_run, prepare_study
+from workbench.study.folders import Study
+
+
+def finish_here(study: Study, context: StageContext) -> None:
+    """What `run_study` does in worker processes, one run after another."""
+    prepare_study(study, context)
+    for run in study.runs:
+        finish_run(study.directory, run.arm, run.seed, context)
+    conclude(study, context)
