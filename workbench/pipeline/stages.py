@@ -165,7 +165,7 @@ def _make_teacher(run: Run, context: StageContext, parts: Sequence[str] = ()) ->
 
 
 def _train_flow(run: Run, context: StageContext) -> None:
-    train_flow(run, context, after_save=SampleWriter(run, context))
+    train_flow(run, context, hooks=SampleWriter(run, context))
 
 
 def _probe(run: Run, context: StageContext, parts: Sequence[str] = ()) -> dict[str, Any]:

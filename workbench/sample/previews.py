@@ -15,6 +15,7 @@ from workbench.machine.stopping import StopSignal
 from workbench.sample.continuations import continue_prompts
 from workbench.sample.generate import Generator
 from workbench.sample.prompts import Prompts
+from workbench.train.saving import Hooks
 from workbench.train.texts import middle_cuts
 from workbench.train.vae import load_vae
 
@@ -28,7 +29,7 @@ SAMPLE_STEPS = 16
 SHOWN_CHARACTERS = 60
 
 
-class SampleWriter:
+class SampleWriter(Hooks):
     """Continues the first validation texts without guidance, from the same noise each time.
 
     Args:
@@ -45,14 +46,14 @@ class SampleWriter:
     def _vae(self) -> TextVAE:
         return load_vae(self._run, self._context.place)
 
-    def __call__(self, dit: nn.Module, step: int) -> None:
+    def after_save(self, weights: nn.Module, step: int) -> None:
         """Sample with a checkpoint's weights; log all samples and show the first."""
         if len(self._prompts) == 0:
             return
         config, context = self._run.config, self._context
         place = context.place.alone()
         written = continue_prompts(
-            Generator(self._vae, dit, config.flow, config.context.joint, place),  # type: ignore[arg-type]
+            Generator(self._vae, weights, config.flow, config.context.joint, place),  # type: ignore[arg-type]
             self._corpus,
             self._prompts,
             StageContext(place, stop=StopSignal()),

@@ -214,6 +214,11 @@ def list_checkpoints(directory: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+def newest_step(directory: Path) -> int:
+    """Step of the newest published checkpoint, sound or not; -1 without one."""
+    return max((_step(path) or 0 for path in list_checkpoints(directory)), default=-1)
+
+
 def prune(directory: Path, keep: int) -> list[Path]:
     """Remove all but the newest `keep` checkpoints; call only after the newest one verified.
 

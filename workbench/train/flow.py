@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,8 @@ from workbench.machine.seeds import step_generator
 from workbench.study.pairing import digest_noise, digest_weights
 from workbench.train.latents import Latents, latents_fingerprint, open_latents, store_latents
 from workbench.train.log import record_steps
-from workbench.train.loop import fit, load_finished, resumed_step
+from workbench.train.loop import fit
+from workbench.train.saving import Hooks, load_finished
 from workbench.train.window import StepRecord
 
 if TYPE_CHECKING:
@@ -96,15 +96,13 @@ def build_dit(run: Run, place: Placement) -> TextDiT:
     return TextDiT(config, torch.Generator().manual_seed(run.config.seed)).to(place.device)
 
 
-def train_flow(
-    run: Run, context: StageContext, after_save: Callable[[nn.Module, int], None] | None = None
-) -> TextDiT:
+def train_flow(run: Run, context: StageContext, hooks: Hooks | None = None) -> TextDiT:
     """Encode the run's latents and train its flow, or load the flow if it is done.
 
     Args:
         run: a run whose VAE is trained.
         context: device, reporter and stop signal.
-        after_save: called with the weights and the step of each checkpoint.
+        hooks: what happens around its checkpoints.
 
     Raises:
         StopRequested, NumericalError, ValueError: see `training.fit`.
@@ -137,13 +135,11 @@ def train_flow(
         fingerprint=print_,
         beginnings=[flow_fingerprint(run, t) for t in training.beginnings],
         stop=context.stop,
-        after_save=after_save,
+        hooks=hooks,
         restart=context.restart,
     )
-    step = resumed_step(run.flow_dir, restart=context.restart)
     beside = (_with_floors(record, floors) for record in records)
-    for _ in record_steps(beside, "flow", run.directory, context, step):
-        pass
+    record_steps(beside, "flow", run.directory, context)
     return load_dit(run, context.place)
 
 

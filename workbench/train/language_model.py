@@ -17,7 +17,8 @@ from models.language_model import CausalLM
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.train.log import record_steps
-from workbench.train.loop import fit, load_finished, resumed_step
+from workbench.train.loop import fit
+from workbench.train.saving import load_finished
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
@@ -90,9 +91,7 @@ def train_language_model(study: Study, context: StageContext) -> None:
         stop=context.stop,
         restart=context.restart,
     )
-    step = resumed_step(directory, restart=context.restart)
-    for _ in record_steps(records, "language_model", study.directory, context, step):
-        pass
+    record_steps(records, "language_model", study.directory, context)
 
 
 def load_language_model(study: Study, place: Placement) -> CausalLM:

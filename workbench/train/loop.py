@@ -9,7 +9,7 @@ same seed get the same noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,20 +27,9 @@ from workbench.machine.devices import (
 )
 from workbench.machine.memory import memory_advice
 from workbench.machine.stopping import StopSignal
-from workbench.store.checkpoints import Checkpoint, load_latest
-from workbench.store.faults import check_room
+from workbench.train.saving import Hooks, Saver
 from workbench.train.sharding import repeated_blocks, shard_parameters
-from workbench.train.state import (
-    TrainState,
-    build_average,
-    build_optimizer,
-    checkpoint_bytes,
-    restore,
-    take_snapshot,
-    weights_bytes,
-    write_milestone,
-    write_snapshot,
-)
+from workbench.train.state import TrainState, build_average, build_optimizer
 from workbench.train.window import StepRecord, Window
 
 if TYPE_CHECKING:
@@ -153,8 +142,7 @@ def fit(
     fingerprint: str,
     beginnings: Sequence[str] = (),
     stop: StopSignal,
-    before_last_save: Callable[[nn.Module], None] | None = None,
-    after_save: Callable[[nn.Module, int], None] | None = None,
+    hooks: Hooks | None = None,
     restart: bool = False,
 ) -> Iterator[StepRecord]:
     """Train `task.model` up to `config.num_steps`, resuming from the newest sound checkpoint.
@@ -167,8 +155,7 @@ def fit(
         fingerprint: of the whole stage; a checkpoint with another fingerprint is refused.
         beginnings: fingerprints of the shorter trainings that this one continues.
         stop: when set, the state is saved and `StopRequested` is raised.
-        before_last_save: called in the main process with the final weights before they are saved.
-        after_save: called in the main process with the weights and step of each checkpoint.
+        hooks: what the stage does around its checkpoints; nothing by default.
         restart: start again from step 0 if every checkpoint is damaged.
 
     Yields:
@@ -181,44 +168,28 @@ def fit(
         DamagedArtefactError: no sound checkpoint is left.
         ValueError: the checkpoint has other settings, or the batch cannot be divided evenly.
     """
-    facts, milestones = _bit_facts(config, place), config.milestone_steps
+    saver = Saver(
+        directory=directory,
+        config=config,
+        place=place,
+        fingerprint=fingerprint,
+        facts=_bit_facts(config, place),
+        hooks=hooks or Hooks(),
+    )
     with process_group(place):
         state, objective = build_state(task, config, place)
-        checkpoint = load_latest(directory, restart=restart)
-        if checkpoint is not None:
-            _check_fingerprint(checkpoint, (fingerprint, *beginnings), directory)
-            restore(state, checkpoint, facts)
-        _note(state, config)
-        if place.is_main and state.step < config.num_steps:
-            left = sum(step > state.step for step in milestones)
-            check_room(directory, checkpoint_bytes(state) + left * weights_bytes(state))
+        saver.resume(state, tuple(beginnings), restart)
         window = Window()
         while state.step < config.num_steps:
             metrics, num_tokens = train_step(state, task, objective, config, place)
             window.add(metrics, num_tokens)
-            last = state.step == config.num_steps
-            stopping = place.any(stop.requested) and not last
-            due = last or stopping or state.step % config.checkpoint_every == 0
-            kept = state.step in milestones
-            if due or kept:
-                snapshot = take_snapshot(state, place)
-                if place.is_main and kept:
-                    # Before the checkpoint: resuming from it starts after this step's milestone.
-                    write_milestone(snapshot, state.step, directory, fingerprint)
-                if place.is_main and due:
-                    if last and before_last_save is not None:
-                        before_last_save(snapshot.weights)
-                    known = {**facts, "fingerprint": fingerprint}
-                    means = window.means()
-                    write_snapshot(
-                        snapshot, state, directory, config.keep_checkpoints, known, means
-                    )
-                    if after_save is not None and not stopping:
-                        after_save(snapshot.weights, state.step)
+            finished = state.step == config.num_steps
+            stopping = place.any(stop.requested) and not finished
+            saver.save_if_due(state, window, stopping)
             if stopping:
                 place.wait_for_all()
                 raise StopRequested(f"{task.name}: stopped at step {state.step}, resumable")
-            if last or state.step % config.log_every == 0:
+            if finished or state.step % config.log_every == 0:
                 rate = learning_rate(state.step - 1, config)
                 yield window.record(state, config.num_steps, rate, place)
         place.wait_for_all()
@@ -233,38 +204,3 @@ def _bit_facts(config: TrainingConfig, place: Placement) -> dict[str, object]:
         "precision": compute_precision(place, config.precision),
         "torch": torch.__version__,
     }
-
-
-def load_finished(
-    directory: Path, num_steps: int, fingerprint: str, *, restart: bool = False
-) -> Checkpoint | None:
-    """The weights of a training that has reached `num_steps` under `fingerprint`, else None."""
-    checkpoint = load_latest(directory, restart=restart, model_only=True)
-    if checkpoint is None or checkpoint.step < num_steps:
-        return None
-    _check_fingerprint(checkpoint, (fingerprint,), directory)
-    return checkpoint
-
-
-def resumed_step(directory: Path, *, restart: bool = False) -> int:
-    """Step from which `fit` will resume: that of the newest undamaged checkpoint, else 0."""
-    checkpoint = load_latest(directory, restart=restart)
-    return checkpoint.step if checkpoint is not None else 0
-
-
-def _note(state: TrainState, config: TrainingConfig) -> None:
-    """Record in every checkpoint that training was extended, and tell the user."""
-    new = [line for line in config.notes if line not in state.inexact]
-    state.inexact += new
-    state.notices += new
-
-
-def _check_fingerprint(
-    checkpoint: Checkpoint, fingerprints: tuple[str, ...], directory: Path
-) -> None:
-    found = checkpoint.state.get("fingerprint")
-    if found not in fingerprints:
-        raise ValueError(
-            f"{directory}: the checkpoint at step {checkpoint.step} was trained under another "
-            f"configuration ({found}, now {fingerprints[0]}); restore the settings or use a new run"
-        )

@@ -6,11 +6,8 @@ before saving, so a checkpoint reads the same however it was trained.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,8 +15,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import AveragedModel
 
-from workbench.store.checkpoints import Checkpoint, save_checkpoint
-from workbench.store.milestones import save_milestone
+from workbench.store.checkpoints import Checkpoint
 from workbench.store.tensors import count_bytes
 from workbench.train.muon import Muon, block_matrices
 from workbench.train.sharding import GatheredOptimizer, full_weights, load_full_weights
@@ -40,6 +36,7 @@ class TrainState:
         optimizer: AdamW, or Muon.
         average: the running average of the weights; None without one.
         sharded: the parameters are spread over processes.
+        start_step: step at which this process began; later than 0 if it resumed.
         step: optimiser steps done.
         skipped: consecutive steps that were not finite.
         inexact: reasons why this training is not bit-equal to an uninterrupted one, one per line.
@@ -50,6 +47,7 @@ class TrainState:
     optimizer: torch.optim.Optimizer
     average: AveragedModel | None
     sharded: bool = False
+    start_step: int = 0
     step: int = 0
     skipped: int = 0
     inexact: list[str] = field(default_factory=list)
@@ -155,61 +153,6 @@ def take_snapshot(state: TrainState, place: Placement) -> Snapshot:
     return Snapshot(weights.to(place.device), live if state.average is not None else {}, optimizer)
 
 
-def write_snapshot(
-    snapshot: Snapshot,
-    state: TrainState,
-    directory: Path,
-    keep: int,
-    facts: Mapping[str, object],
-    metrics: Mapping[str, float],
-) -> None:
-    """Write `directory/step-<n>`; `model.safetensors` holds the weights to use afterwards.
-
-    `config.json` is stored beside them, so the model's `from_pretrained` can load them. The model
-    card shows `metrics`.
-    """
-    known = {**facts, "skipped": state.skipped, "inexact": state.inexact}
-    if state.average is not None:
-        known["num_averaged"] = int(state.average.n_averaged)
-    model = snapshot.weights
-    save_checkpoint(
-        directory,
-        state.step,
-        model.state_dict(),
-        snapshot.optimizer,
-        known,
-        {LIVE + name: tensor for name, tensor in snapshot.live.items()},
-        keep=keep,
-        files={
-            "config.json": _config_text(model),
-            "README.md": model_card(model, state.step, metrics),
-        },
-    )
-
-
-def write_milestone(snapshot: Snapshot, step: int, directory: Path, fingerprint: str) -> None:
-    """Keep a snapshot's weights under `directory/milestones`, to compare with later ones."""
-    model = snapshot.weights
-    files = {"config.json": _config_text(model)}
-    save_milestone(directory, step, model.state_dict(), fingerprint, files)
-
-
-def _config_text(model: nn.Module) -> str:
-    return json.dumps(asdict(model.config), indent=2)  # type: ignore[call-overload]
-
-
-def model_card(model: nn.Module, step: int, metrics: Mapping[str, float]) -> str:
-    """The text of a model card: what the weights are and what they scored in training."""
-    known = {name: value for name, value in sorted(metrics.items()) if math.isfinite(value)}
-    rows = [f"| {name} | {value:.4g} |" for name, value in known.items()]
-    table = "\n".join(["| metric | value |", "|---|---|", *rows])
-    card = model.generate_model_card(  # type: ignore[operator]
-        model_name=f"{type(model).__name__} after {step} steps",
-        metrics=f"Means over the last logged steps of training.\n\n{table}",
-    )
-    return str(card)
-
-
 def restore(state: TrainState, checkpoint: Checkpoint, facts: Mapping[str, object]) -> None:
     """Put a checkpoint's weights, average and optimiser back into `state`, in place.
 
@@ -228,7 +171,7 @@ def restore(state: TrainState, checkpoint: Checkpoint, facts: Mapping[str, objec
     if state.sharded:
         optimizer = GatheredOptimizer(state.model, state.optimizer)
     checkpoint.restore_optimizer(optimizer)
-    state.step = checkpoint.step
+    state.step = state.start_step = checkpoint.step
     state.skipped = int(checkpoint.state.get("skipped", 0))
     state.inexact = [*checkpoint.state.get("inexact", [])]
     state.notices += checkpoint.notices

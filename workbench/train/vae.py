@@ -19,7 +19,8 @@ from workbench.store.json_files import read_json
 from workbench.study.model_content import stored_content
 from workbench.study.pairing import digest_noise, digest_weights
 from workbench.train.log import record_steps
-from workbench.train.loop import fit, load_finished, resumed_step
+from workbench.train.loop import fit
+from workbench.train.saving import Hooks, load_finished
 from workbench.train.teacher_states import TeacherStates, read_states
 from workbench.train.texts import TextBatch, fixed_cuts, load_texts
 
@@ -184,6 +185,17 @@ def vae_fingerprint(run: Run, training: TrainingConfig | None = None) -> str:
     )
 
 
+class Normalising(Hooks):
+    """Stores the latents' mean and standard deviation in the final weights."""
+
+    def __init__(self, run: Run, place: Placement) -> None:
+        self._run, self._place = run, place
+
+    def before_last_save(self, weights: nn.Module) -> None:
+        """Measure them on training texts."""
+        normalise_latents(weights, self._run, self._place)
+
+
 def train_vae(run: Run, context: StageContext) -> TextVAE:
     """Train the run's VAE, or load it if it is done.
 
@@ -216,12 +228,10 @@ def train_vae(run: Run, context: StageContext) -> TextVAE:
         fingerprint=print_,
         beginnings=[vae_fingerprint(run, shorter) for shorter in training.beginnings],
         stop=context.stop,
-        before_last_save=lambda model: normalise_latents(model, run, context.place),
+        hooks=Normalising(run, context.place),
         restart=context.restart,
     )
-    step = resumed_step(run.vae_dir, restart=context.restart)
-    for _ in record_steps(records, "vae", run.directory, context, step):
-        pass
+    record_steps(records, "vae", run.directory, context)
     return load_vae(run, context.place)
 
 

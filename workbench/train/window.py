@@ -21,6 +21,7 @@ class StepRecord:
 
     Attributes:
         step: steps done.
+        start_step: step at which this process began.
         num_steps: total steps.
         metrics: name -> mean; NaN if it was undefined at every step.
         tokens_per_second: over all processes.
@@ -28,6 +29,7 @@ class StepRecord:
     """
 
     step: int
+    start_step: int
     num_steps: int
     metrics: Mapping[str, float]
     tokens_per_second: float
@@ -75,4 +77,4 @@ class Window:
         per_second = self._num_tokens / max(1e-9, time.monotonic() - self._start)
         notices, state.notices = tuple(state.notices), []
         self._reset()
-        return StepRecord(state.step, num_steps, means, per_second, notices)
+        return StepRecord(state.step, state.start_step, num_steps, means, per_second, notices)

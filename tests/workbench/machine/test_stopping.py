@@ -14,9 +14,8 @@ from training_tasks import build_task, checkpoint_bits, run_fit, small_training
 from data.corpus_store import Corpus
 from workbench.errors import StopRequested
 from workbench.machine.stopping import StopSignal
-from workbench.store.checkpoints import load_latest
+from workbench.store.checkpoints import load_latest, newest_step
 from workbench.study.folders import Study
-from workbench.train.loop import resumed_step
 
 ROOT = Path(__file__).parents[3]
 CHILD = ROOT / "tests/support/train_child.py"
@@ -53,7 +52,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(
     _, message = process.communicate(timeout=120)
     assert process.returncode == StopRequested.exit_code == 75
     assert "stopped at step 4, resumable" in message
-    assert resumed_step(tmp_path / "parts") == 4
+    assert newest_step(tmp_path / "parts") == 4
     assert start(*arguments, "0").wait(timeout=120) == 0
     whole = build_task("language_model", smoke, corpus)
     run_fit(whole, small_training(num_steps=NUM_STEPS), tmp_path / "whole")

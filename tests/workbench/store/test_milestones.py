@@ -95,9 +95,9 @@ def test_a_death_at_a_milestone_leaves_the_same_set(
             raise KeyboardInterrupt
         write(snapshot, step, directory, fingerprint)
 
-    from workbench.train.state import write_milestone as write
+    from workbench.train.saving import write_milestone as write
 
-    monkeypatch.setattr("workbench.train.loop.write_milestone", die)
+    monkeypatch.setattr("workbench.train.saving.write_milestone", die)
     with pytest.raises(KeyboardInterrupt):
         run_fit(build_task("vae", smoke, corpus), config, tmp_path / "parts")
     monkeypatch.undo()

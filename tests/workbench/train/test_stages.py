@@ -81,7 +81,7 @@ def test_damage_stops_and_only_a_restart_goes_on(
 
 
 def test_records_of_steps_done_again_stand_once(
-    prepared: Study, corpus: Corpus, context: StageContext
+    prepared: Study, corpus: Corpus, context: StageContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from short_training import StopAfter
 
@@ -96,7 +96,15 @@ def test_records_of_steps_done_again_stand_once(
     with log.open("a") as file:
         file.write(json.dumps({"stage": "vae", "step": 7, "loss": -1.0}) + "\n")
     watcher = Watcher()
+    reads: list[str] = []
+
+    def count(directory: Path, **options: Any) -> Any:
+        reads.append(f"{len(watcher.numbers)} records seen")
+        return load_latest(directory, **options)
+
+    monkeypatch.setattr("workbench.train.saving.load_latest", count)
     train_vae(run, dataclasses.replace(context, reporter=watcher, loggers=(watcher,)))
+    assert reads == ["0 records seen", "3 records seen"], "to resume, and to hand the model back"
     records = read_metrics(log)
     # The record of step 5 was never written: the stop came between the save and the log.
     assert [record["step"] for record in records] == [1, 2, 3, 4, 6, 7, 8]
@@ -113,7 +121,7 @@ def test_samples_are_shown_and_disturb_nothing(
     watched = dataclasses.replace(context, reporter=watcher, loggers=(watcher,))
     writer = SampleWriter(run, watched)
     config = small_training(checkpoint_every=2)
-    run_fit(build_task("flow", smoke, corpus), config, tmp_path / "with", after_save=writer)
+    run_fit(build_task("flow", smoke, corpus), config, tmp_path / "with", hooks=writer)
     run_fit(build_task("flow", smoke, corpus), config, tmp_path / "without")
     assert checkpoint_bits(load_latest(tmp_path / "with")) == checkpoint_bits(
         load_latest(tmp_path / "without")

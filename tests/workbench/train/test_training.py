@@ -22,16 +22,15 @@ from data.corpus_store import Corpus
 from workbench.errors import NumericalError, StopRequested
 from workbench.machine.context import stage_fingerprint
 from workbench.machine.seeds import step_generator
-from workbench.store.checkpoints import list_checkpoints, load_latest
+from workbench.store.checkpoints import list_checkpoints, load_latest, newest_step
 from workbench.study.folders import Study
 from workbench.train.loop import (
     TrainingConfig,
     build_state,
     learning_rate,
-    load_finished,
-    resumed_step,
     train_step,
 )
+from workbench.train.saving import load_finished
 from workbench.train.state import build_optimizer
 
 
@@ -55,9 +54,9 @@ def test_two_and_two_steps_equal_four(
     run_fit(build_task(name, smoke, corpus), config, tmp_path / "whole")
     with pytest.raises(StopRequested, match="step 2"):
         run_fit(build_task(name, smoke, corpus), config, tmp_path / "parts", stop=StopAfter(2))
-    assert resumed_step(tmp_path / "parts") == 2
+    assert newest_step(tmp_path / "parts") == 2
     records = run_fit(build_task(name, smoke, corpus), config, tmp_path / "parts")
-    assert [record.step for record in records] == [3, 4]
+    assert [(record.start_step, record.step) for record in records] == [(2, 3), (2, 4)]
     whole, parts = (load_latest(tmp_path / folder) for folder in ("whole", "parts"))
     assert checkpoint_bits(whole) == checkpoint_bits(parts)
     assert whole is not None
