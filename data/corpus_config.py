@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 
 _COLUMNS = ("text_column", "label_columns", "fact_columns", "id_column", "errors")
 SOURCES: dict[str, tuple[str, ...]] = {
     "stories": ("seed",),
     "docs": ("packages",),
-    "file": ("path", "separator", *_COLUMNS),
+    "file": ("path", "separator", "columns", *_COLUMNS),
     "hf": ("hf_name", "hf_config", "hf_split", "hf_revision", *_COLUMNS),
 }
 """Corpus name -> the settings that only some corpora read; one set elsewhere is refused."""
@@ -39,6 +39,8 @@ class CorpusConfig:
         separator: what parts the documents of a .txt: `line`; `paragraph` (blank lines); or
             `passage` (running text, cut into stretches of about 8,000 characters).
         errors: undecodable bytes are refused (`strict`) or become U+FFFD (`replace`).
+        columns: names of the columns of a .csv or .tsv without a header, in order; empty reads
+            them from its first line.
         text_column: column with the text.
         label_columns: columns with classes of the whole text.
         fact_columns: columns with values that a faithful continuation must keep.
@@ -65,6 +67,8 @@ class CorpusConfig:
     path: str = ""
     separator: str = "line"
     errors: str = "strict"
+    # Without it a fingerprint is as it was before this setting existed.
+    columns: tuple[str, ...] = field(default=(), metadata={"before": ()})
     text_column: str = "text"
     label_columns: tuple[str, ...] = ()
     fact_columns: tuple[str, ...] = ()
@@ -115,12 +119,12 @@ class CorpusConfig:
     def _check_source(self) -> None:
         own = SOURCES[self.name]
         somebodys = {setting for settings in SOURCES.values() for setting in settings}
-        for field in fields(self):
-            assert field.default is not MISSING
-            if field.name in somebodys - set(own) and getattr(self, field.name) != field.default:
-                readers = [name for name, settings in SOURCES.items() if field.name in settings]
+        for one in fields(self):
+            assert one.default is not MISSING
+            if one.name in somebodys - set(own) and getattr(self, one.name) != one.default:
+                readers = [name for name, settings in SOURCES.items() if one.name in settings]
                 raise ValueError(
-                    f"{field.name} is read by the corpus {' and '.join(readers)} only, "
+                    f"{one.name} is read by the corpus {' and '.join(readers)} only, "
                     f"not by {self.name!r}: leave it out"
                 )
         if self.name == "file" and not self.path:

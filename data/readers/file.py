@@ -21,8 +21,8 @@ def _columns(config: CorpusConfig) -> list[str]:
 
 RECORD_READERS: dict[str, Callable[[Path, CorpusConfig], Iterator[Record]]] = {
     ".jsonl": lambda path, config: read_jsonl(path, config.errors),
-    ".csv": lambda path, config: read_csv(path, config.errors, _columns(config)),
-    ".tsv": lambda path, config: read_csv(path, config.errors, _columns(config)),
+    ".csv": lambda path, config: read_csv(path, config.errors, _columns(config), config.columns),
+    ".tsv": lambda path, config: read_csv(path, config.errors, _columns(config), config.columns),
     ".parquet": lambda path, config: read_parquet(path, _columns(config)),
 }
 SUFFIXES = (".txt", *RECORD_READERS)
@@ -40,6 +40,8 @@ def read_file(config: CorpusConfig) -> Iterator[Document]:
         _refuse_columns(config)
         yield from read_plain_text(path, config.separator, config.errors)
     elif suffix in RECORD_READERS:
+        if config.columns and suffix not in (".csv", ".tsv"):
+            raise ValueError(f"columns names those of a .csv or .tsv, not of {path}: leave it out")
         if config.separator != "line":
             raise ValueError(f"separator is read for a .txt only, not for {path}: leave it out")
         records = RECORD_READERS[suffix](path, config)
@@ -49,8 +51,8 @@ def read_file(config: CorpusConfig) -> Iterator[Document]:
 
 
 def _refuse_columns(config: CorpusConfig) -> None:
-    if config.label_columns or config.fact_columns or config.id_column:
+    if config.columns or config.label_columns or config.fact_columns or config.id_column:
         raise ValueError(
-            f"{config.path} is plain text and has no columns: leave label_columns, fact_columns "
-            "and id_column out"
+            f"{config.path} is plain text and has no columns: leave columns, label_columns, "
+            "fact_columns and id_column out"
         )

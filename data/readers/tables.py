@@ -46,15 +46,22 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def read_csv(path: Path, errors: str, wanted: Collection[str] = ()) -> Iterator[Record]:
-    """Rows under a header, see `csv_records`."""
-    return csv_records(read_lines(path, errors), str(path), wanted)
+def read_csv(
+    path: Path, errors: str, wanted: Collection[str] = (), columns: Sequence[str] = ()
+) -> Iterator[Record]:
+    """Rows of a file, see `csv_records`."""
+    return csv_records(read_lines(path, errors), str(path), wanted, columns)
 
 
 def csv_records(
-    lines: Iterable[Line], source: str, wanted: Collection[str] = (), *, blank_rows: bool = False
+    lines: Iterable[Line],
+    source: str,
+    wanted: Collection[str] = (),
+    columns: Sequence[str] = (),
+    *,
+    blank_rows: bool = False,
 ) -> Iterator[Record]:
-    """Rows under a header, all values text; quoted values may span lines.
+    """Rows, all values text; quoted values may span lines.
 
     Empty values beyond the header's columns, which trailing commas make, are left out.
 
@@ -62,6 +69,7 @@ def csv_records(
         lines: of the file.
         source: the file's name; `.tsv` parts columns by tabs, any other by commas.
         wanted: columns that will be read.
+        columns: names of the columns, if the file has no header; else its first row names them.
         blank_rows: a blank line is a row of empty values, instead of none.
 
     Raises:
@@ -72,7 +80,7 @@ def csv_records(
     delimiter = "\t" if source.lower().endswith(".tsv") else ","
     rows = csv.reader((f"{line.text}\n" for line in lines), delimiter=delimiter, strict=True)
     try:
-        header = next(rows, [])
+        header = list(columns) or next(rows, [])
         _check_header(header, source, wanted)
         for row in rows:
             if row or blank_rows:

@@ -90,9 +90,15 @@ class Tally:
             ValueError: with counts.
         """
         for column, count in self._missing.items():
+            cure = ""
+            if self._source.lower().endswith((".csv", ".tsv")) and not self._config.columns:
+                cure = (
+                    "; if these are values, the file has no header: name its columns by `columns`"
+                )
             raise ValueError(
                 f"{self._source}: column {column!r} is missing in {count} of {self._num_records} "
-                f"records (first: {self._first_missing[column]}); columns: {self._shown_columns()}"
+                f"records (first: {self._first_missing[column]}); "
+                f"columns: {self._shown_columns()}{cure}"
             )
         for column, kinds in self._kinds.items():
             if len(kinds) > 1:

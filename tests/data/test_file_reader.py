@@ -109,6 +109,10 @@ def test_mixed_label_types_are_counted(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "a.jsonl", rows)
     with pytest.raises(ValueError, match=r"'k' mixes types \(4 numbers, 2 text\)"):
         read(path, label_columns=("k",))
+    with pytest.raises(ValueError, match="is plain text and has no columns"):
+        read(path, columns=("text",))
+    with pytest.raises(ValueError, match=r"columns names those of a \.csv or \.tsv, not of"):
+        read(write(tmp_path / "a.jsonl", '{"text": "a"}'), columns=("text",))
     rows = [{"text": "a", "k": True}, {"text": "b", "k": None}, {"text": "c", "k": False}]
     labels = [d.labels for d in read(write_rows(path, rows), label_columns=("k",))]
     assert labels == [{"k": "true"}, {}, {"k": "false"}]
@@ -311,6 +315,22 @@ def test_plain_text_by_line_paragraph_and_passage(tmp_path: Path) -> None:
     assert len(passages) > 4
     assert all(len(passage) <= 8000 and passage[-1] == "." for passage in passages)
     assert "".join("".join(passages).split()) == "Asentenceofwords." * 2000
+
+
+@pytest.mark.parametrize(("name", "mark"), [("a.csv", ","), ("a.tsv", "\t")])
+def test_a_table_without_header_takes_the_names_given(tmp_path: Path, name: str, mark: str) -> None:
+    path = write(tmp_path / name, f"hello there{mark}fish\ngood bye{mark}fowl\n")
+    found = read(path, columns=("text", "food"), label_columns=("food",))
+    assert [(row.text, row.labels) for row in found] == [
+        ("hello there", {"food": "fish"}),
+        ("good bye", {"food": "fowl"}),
+    ]
+    with pytest.raises(ValueError, match=r"columns: hello there, fish; if these are values, .*"):
+        read(path)
+    with pytest.raises(ValueError, match=r":1: 2 values where the header has 3 columns"):
+        read(path, columns=("text", "food", "area"))
+    with pytest.raises(ValueError, match="repeats the column 'text'"):
+        read(path, columns=("text", "text"))
 
 
 def test_settings_a_file_does_not_read_are_refused(tmp_path: Path) -> None:
