@@ -67,7 +67,7 @@ class CorpusConfig:
     path: str = ""
     separator: str = "line"
     errors: str = "strict"
-    # Without it a fingerprint is as it was before this setting existed.
+    # Fingerprints leave it out while it is empty, as they were before it existed.
     columns: tuple[str, ...] = field(default=(), metadata={"before": ()})
     text_column: str = "text"
     label_columns: tuple[str, ...] = ()
