@@ -127,7 +127,7 @@ def test_typed_sentence_is_kept_with_its_neighbours(open_page, copied_runs):
 
 def test_sentence_with_a_tag_is_refused_and_nothing_is_written(open_page, copied_runs):
     app = keep(open_page("study", copied_runs), "see <img src=x onerror=alert(1)>")
-    assert "plain text" in app.error[0].value
+    assert "must not contain a tag" in app.error[0].value
     assert finding_files(copied_runs / "smoke") == []
 
 

@@ -89,7 +89,9 @@ def test_an_arm_may_not_change_what_all_share(
 ) -> None:
     arms = {**smoke_config.arms, "odd": {key: value}}
     config = dataclasses.replace(smoke_config, arms=arms)
-    with pytest.raises(InputError, match=rf"arm 'odd' overrides {key}: arms of one study share"):
+    with pytest.raises(
+        InputError, match=rf"arm 'odd' overrides {key}: the arms of a study must share"
+    ):
         create_study(config, tmp_path / "study")
     assert not (tmp_path / "study").exists()
 
