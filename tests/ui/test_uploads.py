@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import shlex
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from workbench.errors import InputError
 from workbench.ui.sections.new_study import study_request
 from workbench.ui.sections.new_study.study_request import (
     StudyRequest,
+    override_lines,
     store_upload,
     study_arguments,
 )
@@ -145,6 +147,29 @@ def test_arms_chosen_are_aligned_as_strongly_as_the_presets():
     weights = [config.run(arm, 0).vae_loss.repa_weight for arm in arms]
     assert weights == [0.0, 3.0, 3.0]
     assert config.run("repa", 0) == study_config(preset="demo").run("repa", 0)
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "2024", "Text: body", "review #", "a=b", '"q"', " x ", "Zoë"]
+)
+def test_the_form_hands_its_values_over_as_they_are(value, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    path = str(tmp_path / f"Project #1: {value}" / "c.csv")
+    config, arguments = study_arguments(
+        request(corpus="upload", path=path, text_column=value, name="2024")
+    )
+    assert config.base.corpus.text_column == value
+    assert config.base.corpus.path == path
+    assert config.name == "2024"
+    config, _ = study_arguments(request(corpus="hf", hf_name=value, text_column=value))
+    assert (config.base.corpus.hf_name, config.base.corpus.text_column) == (value, value)
+    words = shlex.split(study_request.terminal_command(arguments))
+    assert words == ["python", "-m", "workbench", "study", *arguments]
+
+
+def test_lines_of_settings_part_at_line_feeds_alone():
+    typed = "base.seed=1\r\n\n base.corpus.text_column=a\u2028b \n"
+    assert override_lines(typed) == ("base.seed=1", "base.corpus.text_column=a\u2028b ")
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "", ".hidden", "a b", "a/b", "ä", "..", "x\n"])

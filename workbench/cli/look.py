@@ -5,8 +5,6 @@ Heavy imports stand inside the functions. Every verb returns its exit code.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import tyro
 
 from workbench.cli.options import DEFAULTS, Common, CommonOptions, Name, Overrides, settings_given
@@ -22,10 +20,11 @@ def runs(directory: tyro.conf.Positional[str] = "", *, common: CommonOptions = D
         directory: where to look; by default the runs directory.
         common: options of every verb.
     """
+    from workbench.config.places import absolute
     from workbench.study.listing import list_states
 
     with Output(common) as output:
-        output.table("runs", list_states(Path(directory) if directory else None))
+        output.table("runs", list_states(absolute(directory) if directory else None))
     return 0
 
 
@@ -36,9 +35,10 @@ def verify(path: Name, *, common: CommonOptions = DEFAULTS) -> int:
         path: a run, a study with its findings, any folder of artefacts, or a kept finding.
         common: options of every verb.
     """
+    from workbench.config.places import absolute
     from workbench.pipeline.verify import verify_path
 
-    report = verify_path(Path(path))
+    report = verify_path(absolute(path))
     with Output(common) as output:
         show_verification(output, report)
     return 0 if report.sound else DamagedArtefactError.exit_code

@@ -82,11 +82,14 @@ def sample(
 def _prompt_lines(path: str) -> list[str]:
     if not path:
         return []
+    from workbench.config.places import absolute
+
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = absolute(path).read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-    return [line for line in text.split("\n") if line.strip()]
+    lines = (line.removesuffix("\r") for line in text.split("\n"))
+    return [line for line in lines if line.strip()]
 
 
 def compare(a: Name, b: Name, *, common: CommonOptions = DEFAULTS) -> int:
@@ -141,6 +144,7 @@ def scorecard(
         markdown: write the tables of all scores beside it, as Markdown.
         common: options of every verb.
     """
+    from workbench.config.places import absolute
     from workbench.report.markdown_tables import scorecard_tables
     from workbench.report.scorecard import finished_studies, make_scorecard, table_rows
     from workbench.store.atomic import write_file
@@ -150,7 +154,7 @@ def scorecard(
     root = runs_directory()
     found = [find_study(name) for name in studies] or finished_studies(root)
     folder = found[0].directory if len(found) == 1 else root
-    file = Path(out) if out else folder / "scorecard.json"
+    file = absolute(out) if out else folder / "scorecard.json"
     with Output(common) as output:
         rows = make_scorecard(found, file)
         if markdown:

@@ -6,7 +6,6 @@ Heavy imports stand inside the functions. Every verb returns its exit code.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.cli.options import DEFAULTS, Common, CommonOptions, Name, Overrides, settings_given
@@ -79,6 +78,7 @@ def study(
         job: folder of a job of the app: waits for its turn there, and reports progress into it.
         common: options of every verb.
     """
+    from workbench.config.places import absolute
     from workbench.config.presets import study_config
     from workbench.machine.jobs import attended
     from workbench.pipeline.fork import fork_study
@@ -94,7 +94,7 @@ def study(
             overrides=settings_given(overrides),
             stored=_stored_settings(source, out),
         )
-        directory = Path(out) if out else runs_directory() / settings.name
+        directory = absolute(out) if out else runs_directory() / settings.name
         if source is None:
             check_writable(directory)
         place = (settings.base.device, restart, job)
@@ -110,12 +110,13 @@ def study(
 
 def _stored_settings(source: Study | None, out: str) -> StudyConfig | None:
     """Settings of the study to fork, else of one that lies in `out`, if one does."""
+    from workbench.config.places import absolute
     from workbench.study.folders import open_study
 
     if source is not None:
         return source.config
-    present = out and (Path(out) / "study.json").is_file()
-    return open_study(Path(out)).config if present else None
+    present = out and (absolute(out) / "study.json").is_file()
+    return open_study(absolute(out)).config if present else None
 
 
 def prepare(study_name: Name, *, common: CommonOptions = DEFAULTS) -> int:

@@ -1,4 +1,4 @@
-"""Settings documents: strict YAML, and `--set a.b=c` overrides.
+"""Settings documents: strict YAML.
 
 YAML is read by its 1.2 core rules, not PyYAML's 1.1: `no` and `2024-01-01` stay text, `1e-3` is a
 number, `010` is ten. Keys given twice, aliases and tags (`!!int`) are refused.
@@ -6,8 +6,9 @@ number, `010` is ten. Keys given twice, aliases and tags (`!!int`) are refused.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +80,20 @@ for _name, _pattern, _first in [
 StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_yaml_int)
 
 
-def parse_yaml(text: str, where: str) -> Any:
+class TextLoader(StrictLoader):
+    """The same, but every plain scalar is text: `007` and `null` are what they look like."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+
+def parse_yaml(text: str, where: str, loader: type[StrictLoader] = StrictLoader) -> Any:
     """Read one YAML document.
 
     Raises:
         InputError: Not YAML, or a key given twice, with `where` and the line.
     """
     try:
-        return yaml.load(text, Loader=StrictLoader)
+        return yaml.load(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
@@ -118,7 +125,7 @@ def load_yaml(path: Path | str) -> dict[str, Any]:
     Raises:
         InputError: The file is missing, too large, not UTF-8, not YAML, or not a mapping.
     """
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
     try:
         if not path.is_file():
             raise InputError(f"{path}: no such file, give the path of a YAML file")
@@ -137,48 +144,3 @@ def load_yaml(path: Path | str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InputError(f"{path}: must hold `key: value` lines, got a {type(document).__name__}")
     return document
-
-
-def apply_overrides(mapping: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Set dotted keys: `["vae.width=64"]` gives a copy of `mapping` with that value changed.
-
-    A value is read as YAML, so `null`, `1e-3`, `[1, 2]` and `{a: 1}` mean what they mean in a file.
-    Whether the key exists is for `build` to say.
-
-    Raises:
-        InputError: An override without `=` or with an empty part of a key, a key below a value that
-            is no mapping, or a key that two overrides set.
-    """
-    result = _copied(mapping)
-    seen: set[str] = set()
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        key = key.strip()
-        if not equals or not all(key.split(".")):
-            raise InputError(f"--set {override}: must read KEY=VALUE, as in vae.width=64")
-        if key in seen:
-            raise InputError(f"--set {override}: {key} is set twice")
-        seen.add(key)
-        _set_dotted(result, key, parse_yaml(text, f"--set {key}"))
-    return result
-
-
-def _set_dotted(target: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    for depth, parent in enumerate(parents):
-        child = target.setdefault(parent, {})
-        if child is None:
-            child = target[parent] = {}
-        if not isinstance(child, dict):
-            above = ".".join(parents[: depth + 1])
-            raise InputError(f"--set {key}: {above} is a value and has no keys below it")
-        target = child
-    target[last] = value
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copied(item) for item in value]
-    return value

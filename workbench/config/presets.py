@@ -12,6 +12,7 @@ from models.configs.flow import FlowConfig, SamplerConfig, TextDiTConfig, TimeSa
 from models.configs.language_model import CausalLMConfig
 from models.configs.teacher import TeacherConfig
 from models.configs.vae import TextVAEConfig, VAELossConfig
+from workbench.config.places import settled
 from workbench.config.study import (
     ContextConfig,
     EvaluationConfig,
@@ -280,7 +281,8 @@ def study_config(
     """A study's settings from a preset or a YAML file, with dotted overrides on top.
 
     A file may name a `preset` that it starts from; its other keys are a `StudyConfig`'s. Without
-    either, the settings are those `stored` by the study that goes on or is forked.
+    either, the settings are those `stored` by the study that goes on or is forked. Paths are
+    resolved here, see `settled`.
 
     Raises:
         InputError: no settings are given, or two; the preset is unknown; or a setting is wrong.
@@ -299,7 +301,8 @@ def study_config(
             hint = f"did you mean {near[0]}? There are" if near else "choose from"
             raise InputError(f"no preset {preset!r}; {hint} {', '.join(PRESETS)}")
         mapping = _merged(settings.to_dict(PRESETS[preset]()), mapping)
-    return settings.build(StudyConfig, settings.apply_overrides(mapping, overrides))
+    mapping = settings.apply_overrides(mapping, overrides, StudyConfig)
+    return settled(settings.build(StudyConfig, mapping), stored)
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

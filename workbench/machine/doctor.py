@@ -170,7 +170,7 @@ def _runs(lacks: list[str]) -> Path:
         check_writable(directory)
     except WorkbenchError as error:
         lacks.append(f"runs: {error}")
-        return Path(os.environ.get(VARIABLE) or "runs").absolute()
+        return Path(os.environ.get(VARIABLE) or "runs").expanduser().absolute()
     return directory
 
 

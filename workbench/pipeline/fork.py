@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbench.config import settings
+from workbench.config.places import settled
 from workbench.config.study import StudyConfig
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, update_json
@@ -60,7 +61,7 @@ def fork_study(
         "fingerprint": settings.fingerprint(source.config),
     }
     with run_lock(directory):
-        config = with_more_steps(source, config)
+        config = with_more_steps(source, settled(config, source.config))
         _refuse_other_study(directory, origin)
         study = create_study(config, directory, forked_from={**origin, "reused": []})
         copy = _Fork(source, study, context)
@@ -115,10 +116,10 @@ class _Fork:
             return True
         if stage.training is not None:
             return self._training(owner, stage)
-        print_ = stage.fingerprint(owner)
         # Try every folder: each one is complete by itself.
         found = [
-            stage.still_holds(owner, self._origin(folder)) and self._artefact(folder, print_)
+            stage.still_holds(owner, self._origin(folder))
+            and self._artefact(folder, stage.wanted(owner, self._origin(folder)))
             for folder in stage.folders(owner)
         ]
         if all(found):

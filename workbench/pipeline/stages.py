@@ -31,7 +31,7 @@ from workbench.score.evaluate import (
 from workbench.store.checkpoints import MODEL, STATE, list_checkpoints
 from workbench.store.json_files import read_json
 from workbench.store.manifest import is_complete, verify
-from workbench.study.corpus import corpus_fingerprint, prepare_corpus
+from workbench.study.corpus import accepted_fingerprint, prepare_corpus
 from workbench.study.folders import Run, Study
 from workbench.study.model_content import is_exchanged
 from workbench.train.flow import flow_fingerprint, train_flow
@@ -81,6 +81,7 @@ class Stage:
         training: the settings of a training.
         files: other files that belong to it.
         still_holds: whether a stored folder was made with the models that are here now.
+        accepts: the fingerprint that a stored folder must have; None takes the owner's own.
         parts: names of an owner's documents.
         title: its name on pages.
         makes: its result in words, for pages.
@@ -98,10 +99,15 @@ class Stage:
     training: Callable[[Any], TrainingConfig] | None = None
     files: Callable[[Any], list[Path]] = lambda owner: []
     still_holds: Callable[[Any, Path], bool] = lambda owner, folder: True
+    accepts: Callable[[Any, Path], str] | None = None
     parts: Callable[[Any], list[str]] = lambda owner: []
     title: str = ""
     makes: str = ""
     verb: tuple[str, ...] = ()
+
+    def wanted(self, owner: Any, folder: Path) -> str:
+        """The fingerprint under which a stored folder is this stage of an owner."""
+        return self.accepts(owner, folder) if self.accepts else self.fingerprint(owner)
 
     def state(self, owner: Any, parts: Sequence[str] = ()) -> StageState:
         """How far this stage of an owner is, found without loading weights.
@@ -118,7 +124,7 @@ class Stage:
         folders = self.folders(owner)
         if self.kind == "documents":
             return _written(self, owner, folders[0], list(parts) or self.parts(owner))
-        found = [is_complete(folder, self.fingerprint(owner)) for folder in folders]
+        found = [is_complete(folder, self.wanted(owner, folder)) for folder in folders]
         found += [file.is_file() for file in self.files(owner)]
         return StageState(done=sum(found), total=len(found), unit="parts")
 
@@ -179,7 +185,8 @@ def _evaluate(run: Run, context: StageContext, parts: Sequence[str] = ()) -> dic
 _ALL = (
     Stage(
         name="corpus", of="study", shared=True,
-        fingerprint=lambda study: corpus_fingerprint(study.config.base),
+        fingerprint=lambda study: accepted_fingerprint(study.config.base, study.corpus_dir),
+        accepts=lambda study, folder: accepted_fingerprint(study.config.base, folder),
         folders=lambda study: [study.corpus_dir],
         run=_told("corpus", prepare_corpus, "corpus_dir"),
     ),

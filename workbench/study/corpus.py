@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.configs.teacher import HF_PREFIX
+from workbench.config import settings
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
+from workbench.store.checkpoints import list_checkpoints
 from workbench.store.faults import check_room
 from workbench.store.manifest import is_complete
+from workbench.study.corpus_source import source_hash, source_name
 from workbench.study.disk_estimate import CountedTexts, expected_characters, stored_bytes
 from workbench.study.model_content import (
     PIECES_CONTENT,
     is_exchanged,
     pieces_content,
+    stored_content,
 )
 
 if TYPE_CHECKING:
@@ -28,31 +29,54 @@ if TYPE_CHECKING:
     from workbench.config.study import RunConfig
     from workbench.study.folders import Study
 
-
-def source_hash(config: CorpusConfig) -> str:
-    """Identity of a corpus's source, so that a changed source is noticed.
-
-    Files count by their bytes, docstrings by the versions of their packages, the rest by name.
-    """
-    if config.name == "file" and Path(config.path).is_file():
-        with Path(config.path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    return _package_versions(config.packages) if config.name == "docs" else ""
+SOURCE = "source"  # in the manifest's meta: the source's hash
 
 
-def _package_versions(packages: Sequence[str]) -> str:
-    """`name==version` of each distribution that provides one of these import packages."""
-    from data.readers.docs import DEFAULT_PACKAGES
-
-    holders = packages_distributions()
-    names = {name for package in packages or DEFAULT_PACKAGES for name in holders.get(package, ())}
-    return " ".join(f"{name}=={version(name)}" for name in sorted(names))
-
-
-def corpus_fingerprint(config: RunConfig) -> str:
+def corpus_fingerprint(config: RunConfig, source: str) -> str:
     """Fingerprint of the corpus stage: its settings, its source, and whose vocabulary it uses."""
     pieces = config.teacher.name if config.corpus.vocabulary == "teacher" else ""
-    return stage_fingerprint(config.corpus, source_hash(config.corpus), pieces)
+    return stage_fingerprint(config.corpus, source, pieces)
+
+
+def stored_fingerprint(directory: Path, config: RunConfig, source: str | None) -> str | None:
+    """Fingerprint of the stored corpus if it is the one of these settings and `source`, else None.
+
+    Where the source is missing (None), what is stored counts if it was made under these settings.
+    So it does where an earlier release did not look at the source (`~`, local data sets).
+
+    Raises:
+        DamagedArtefactError: the stored corpus is damaged.
+    """
+    known = stored_content(directory, SOURCE)
+    candidates = [source or ""]
+    if known is None:
+        candidates.append("")  # of an earlier release
+    elif source is None:
+        candidates.append(known)
+    for print_ in (corpus_fingerprint(config, candidate) for candidate in candidates):
+        if is_complete(directory, print_):
+            return print_
+    if known is None and source is None and stored_settings(directory) == config.corpus:
+        return stored_content(directory, "fingerprint")
+    return None
+
+
+def accepted_fingerprint(config: RunConfig, directory: Path) -> str:
+    """The fingerprint that a corpus stored in `directory` must have to be the one of `config`."""
+    source = source_hash(config.corpus)
+    stored = stored_fingerprint(directory, config, source)
+    return stored or corpus_fingerprint(config, source or "")
+
+
+def stored_settings(directory: Path) -> CorpusConfig | None:
+    """Settings of a stored corpus; None where there is none that this release could have made."""
+    from data.corpora import CorpusConfig
+    from data.corpus_store import open_corpus
+
+    try:
+        return settings.build(CorpusConfig, open_corpus(directory).manifest["config"])
+    except (KeyError, ValueError):
+        return None
 
 
 def prepare_corpus(study: Study, context: StageContext) -> Corpus:
@@ -67,16 +91,18 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
     from data.corpus_store import open_corpus, write_corpus
     from data.tokenization import build_tokenizer
 
-    config = study.config.base
-    print_ = corpus_fingerprint(config)
-    pieces = pieces_content(config)
-    exchanged = is_exchanged(study.corpus_dir, pieces, PIECES_CONTENT)
-    if is_complete(study.corpus_dir, print_) and not exchanged:
+    config, source = study.config.base, source_hash(study.config.base.corpus)
+    exchanged = is_exchanged(study.corpus_dir, pieces_content(config), PIECES_CONTENT)
+    if stored_fingerprint(study.corpus_dir, config, source) and not exchanged:
+        if source is None:
+            context.reporter.note(
+                f"{source_name(config.corpus)} is missing: its stored texts serve"
+            )
         return open_corpus(study.corpus_dir)
-    if study.corpus_dir.exists() and (study.directory / "arms").exists():
+    if study.corpus_dir.exists() and _is_trained_on(study):
         raise InputError(
-            f"{study.corpus_dir}: the corpus, its settings or its tokeniser changed after the "
-            "study trained on it; use another --out for the new corpus"
+            f"{study.corpus_dir}: {_what_changed(study, source, exchanged)} changed after the study "
+            "trained on it; put the former back, or use another --out for the new corpus"
         )
     context.reporter.update("corpus", 0, 1, {})
     teacher_json = None
@@ -90,16 +116,37 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
         tokenizer = build_tokenizer(texts, config.corpus, teacher_json)
     check_room(study.corpus_dir, stored_bytes(texts.num_characters))
     pieces = pieces_content(config)  # they may have been fetched just now
-    meta = {"fingerprint": print_, PIECES_CONTENT: pieces}
+    print_ = corpus_fingerprint(config, source or "")
+    meta = {"fingerprint": print_, SOURCE: source or "", PIECES_CONTENT: pieces}
     with (
         publish(study.corpus_dir, meta=meta) as directory,
         context.stop.interrupting("corpus"),
     ):
         # The source is read a second time because a corpus may not fit in memory.
         write_corpus(load_documents(config.corpus), tokenizer, config.corpus, directory)
+        if source_hash(config.corpus) != source:
+            name = source_name(config.corpus)
+            raise InputError(f"{name}: changed while it was read; start again when it is complete")
     corpus = open_corpus(study.corpus_dir)
     context.reporter.update("corpus", 1, 1, {"texts": len(corpus.split("train"))})
     return corpus
+
+
+def _is_trained_on(study: Study) -> bool:
+    """Whether a run has begun, or the judge."""
+    arms = study.directory / "arms"
+    return arms.exists() or bool(list_checkpoints(study.language_model_dir))
+
+
+def _what_changed(study: Study, source: str | None, exchanged: bool) -> str:
+    """What sets the stored corpus apart from the one that is asked for."""
+    config = study.config.base.corpus
+    if exchanged:
+        return "its tokeniser"
+    if stored_settings(study.corpus_dir) != config:
+        missing = f" ({source_name(config)} is missing too)" if source is None else ""
+        return f"the corpus's settings{missing}"
+    return f"its source {source_name(config)}" if source else "its source or its tokeniser"
 
 
 def tokenizer_file(config: TeacherConfig) -> Path:

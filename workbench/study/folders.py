@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -223,7 +224,7 @@ def open_study(directory: Path) -> Study:
 
 def find_study(name: str) -> Study:
     """Open a study by its path, or by its name in the runs directory."""
-    path = Path(name)
+    path = Path(os.path.expanduser(name))
     return open_study(path if (path / "study.json").is_file() else runs_directory() / name)
 
 

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from workbench.config.places import settled
 from workbench.config.study import StudyConfig, needs_teacher, settings
 from workbench.config.training import HARMLESS as HARMLESS_TRAINING
 from workbench.config.training import TrainingConfig
@@ -32,7 +33,8 @@ LENGTHS = ("num_steps", "earlier_num_steps")
 def create_study(config: StudyConfig, directory: Path, **about: Any) -> Study:
     """Write `study.json`, or check that the study there has the same configuration.
 
-    Before a study has a corpus, any setting may change; later only harmless ones and more steps.
+    Before anything is trained any setting may change, so that a failed first try blocks no other;
+    later only harmless ones and more steps.
 
     Args:
         config: base, arms, seeds.
@@ -48,11 +50,11 @@ def create_study(config: StudyConfig, directory: Path, **about: Any) -> Study:
     file = directory / "study.json"
     if file.is_file():
         stored = open_study(directory)
-        config = with_more_steps(stored, config)
+        config = with_more_steps(stored, settled(config, stored.config))
         found = settings.differences(stored.config, config)
         grown = _grown(stored.config, config)
         changed = [row for row in found if not _may_change(row.key, grown)]
-        if stored.corpus_dir.exists():
+        if any(_has_begun(stored, name) for name in TRAININGS):
             _refuse_changes(file, changed)
             _refuse_lost_work(stored, grown)
         if not found:

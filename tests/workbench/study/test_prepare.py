@@ -16,7 +16,8 @@ from models.configs.teacher import TeacherConfig
 from workbench.config.study import StudyConfig
 from workbench.errors import InputError
 from workbench.machine.context import StageContext
-from workbench.study.corpus import prepare_corpus, source_hash
+from workbench.study.corpus import prepare_corpus
+from workbench.study.corpus_source import source_hash
 from workbench.study.folders import Study, open_study, teacher_key
 from workbench.study.record import create_study
 from workbench.train.teacher_states import states_fingerprint
@@ -64,7 +65,7 @@ def test_docstrings_are_known_by_the_versions_of_their_packages(
     before = source_hash(config)
     assert before.startswith("numpy==")
     assert "scikit-learn==" in before
-    monkeypatch.setattr("workbench.study.corpus.version", lambda name: "0.0.1")
+    monkeypatch.setattr("workbench.study.corpus_source.version", lambda name: "0.0.1")
     assert source_hash(config) == "numpy==0.0.1 scikit-learn==0.0.1"
     assert source_hash(CorpusConfig()) == ""
 

@@ -6,7 +6,7 @@ from workbench.store.paths import runs_directory
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.sections.new_study.cost_estimate import show_cost
 from workbench.ui.sections.new_study.study_form import fill_in
-from workbench.ui.sections.new_study.study_request import study_arguments
+from workbench.ui.sections.new_study.study_request import study_arguments, terminal_command
 from workbench.ui.sections.shared.job_cards import start_job, watch_jobs
 
 st.title("New study")
@@ -24,7 +24,7 @@ with guarded("This study"):
         title = f"{request.name} ({request.preset})"
         start_job(["study", *arguments], title, runs_directory() / request.name)
     with st.popover("The same from a terminal", type="tertiary"):
-        st.code("python -m workbench study " + " ".join(arguments), language="bash")
+        st.code(terminal_command(arguments), language="bash")
 
 st.subheader("Jobs")
 st.caption(

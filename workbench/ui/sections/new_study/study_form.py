@@ -10,6 +10,7 @@ from workbench.ui.sections.new_study.study_request import (
     CORPORA,
     UPLOAD_KINDS,
     StudyRequest,
+    override_lines,
     preset_lines,
     store_upload,
 )
@@ -36,13 +37,12 @@ class Filled:
         Raises:
             InputError: a choice is missing or not allowed.
         """
-        lines = (line.strip() for line in self.overrides.splitlines())
         return StudyRequest(
             preset=self.preset, name=self.name, corpus=self.corpus,
             path=store_upload(self.upload) if self.upload else "",
             text_column=self.text_column, hf_name=self.hf_name, arms=self.arms,
             num_seeds=self.num_seeds, teacher=self.teacher,
-            overrides=tuple(line for line in lines if line),
+            overrides=override_lines(self.overrides),
         )  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,11 @@ CORPORA: Mapping[str, str] = {
     "stories": "Short stories from a seeded grammar: every fact in them is known, so fidelity is "
     "measured exactly.",
     "docs": "Docstrings of the packages on this machine: real prose, labelled by package.",
-    "upload": "Your own texts: txt, jsonl, csv or parquet.",
+    "upload": "Your own texts: txt, jsonl, csv, tsv or parquet.",
     "hf": "A data set from the Hugging Face Hub; needs a network.",
 }
 UPLOADS = ".uploads"
-UPLOAD_KINDS = ("txt", "jsonl", "csv", "parquet")
+UPLOAD_KINDS = ("txt", "jsonl", "csv", "tsv", "parquet")
 LARGEST_UPLOAD = 200 * 2**20
 
 
@@ -74,6 +75,12 @@ def preset_lines() -> dict[str, str]:
     return {row["name"]: row["what"] for row in describe("presets")}
 
 
+def override_lines(typed: str) -> tuple[str, ...]:
+    r"""Lines of the form's box that hold something; parted at \n alone, ends as they are typed."""
+    lines = (line.removesuffix("\r").lstrip() for line in typed.split("\n"))
+    return tuple(line for line in lines if line)
+
+
 def study_arguments(request: StudyRequest) -> tuple[StudyConfig, list[str]]:
     """The study's settings, and the arguments of the verb `study` that give them.
 
@@ -81,41 +88,44 @@ def study_arguments(request: StudyRequest) -> tuple[StudyConfig, list[str]]:
         InputError: a setting is unknown or out of range.
     """
     from workbench.config.presets import study_config
+    from workbench.config.settings import as_override
 
-    overrides = [*_overrides(request), *request.overrides]
+    chosen = [as_override(key, value) for key, value in _chosen(request).items()]
+    overrides = [*chosen, *request.overrides]
     config = study_config(preset=request.preset, overrides=overrides)
     return config, ["--preset", request.preset, "--set", *overrides]
 
 
-def _overrides(request: StudyRequest) -> list[str]:
+def terminal_command(arguments: Sequence[str]) -> str:
+    """The same study from a shell, each value as one word of it."""
+    return shlex.join(["python", "-m", "workbench", "study", *arguments])
+
+
+def _chosen(request: StudyRequest) -> dict[str, Any]:
+    """Dotted key -> value of what the form sets apart from its preset."""
     from workbench.config.presets import PRESETS
     from workbench.config.study import REPA_WEIGHT, standard_arms
 
     preset = PRESETS[request.preset]()
-    lines = [f"name={request.name}"]
-    if request.corpus == "upload":
-        lines += ["base.corpus.name=file", f"base.corpus.path={request.path}"]
-        lines += [f"base.corpus.text_column={request.text_column}"] if request.text_column else []
-    elif request.corpus == "hf":
-        lines += ["base.corpus.name=hf", f"base.corpus.hf_name={request.hf_name}"]
-        lines += [f"base.corpus.text_column={request.text_column}"] if request.text_column else []
-    elif request.corpus != preset.base.corpus.name:
-        lines.append(f"base.corpus.name={request.corpus}")
+    chosen: dict[str, Any] = {"name": request.name, **_corpus(request, preset.base.corpus.name)}
     if tuple(preset.arms) != request.arms:
         weight = max(arm.get(REPA_WEIGHT, 0.0) for arm in preset.arms.values())
-        lines.append("arms=" + _yaml_flow(standard_arms(request.arms, weight)))
+        chosen["arms"] = standard_arms(request.arms, weight)
     if len(preset.seeds) != request.num_seeds:
-        lines.append(f"seeds={list(range(request.num_seeds))}")
+        chosen["seeds"] = list(range(request.num_seeds))
     if preset.base.teacher.name != request.teacher:
-        lines.append(f"base.teacher.name={request.teacher}")
-    return lines
+        chosen["base.teacher.name"] = request.teacher
+    return chosen
 
 
-def _yaml_flow(value: Mapping[str, Any]) -> str:
-    """A mapping in one line; JSON is YAML."""
-    import json
-
-    return json.dumps({key: dict(inner) for key, inner in value.items()})
+def _corpus(request: StudyRequest, preset: str) -> dict[str, Any]:
+    """Settings of the corpus, where it is not the preset's."""
+    own = {"upload": ("file", "path", request.path), "hf": ("hf", "hf_name", request.hf_name)}
+    if request.corpus not in own:
+        return {} if request.corpus == preset else {"base.corpus.name": request.corpus}
+    name, key, value = own[request.corpus]
+    column = {"base.corpus.text_column": request.text_column} if request.text_column else {}
+    return {"base.corpus.name": name, f"base.corpus.{key}": value, **column}
 
 
 def store_upload(upload: Any) -> str:

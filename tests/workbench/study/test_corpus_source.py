@@ -1,0 +1,198 @@
+"""Where a corpus comes from: a change is noticed, a loss named, and what is stored serves on."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.corpora import CorpusConfig
+from workbench.config import settings
+from workbench.config.study import StudyConfig
+from workbench.errors import InputError
+from workbench.machine.context import StageContext, update_json
+from workbench.store.atomic import publish
+from workbench.store.manifest import MANIFEST, read_manifest
+from workbench.study.corpus import SOURCE, corpus_fingerprint, prepare_corpus
+from workbench.study.corpus_source import source_hash
+from workbench.study.folders import Study
+from workbench.study.record import create_study
+
+
+class Notes:
+    """A reporter that keeps its notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def update(self, *_: Any) -> None:
+        """Nothing is shown."""
+
+    def note(self, text: str) -> None:
+        """One more."""
+        self.notes.append(text)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def write(file: Path, word: str = "here") -> str:
+    file.write_text("".join(f"text {n} is {word}\n" for n in range(40)))
+    return str(file)
+
+
+def with_corpus(config: StudyConfig, **changes: Any) -> StudyConfig:
+    corpus = CorpusConfig(**{"window": 16, "test_fraction": 0.3, "vocabulary": "bpe", **changes})
+    return dataclasses.replace(config, base=dataclasses.replace(config.base, corpus=corpus))
+
+
+def trained(study: Study) -> Study:
+    study.run("none", 0).directory.mkdir(parents=True)
+    return study
+
+
+def publish_again(study: Study, config: StudyConfig, source: str, **meta: str) -> None:
+    """Store the corpus under other meta: the fingerprint of `config`, and what `meta` says."""
+    known = {k: v for k, v in read_manifest(study.corpus_dir).meta.items() if k != SOURCE}
+    meta = {**known, "fingerprint": corpus_fingerprint(config.base, source), **meta}
+    former = study.directory / "former"
+    study.corpus_dir.rename(former)
+    with publish(study.corpus_dir, meta=meta) as folder:
+        shutil.copytree(former, folder, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
+    shutil.rmtree(former)
+
+
+@pytest.mark.parametrize("spelling", ["{home}/c.txt", "~/c.txt", "{home}/x/../c.txt"])
+def test_a_changed_file_is_noticed_under_every_spelling(
+    smoke_config: StudyConfig, home: Path, context: StageContext, spelling: str
+) -> None:
+    write(home / "c.txt")
+    (home / "x").mkdir()
+    path = spelling.format(home=home)
+    config = with_corpus(smoke_config, name="file", path=path)
+    study = trained(create_study(config, home / "study"))
+    prepare_corpus(study, context)
+    write(home / "c.txt", "new")
+    with pytest.raises(
+        InputError, match=r"its source .*c.txt changed after the study trained"
+    ):
+        prepare_corpus(study, context)
+
+
+def test_a_changed_local_data_set_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "train.jsonl").write_text('{"text": "a"}\n')
+    config = CorpusConfig(name="hf", hf_name=str(tmp_path / "set"))
+    before = source_hash(config)
+    (tmp_path / "set" / "train.jsonl").write_text('{"text": "b"}\n')
+    assert before
+    assert source_hash(config) not in (before, None)
+    assert source_hash(dataclasses.replace(config, hf_name=str(tmp_path / "gone"))) is None
+    assert source_hash(dataclasses.replace(config, hf_name="org/set")) == ""
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_missing_file_is_named_and_its_stored_texts_serve(
+    smoke_config: StudyConfig, tmp_path: Path, context: StageContext, earlier: bool
+) -> None:
+    file = tmp_path / "c.txt"
+    config = with_corpus(smoke_config, name="file", path=write(file))
+    study = create_study(config, tmp_path / "study")
+    first = prepare_corpus(study, context)
+    if earlier:
+        publish_again(study, config, source_hash(config.base.corpus) or "")
+    trained(study)
+    file.rename(tmp_path / "moved.txt")
+    notes = Notes()
+    again = prepare_corpus(study, dataclasses.replace(context, reporter=notes))
+    assert again.manifest == first.manifest
+    assert notes.notes == [f"{file} is missing: its stored texts serve"]
+    other = Study(study.directory, with_corpus(config, name="file", path=str(file), window=24))
+    with pytest.raises(InputError, match=r"settings \(.*c.txt is missing too\) changed under"):
+        prepare_corpus(other, context)
+    with pytest.raises(ValueError, match=r"c.txt cannot be read: .*No such file"):
+        prepare_corpus(create_study(config, tmp_path / "other"), context)
+
+
+def test_a_study_of_a_release_that_did_not_look_at_home_still_opens(
+    smoke_config: StudyConfig, home: Path, context: StageContext
+) -> None:
+    write(home / "c.txt")
+    config = with_corpus(smoke_config, name="file", path="~/c.txt")
+    study = create_study(config, home / "study")
+    first = prepare_corpus(study, context)
+    publish_again(trained(study), config, "")
+    assert prepare_corpus(study, context).manifest == first.manifest
+
+
+def test_docstrings_of_a_package_that_is_gone_serve(
+    smoke_config: StudyConfig, tmp_path: Path, context: StageContext, monkeypatch: Any
+) -> None:
+    source = {"name": "docs", "packages": ("yaml",), "num_documents": 60, "window": 32}
+    study = trained(create_study(with_corpus(smoke_config, **source), tmp_path / "study"))
+    prepare_corpus(study, context)
+    monkeypatch.setattr("workbench.study.corpus_source.packages_distributions", dict)
+    assert source_hash(study.config.base.corpus) is None
+    prepare_corpus(study, context)
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(
+    smoke_config: StudyConfig, tmp_path: Path, context: StageContext, monkeypatch: Any
+) -> None:
+    from data import corpora
+
+    file = tmp_path / "c.txt"
+    study = create_study(
+        with_corpus(smoke_config, name="file", path=write(file)), tmp_path / "study"
+    )
+    read = corpora.load_documents
+
+    def growing(config: CorpusConfig) -> Any:
+        yield from read(config)
+        write(file, "more")
+
+    monkeypatch.setattr(corpora, "load_documents", growing)
+    with pytest.raises(InputError, match=r"c.txt: changed while it was read"):
+        prepare_corpus(study, context)
+    assert not study.corpus_dir.exists()
+
+
+def test_a_first_try_that_trained_nothing_blocks_no_other(
+    smoke_config: StudyConfig, tmp_path: Path, context: StageContext
+) -> None:
+    config = with_corpus(smoke_config, name="file", path=write(tmp_path / "c.txt"))
+    study = create_study(config, tmp_path / "study")
+    prepare_corpus(study, context)
+    other = with_corpus(config, name="file", path=str(tmp_path / "c.txt"), window=24)
+    again = create_study(other, tmp_path / "study")
+    assert prepare_corpus(again, context).window == 24
+    (study.run("none", 0).vae_dir / "step-8").mkdir(parents=True)
+    with pytest.raises(
+        InputError, match=r"made with other settings \(base.corpus.window: 24 -> 16"
+    ):
+        create_study(config, tmp_path / "study")
+
+
+def test_a_finished_study_is_done_without_its_source(
+    copy_smoke: Callable[..., Study], tmp_path: Path, context: StageContext
+) -> None:
+    from workbench.pipeline.run_study import run_study
+    from workbench.pipeline.verify import verify_path
+
+    study = copy_smoke()
+    file = tmp_path / "c.txt"
+    config = with_corpus(study.config, name="file", path=write(file), window=56)
+    update_json(study.directory / "study.json", {"config": settings.to_dict(config)})
+    source = source_hash(config.base.corpus) or ""
+    publish_again(study, config, source, **{SOURCE: source})
+    assert run_study(config, study.directory, context).already_done
+    file.unlink()
+    assert run_study(config, study.directory, context).already_done
+    assert verify_path(study.directory).sound

@@ -1,0 +1,62 @@
+"""What a corpus is read from, known by its content: a change is noticed and a loss named."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from data.corpora import CorpusConfig
+
+
+def source_hash(config: CorpusConfig) -> str | None:
+    """Identity of a corpus's source; None where the source is missing.
+
+    A file or local data set by its bytes, docstrings by the versions of their packages; generated
+    stories and data sets on a hub by their settings alone, so that theirs is "".
+    """
+    place = _place(config)
+    try:
+        if place is None:
+            return _package_versions(config.packages) if config.name == "docs" else ""
+        if place.is_dir():
+            from data.corpus_store import hash_files
+
+            return hash_files(place)
+        with place.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return None
+
+
+def source_name(config: CorpusConfig) -> str:
+    """The source as a message names it."""
+    return str(_place(config) or config.hf_name or f"corpus {config.name!r}")
+
+
+def _place(config: CorpusConfig) -> Path | None:
+    """Where the source lies on this machine; None for one that is no file or folder."""
+    path = os.path.expanduser(config.path or config.hf_name)
+    if config.name == "file" or (
+        config.name == "hf" and (os.path.isabs(path) or Path(path).is_dir())
+    ):
+        return Path(path)
+    return None
+
+
+def _package_versions(packages: Sequence[str]) -> str | None:
+    """`name==version` of each distribution that holds one of these import packages.
+
+    None where one that was asked for is not installed.
+    """
+    from data.readers.docs import DEFAULT_PACKAGES
+
+    holders = packages_distributions()
+    if any(package not in holders for package in packages):
+        return None
+    names = {name for package in packages or DEFAULT_PACKAGES for name in holders.get(package, ())}
+    return " ".join(f"{name}=={version(name)}" for name in sorted(names))
