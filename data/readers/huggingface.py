@@ -1,7 +1,8 @@
-"""Data sets of the Hugging Face hub, streamed; the `datasets` package is needed for these only."""
+"""Data sets of the Hugging Face hub, streamed, or saved on disk; only these need `datasets`."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ from data.corpus_config import CorpusConfig
 from data.documents import Document
 from data.readers.records import records_to_documents
 from data.readers.tally import Record
+
+_SAVED = ("state.json", "dataset_dict.json")  # what `save_to_disk` leaves
 
 
 def read_hugging_face(config: CorpusConfig) -> Iterator[Document]:
@@ -23,14 +26,17 @@ def read_hugging_face(config: CorpusConfig) -> Iterator[Document]:
 
 def _open_stream(config: CorpusConfig) -> Any:
     try:
-        from datasets import load_dataset
+        from datasets import load_dataset, load_from_disk
     except ImportError as error:
         raise ValueError(
-            "the corpus 'hf' needs the package datasets: pip install datasets"
+            "the corpus 'hf' needs the package datasets: pip install -r requirements-hf.txt"
         ) from error
+    name = os.path.expanduser(config.hf_name)
     try:
+        if any(os.path.isfile(os.path.join(name, mark)) for mark in _SAVED):
+            return _saved_split(load_from_disk(name), config)
         return load_dataset(
-            config.hf_name,
+            name,
             config.hf_config or None,
             split=config.hf_split,
             revision=config.hf_revision or None,
@@ -38,6 +44,16 @@ def _open_stream(config: CorpusConfig) -> Any:
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ValueError(_unavailable(config, error)) from error
+
+
+def _saved_split(saved: Any, config: CorpusConfig) -> Any:
+    """The split of what `save_to_disk` wrote: one data set, or several by name."""
+    if config.hf_config or config.hf_revision:
+        raise ValueError("it was saved on disk and has no configurations or revisions")
+    splits = saved if isinstance(saved, dict) else {str(saved.split or config.hf_split): saved}
+    if config.hf_split not in splits:
+        raise ValueError(f"it has the splits {', '.join(splits)}")
+    return splits[config.hf_split]
 
 
 def _unavailable(config: CorpusConfig, error: Exception) -> str:

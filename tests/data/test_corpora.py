@@ -5,6 +5,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 
+import datasets
 import pytest
 
 from data import corpora
@@ -66,15 +67,14 @@ def test_a_document_too_long_for_memory_comes_in_pieces(monkeypatch: pytest.Monk
 
 def test_the_hub_reader_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ValueError, match="pip install datasets"):
+    with pytest.raises(ValueError, match=r"pip install -r requirements-hf\.txt"):
         list(load_documents(CorpusConfig(name="hf", hf_name="any")))
 
 
 def test_the_hub_reader_streams_local_data_sets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("datasets")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     (tmp_path / "set").mkdir()
     rows = [{"text": f"text {n}", "kind": ["even", "odd"][n % 2]} for n in range(6)]
     (tmp_path / "set" / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -88,8 +88,26 @@ def test_the_hub_reader_streams_local_data_sets(
         list(load_documents(CorpusConfig(**settings, hf_split="dev")))
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_the_hub_reader_takes_what_was_saved_on_disk(tmp_path: Path, several: bool) -> None:
+    features = datasets.Features(
+        {"body": datasets.Value("string"), "k": datasets.ClassLabel(names=["no", "yes"])}
+    )
+    rows = {"body": ["NA", "", "a\u2028b", "007"], "k": [1, 0, -1, 0]}
+    saved = datasets.Dataset.from_dict(rows, features=features, split="dev")
+    kept = datasets.DatasetDict({"dev": saved, "rest": saved.select([0])}) if several else saved
+    kept.save_to_disk(tmp_path / "Project #1")
+    place = {"name": "hf", "hf_name": str(tmp_path / "Project #1"), "text_column": "body"}
+    config = CorpusConfig(**place, hf_split="dev", label_columns=("k",))
+    found = [(document.text, document.labels) for document in load_documents(config)]
+    assert found == [("NA", {"k": "yes"}), ("a\u2028b", {}), ("007", {"k": "no"})]
+    with pytest.raises(ValueError, match=r"Project #1', split 'train', cannot be had: .* dev"):
+        list(load_documents(CorpusConfig(**place)))
+    with pytest.raises(ValueError, match="no configurations or revisions"):
+        list(load_documents(CorpusConfig(**place, hf_split="dev", hf_revision="main")))
+
+
 def test_hub_classes_come_back_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    datasets = pytest.importorskip("datasets")
     features = datasets.Features(
         {"text": datasets.Value("string"), "k": datasets.ClassLabel(names=["no", "yes"])}
     )

@@ -179,7 +179,7 @@ def test_exchanged_pieces_are_a_changed_corpus(teacher: Path, tmp_path: Path) ->
     known = short_config()
     base = dataclasses.replace(
         known.base,
-        corpus=CorpusConfig(name="file", path=str(file), window=56),
+        corpus=CorpusConfig(name="file", path=str(file), window=56, test_fraction=0.5),
         teacher=dataclasses.replace(known.base.teacher, name=f"hf:{teacher}", layer=2),
     )
     study = Study(tmp_path / "study", dataclasses.replace(known, base=base))

@@ -28,9 +28,10 @@ def demo(*, out: str = "", common: CommonOptions = DEFAULTS) -> int:
         out: folder of the study; by default `demo` under the runs directory.
         common: options of every verb.
     """
+    from workbench.config.places import absolute
     from workbench.store.paths import runs_directory
 
-    directory = Path(out) if out else runs_directory() / "demo"
+    directory = absolute(out) if out else runs_directory() / "demo"
     if (directory / "study.json").is_file():
         return study(out=str(directory), common=common)
     return study(preset="demo", overrides=_fitting(common), out=str(directory), common=common)

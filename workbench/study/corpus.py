@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from data.splits import SPLITS
 from models.configs.teacher import HF_PREFIX
 from workbench.config import settings
 from workbench.errors import InputError
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from workbench.study.folders import Study
 
 SOURCE = "source"  # in the manifest's meta: the source's hash
+LEAST_TESTED = 8  # two spaces of fewer than 4 texts cannot be compared, and half may be probed
 
 
 def corpus_fingerprint(config: RunConfig, source: str) -> str:
@@ -85,7 +90,8 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
     Raises:
         ResourceError: the disk has no room. The size is estimated before reading or, where the
             source does not give it away, before writing.
-        ValueError: the source cannot be used, or it changed after the study trained on it.
+        ValueError: the source cannot be used, holds too little to test on, or changed after the
+            study trained on it.
     """
     from data.corpora import load_documents
     from data.corpus_store import open_corpus, write_corpus
@@ -101,8 +107,8 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
         return open_corpus(study.corpus_dir)
     if study.corpus_dir.exists() and _is_trained_on(study):
         raise InputError(
-            f"{study.corpus_dir}: {_what_changed(study, source, exchanged)} changed after the study "
-            "trained on it; put the former back, or use another --out for the new corpus"
+            f"{study.corpus_dir}: {_what_changed(study, source, exchanged)} changed after the "
+            "study trained on it; put the former back, or use another --out for the new corpus"
         )
     context.reporter.update("corpus", 0, 1, {})
     teacher_json = None
@@ -127,9 +133,31 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
         if source_hash(config.corpus) != source:
             name = source_name(config.corpus)
             raise InputError(f"{name}: changed while it was read; start again when it is complete")
+        _refuse_too_little(open_corpus(directory), config.corpus)
     corpus = open_corpus(study.corpus_dir)
     context.reporter.update("corpus", 1, 1, {"texts": len(corpus.split("train"))})
     return corpus
+
+
+def _refuse_too_little(corpus: Corpus, config: CorpusConfig) -> None:
+    """A study scores what it writes next to held-out texts, so it needs some.
+
+    Raises:
+        InputError: saying how many texts there are, and how many there should be.
+    """
+    usable = int((corpus.split("test").lengths >= 2).sum())
+    if usable >= LEAST_TESTED:
+        return
+    distinct = len(np.unique(np.concatenate([corpus.split(name).keys for name in SPLITS])))
+    held_out = "none is held out (corpus.test_fraction is 0)"
+    if config.test_fraction:
+        wanted = math.ceil(2 * LEAST_TESTED / config.test_fraction)
+        held_out = f"give {wanted} or more distinct texts, or raise corpus.test_fraction"
+        held_out += f" (now {config.test_fraction:g})"
+    raise InputError(
+        f"{source_name(config)}: {distinct} distinct texts leave {usable} of two or more tokens to "
+        f"test on, and a study needs {LEAST_TESTED}: {held_out}"
+    )
 
 
 def _is_trained_on(study: Study) -> bool:

@@ -20,13 +20,15 @@ def source_hash(config: CorpusConfig) -> str | None:
     stories and data sets on a hub by their settings alone, so that theirs is "".
     """
     place = _place(config)
+    if place is None:
+        return _package_versions(config.packages) if config.name == "docs" else ""
     try:
-        if place is None:
-            return _package_versions(config.packages) if config.name == "docs" else ""
-        if place.is_dir():
+        if config.name == "hf" and place.is_dir():
             from data.corpus_store import hash_files
 
             return hash_files(place)
+        if not place.is_file():  # a pipe or a device would never end
+            return None
         with place.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
@@ -41,11 +43,8 @@ def source_name(config: CorpusConfig) -> str:
 def _place(config: CorpusConfig) -> Path | None:
     """Where the source lies on this machine; None for one that is no file or folder."""
     path = os.path.expanduser(config.path or config.hf_name)
-    if config.name == "file" or (
-        config.name == "hf" and (os.path.isabs(path) or Path(path).is_dir())
-    ):
-        return Path(path)
-    return None
+    is_local = os.path.isabs(path) or os.path.isdir(path)
+    return Path(path) if config.name == "file" or (config.name == "hf" and is_local) else None
 
 
 def _package_versions(packages: Sequence[str]) -> str | None:

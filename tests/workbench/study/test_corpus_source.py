@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -80,10 +81,14 @@ def test_a_changed_file_is_noticed_under_every_spelling(
     study = trained(create_study(config, home / "study"))
     prepare_corpus(study, context)
     write(home / "c.txt", "new")
-    with pytest.raises(
-        InputError, match=r"its source .*c.txt changed after the study trained"
-    ):
+    with pytest.raises(InputError, match=r"its source .*c.txt changed after the study trained"):
         prepare_corpus(study, context)
+
+
+def test_a_pipe_or_a_folder_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    for path in (tmp_path / "pipe.txt", tmp_path, Path("/dev/zero")):
+        assert source_hash(CorpusConfig(name="file", path=str(path))) is None
 
 
 def test_a_changed_local_data_set_is_noticed(tmp_path: Path) -> None:
@@ -115,7 +120,7 @@ def test_a_missing_file_is_named_and_its_stored_texts_serve(
     assert again.manifest == first.manifest
     assert notes.notes == [f"{file} is missing: its stored texts serve"]
     other = Study(study.directory, with_corpus(config, name="file", path=str(file), window=24))
-    with pytest.raises(InputError, match=r"settings \(.*c.txt is missing too\) changed under"):
+    with pytest.raises(InputError, match=r"settings \(.*c.txt is missing too\) changed after"):
         prepare_corpus(other, context)
     with pytest.raises(ValueError, match=r"c.txt cannot be read: .*No such file"):
         prepare_corpus(create_study(config, tmp_path / "other"), context)
@@ -178,6 +183,36 @@ def test_a_first_try_that_trained_nothing_blocks_no_other(
         InputError, match=r"made with other settings \(base.corpus.window: 24 -> 16"
     ):
         create_study(config, tmp_path / "study")
+
+
+@pytest.mark.parametrize(
+    ("texts", "fraction", "message"),
+    [
+        ([f"text {n} is here" for n in range(8)], 0.1, r"8 distinct texts leave \d of two or more"),
+        (["the same text"] * 300, 0.1, r"1 distinct texts leave 0 .* needs 8: give 160 or more"),
+        ([f"text {n} is here" for n in range(40)], 0.0, r"held out \(corpus.test_fraction is 0\)"),
+        (list("abcdefghijklmnopqrst"), 0.3, r"20 distinct texts leave 0 of two or more tokens"),
+    ],
+)
+def test_too_little_to_test_on_is_said_and_leaves_nothing_in_the_way(
+    smoke_config: StudyConfig,
+    tmp_path: Path,
+    context: StageContext,
+    texts: list[str],
+    fraction: float,
+    message: str,
+) -> None:
+    file = tmp_path / "c.txt"
+    file.write_text("\n".join(texts))
+    source = {"name": "file", "path": str(file), "vocabulary_size": 2000}
+    config = with_corpus(smoke_config, **source, test_fraction=fraction)
+    with pytest.raises(InputError, match=message) as caught:
+        prepare_corpus(create_study(config, tmp_path / "study"), context)
+    assert str(file) in str(caught.value)
+    assert not (tmp_path / "study" / "corpus").exists()
+    write(file)
+    enough = with_corpus(smoke_config, **source)
+    prepare_corpus(create_study(enough, tmp_path / "study"), context)
 
 
 def test_a_finished_study_is_done_without_its_source(
