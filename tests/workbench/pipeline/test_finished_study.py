@@ -6,13 +6,19 @@ steps a training). Were the identity of a stage to change, it would be trained a
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from data.corpora import CorpusConfig
 from workbench.pipeline.stages import STAGES, Stage, owners
 from workbench.pipeline.verify import verify_path
+from workbench.store.manifest import MANIFEST, read_manifest, write_manifest
+from workbench.study.corpus import SOURCE, corpus_fingerprint
+from workbench.study.corpus_source import source_hash
 from workbench.study.folders import Study, open_study
 
 STORED = Path(__file__).parent / "fixtures" / "finished-study.tar.xz"
@@ -39,6 +45,29 @@ def test_a_finished_stage_is_still_done(stage: Stage, finished: Study) -> None:
         state = stage.state(owner)
         assert state.total > 0
         assert state.is_done, f"{owner}: {state}"
+
+
+def test_it_is_done_without_the_file_that_its_corpus_was_read_from(
+    finished: Study, tmp_path: Path
+) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(finished.directory, folder)
+    file = tmp_path / "texts.txt"
+    file.write_text("a text\n")
+    corpus = CorpusConfig(name="file", path=str(file), window=finished.config.base.corpus.window)
+    base = dataclasses.replace(finished.config.base, corpus=corpus)
+    study = Study(folder, dataclasses.replace(finished.config, base=base))
+    meta = dict(read_manifest(study.corpus_dir).meta)
+    meta |= {"fingerprint": corpus_fingerprint(base, source_hash(corpus) or "")}
+    meta |= {SOURCE: source_hash(corpus)}
+    (study.corpus_dir / MANIFEST).unlink()
+    write_manifest(study.corpus_dir, meta)
+    file.unlink()
+    stages = [stage for name, stage in STAGES.items() if name not in MADE_ANEW]
+    assert all(stage.state(o).is_done for stage in stages for o in owners(study, stage))
+    assert verify_path(folder).sound
+    file.write_text("another text\n")
+    assert not STAGES["corpus"].state(study).is_done
 
 
 def test_it_is_sound(finished: Study) -> None:

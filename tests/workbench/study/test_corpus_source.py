@@ -5,17 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from data.corpora import CorpusConfig
-from workbench.config import settings
 from workbench.config.study import StudyConfig
 from workbench.errors import InputError
-from workbench.machine.context import StageContext, update_json
+from workbench.machine.context import StageContext
 from workbench.store.atomic import publish
 from workbench.store.manifest import MANIFEST, read_manifest
 from workbench.study.corpus import SOURCE, corpus_fingerprint, prepare_corpus
@@ -213,21 +211,3 @@ def test_too_little_to_test_on_is_said_and_leaves_nothing_in_the_way(
     write(file)
     enough = with_corpus(smoke_config, **source)
     prepare_corpus(create_study(enough, tmp_path / "study"), context)
-
-
-def test_a_finished_study_is_done_without_its_source(
-    copy_smoke: Callable[..., Study], tmp_path: Path, context: StageContext
-) -> None:
-    from workbench.pipeline.run_study import run_study
-    from workbench.pipeline.verify import verify_path
-
-    study = copy_smoke()
-    file = tmp_path / "c.txt"
-    config = with_corpus(study.config, name="file", path=write(file), window=56)
-    update_json(study.directory / "study.json", {"config": settings.to_dict(config)})
-    source = source_hash(config.base.corpus) or ""
-    publish_again(study, config, source, **{SOURCE: source})
-    assert run_study(config, study.directory, context).already_done
-    file.unlink()
-    assert run_study(config, study.directory, context).already_done
-    assert verify_path(study.directory).sound
