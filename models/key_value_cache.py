@@ -1,4 +1,4 @@
-"""Keys and values of past positions, so that generation runs each block on new tokens only."""
+"""Keys and values of past positions, so that generation runs each block only on new tokens."""
 
 from __future__ import annotations
 

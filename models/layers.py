@@ -1,4 +1,4 @@
-"""What the text VAE and the diffusion transformer are made of, besides attention.
+"""Parts of the text VAE and the diffusion transformer other than attention.
 
 Layer norms carry no affine part: the linear map or the modulation behind each one absorbs it,
 and the plain kernel is the fastest.

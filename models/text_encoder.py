@@ -45,7 +45,7 @@ class TextEncoder:
         self._backbone = backbone
 
     def embed(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
-        """One embedding a text, of length 1; zeros for a text without any token.
+        """One embedding per text, of length 1; zeros for a text without any token.
 
         Returns:
             (N, W) float32.
@@ -57,7 +57,7 @@ class TextEncoder:
         return embeddings
 
     def token_embeddings(self, texts: Sequence[str], batch_size: int = 64) -> list[np.ndarray]:
-        """One embedding a token, of length 1, special tokens left out.
+        """One embedding per token, of length 1, special tokens left out.
 
         Returns:
             An (n_i, W) float32 array for every text.

@@ -131,7 +131,7 @@ class TextVAE(nn.Module, PretrainedMixin):
         """Add decoder noise: each text gets a level drawn uniformly from [0, `decoder_noise`].
 
         The level counts stds of the channel over this batch, taken without gradient and before
-        any trainable map: noise grows with the latents, so scaling them up is no escape.
+        any trainable map: noise grows with the latents, so larger latents do not avoid it.
         """
         if self.config.decoder_noise == 0:
             return z

@@ -1,4 +1,4 @@
-"""Distributions of the flow time t that training draws and time grids follow; 0 noise, 1 data.
+"""Distributions of the flow time t, for training and for time grids; 0 is noise, 1 is data.
 
 With n standard normal and u uniform in [0, 1]:
 

@@ -1,4 +1,4 @@
-"""Principal components shared by several arrays, and the rotation that lays one map on another."""
+"""Principal components shared by several arrays, and the rotation that aligns two maps."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How far each point of a map can be trusted: trustworthiness and neighbour preservation.
 
-Trustworthiness falls where the map shows neighbours that are none; preservation falls where true
-neighbours are torn apart. Both compare ranks, so they do not care about the map's scale.
+Trustworthiness falls where the map shows false neighbours; preservation falls where it separates
+true ones. Both compare ranks, so the map's scale does not matter.
 """
 
 from __future__ import annotations

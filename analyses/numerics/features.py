@@ -1,4 +1,4 @@
-"""Checks and centring that every probe applies to what it is handed."""
+"""Checks and centring that every probe applies to its arguments."""
 
 from __future__ import annotations
 

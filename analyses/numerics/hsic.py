@@ -1,8 +1,8 @@
 """The unbiased Hilbert-Schmidt independence criterion, without an (N, N) matrix.
 
-Two kernels are served: linear kernels of centred features, through feature-by-feature products,
-and cosine kernels restricted to nearest neighbours, through sparse matrices. Both end in the
-same four numbers of Song et al. 2012 (JMLR 13, "Feature selection via dependence maximization",
+It covers two kernels: linear kernels of centred features, through feature-by-feature products, and
+cosine kernels restricted to nearest neighbours, through sparse matrices. Both need the same four
+numbers of Song et al. 2012 (JMLR 13, "Feature selection via dependence maximization",
 eq. 5).
 """
 

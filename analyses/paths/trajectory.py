@@ -183,7 +183,7 @@ def _checked_path(path: np.ndarray, min_steps: int) -> np.ndarray:
         raise ValueError(
             f"path must have shape (S + 1, N, F) with S >= {min_steps}, got {points.shape}"
         )
-    # One row a trajectory, so that the row ids in an error are trajectory ids.
+    # One row per trajectory, so that the row ids in an error are trajectory ids.
     by_trajectory = points.transpose(1, 0, 2).reshape(points.shape[1], -1)
     check_features(by_trajectory, name="path", min_rows=1)
     return points

@@ -175,7 +175,7 @@ def _steps(
     std: np.ndarray,
     config: DecoderBasinConfig,
 ) -> Iterable[np.ndarray]:
-    """Moves (B, L, D) of root mean square 1 std a dimension; drawn lazily, one at a time."""
+    """Moves (B, L, D) of root mean square 1 std per dimension; drawn lazily, one at a time."""
     if config.direction == "boundary":
         return [_boundary_step(latents, clean, real, std)]
     rng = np.random.default_rng(config.seed)

@@ -1,4 +1,4 @@
-"""BERTScore's greedy matching on token embeddings that are handed in.
+"""BERTScore's greedy matching, on token embeddings that the caller brings.
 
 The score belongs to the model that made the embeddings; name it after that model. Contextual
 embeddings of unrelated texts are far from orthogonal, so a raw score of .5 may be chance: the
