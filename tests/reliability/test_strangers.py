@@ -122,7 +122,8 @@ def test_arms_that_differ_in_what_twins_share_are_refused(tmp_path: Path) -> Non
 
 def test_a_study_made_with_other_settings_is_refused_with_a_table(tmp_path: Path) -> None:
     create_study(short_config(), tmp_path)
-    (tmp_path / "corpus").mkdir()  # before there is a corpus, a study may still be changed
+    trained = Study(tmp_path, short_config()).run("none", 0).vae_dir
+    (trained / "step-2").mkdir(parents=True)  # before that, a study may still be changed
     stored = (tmp_path / "study.json").read_bytes()
     with pytest.raises(InputError, match=r"\(base\.vae_training\.beta1: 0\.9 -> 0\.5\); use --out"):
         create_study(short_config(beta1=0.5), tmp_path)
