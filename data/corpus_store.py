@@ -83,6 +83,14 @@ class Split:
         """Characters of each token, (n_i, 2) int32 a window."""
         return [self.offsets[self.starts[i] : self.starts[i] + self.lengths[i]] for i in indices]
 
+    def token_rows(self) -> list[np.ndarray]:
+        """Token ids (n_i,) int64 of every window, without padding."""
+        flat = np.asarray(self.flat_token_ids)
+        return [
+            flat[start : start + length].astype(np.int64)
+            for start, length in zip(self.starts, self.lengths, strict=True)
+        ]
+
     def padded(
         self, indices: Sequence[int] | np.ndarray, length: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:

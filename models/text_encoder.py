@@ -62,12 +62,21 @@ class TextEncoder:
         Returns:
             An (n_i, W) float32 array for every text.
         """
-        embeddings = [np.zeros((0, self.width), dtype=np.float32) for _ in texts]
-        for rows, tokenised, states, _ in self._last_states(texts, batch_size):
+        return self.embed_both(texts, batch_size)[1]
+
+    def embed_both(
+        self, texts: Sequence[str], batch_size: int = 64
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """What `embed` and `token_embeddings` return, for the cost of one."""
+        embeddings = np.zeros((len(texts), self.width), dtype=np.float32)
+        tokens = [np.zeros((0, self.width), dtype=np.float32) for _ in texts]
+        for rows, tokenised, states, mask in self._last_states(texts, batch_size):
+            pooled = F.normalize(_pool(states, mask, self.pooling), dim=1)
+            embeddings[rows] = pooled.cpu().numpy()
             directions = F.normalize(states, dim=2).cpu().numpy()
             for row, text, of_text in zip(rows, tokenised, directions, strict=True):
-                embeddings[row] = of_text[: len(text.token_ids)][is_content(text)]
-        return embeddings
+                tokens[row] = of_text[: len(text.token_ids)][is_content(text)]
+        return embeddings, tokens
 
     def _last_states(
         self, texts: Sequence[str], batch_size: int
@@ -86,13 +95,15 @@ class TextEncoder:
 def load_text_encoder(
     name: str = "minilm", device: torch.device | str = "cpu", pooling: str | None = None
 ) -> TextEncoder:
-    """The encoder `minilm` (embedded) or `hf:<model id or directory>`.
+    """The encoder `minilm` (embedded), `smollm2` or `hf:<model id or directory>`.
 
     Raises:
         ValueError: another name, or the model is missing.
     """
-    if name != "minilm" and not name.startswith(HF_PREFIX):
-        raise ValueError(f"text encoder must be minilm or hf:<model id or directory>, got {name!r}")
+    if name not in ("minilm", "smollm2") and not name.startswith(HF_PREFIX):
+        raise ValueError(
+            f"text encoder must be minilm, smollm2 or hf:<model id or directory>, got {name!r}"
+        )
     return TextEncoder(name, load_pretrained(name, device), pooling)
 
 

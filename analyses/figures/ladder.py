@@ -21,6 +21,7 @@ RUNG_NAMES: Mapping[str, str] = {
     "shuffled_words": "shuffled",
     "wrong_source": "other prompt's",
     "prompt_copy": "prompt copied",
+    "autoregressive": "autoregressive",
 }
 _ROW_HEIGHT = 26
 # White to Okabe and Ito's vermillion: 0 is human text, 1 the worst rung.

@@ -1,8 +1,7 @@
 """Floors and ceilings for generation scores: what scores mean without any model.
 
 Each control makes continuations from human text alone; score them with the same functions as
-an arm's. `human` is the ceiling of the per-text scores; for MAUVE, which needs two human
-samples, `human_halves` splits one.
+an arm's. `human` is the ceiling.
 """
 
 from __future__ import annotations
@@ -90,21 +89,6 @@ def control_texts(
     if len(prompts) != len(references):
         raise ValueError(f"{len(prompts)} prompts do not pair with {len(references)} references")
     return CONTROLS[name](prompts, references, np.random.default_rng(seed))
-
-
-def human_halves(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Split n texts into two random halves of floor(n / 2) row numbers each.
-
-    MAUVE of one half against the other is its ceiling, somewhat low because each half is
-    smaller than the samples that the arms are scored on.
-
-    Raises:
-        ValueError: If n < 2.
-    """
-    if n < 2:
-        raise ValueError(f"human_halves needs at least 2 texts, got {n}")
-    order = np.random.default_rng(seed).permutation(n)
-    return order[: n // 2], order[n // 2 : 2 * (n // 2)]
 
 
 def derangement(n: int, rng: np.random.Generator) -> np.ndarray:

@@ -3,7 +3,7 @@
 Human text is damaged by a known amount and scored like any continuation. A score orders two rungs
 rightly when the less damaged one is better and the two intervals do not touch. It is trusted for a
 kind of damage when it orders every pair of that kind, and the headline is the score that orders
-the most pairs. No generated text plays a part in the choice.
+the most pairs. No arm plays a part in the choice.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ RUNGS = (
     "shuffled_words",
     "wrong_source",
     "prompt_copy",
+    "autoregressive",
 )
 # Kind of damage -> rungs from the least to the most damaged.
 ORDERS: Mapping[str, tuple[str, ...]] = {
@@ -30,11 +31,14 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
     "sense beyond a few words": ("human", "chain_4gram", "chain_bigram", "shuffled_words"),
     "belonging to the prompt": ("human", "wrong_source"),
     "saying something new": ("human", "prompt_copy"),
+    # The words of a small language model: they are likely, and no more than that.
+    "being more than likely": ("human", "autoregressive"),
 }
 # These compare with the very text that the rungs are made from, so the ladder flatters them.
 MADE_FROM_THE_REFERENCE = ("rouge", "embedding_f1", "fidelity", "contradiction")
 
 Pair = tuple[str, str]
+Ends = tuple[float, float]
 Scores = Mapping[str, Mapping[str, Any]]
 
 
@@ -48,6 +52,8 @@ class Reading:
         wrong: pairs in the wrong order, intervals apart.
         unclear: pairs whose intervals touch.
         trusted: kinds of damage of which every pair is right.
+        margin: the least distance of two rungs in the right order, in half-widths of both their
+            intervals; > 1, and 0 where no pair is right.
         candidate: whether it may be the headline; a score that compares with the text that the
             rungs are made from may not.
     """
@@ -57,6 +63,7 @@ class Reading:
     wrong: tuple[Pair, ...]
     unclear: tuple[Pair, ...]
     trusted: tuple[str, ...]
+    margin: float
     candidate: bool
 
 
@@ -86,12 +93,13 @@ def read_ladder(
 
 
 def headline(readings: Sequence[Reading]) -> str | None:
-    """The candidate that orders the most pairs rightly, then the fewest wrongly; then by name."""
+    """The candidate that orders the most pairs rightly, then the fewest wrongly, then by margin."""
     return next((r.metric for r in sorted(readings, key=_rank) if r.candidate and r.right), None)
 
 
-def _rank(reading: Reading) -> tuple[bool, int, int, str]:
-    return (not reading.candidate, -len(reading.right), len(reading.wrong), reading.metric)
+def _rank(reading: Reading) -> tuple[bool, int, int, float, str]:
+    right, wrong = len(reading.right), len(reading.wrong)
+    return (not reading.candidate, -right, wrong, -reading.margin, reading.metric)
 
 
 def _read(metric: str, rungs: Mapping[str, Scores], better: bool | None) -> Reading:
@@ -115,13 +123,20 @@ def _read(metric: str, rungs: Mapping[str, Scores], better: bool | None) -> Read
         wrong=tuple(found["wrong"]),
         unclear=tuple(found["unclear"]),
         trusted=trusted,
+        margin=min((_gap(damage[a], damage[b]) for a, b in found["right"]), default=0.0),
         candidate=better is not None and not metric.startswith(MADE_FROM_THE_REFERENCE),
     )
 
 
-def _damage(
-    entry: Mapping[str, Any], better: bool | None, human: float
-) -> tuple[float, float] | None:
+def _gap(less: Ends | None, more: Ends | None) -> float:
+    """Distance of two intervals' middles over the sum of their half-widths."""
+    assert less is not None
+    assert more is not None
+    widths = (less[1] - less[0]) + (more[1] - more[0])
+    return (sum(more) - sum(less)) / widths if widths else float("inf")
+
+
+def _damage(entry: Mapping[str, Any], better: bool | None, human: float) -> Ends | None:
     """The interval of a score, turned so that more is worse; None without an interval."""
     low, high = entry.get("low"), entry.get("high")
     if low is None or high is None:
@@ -132,7 +147,7 @@ def _damage(
     return (0.0 if low <= human <= high else ends[0], ends[1])
 
 
-def _verdict(less: tuple[float, float] | None, more: tuple[float, float] | None) -> str:
+def _verdict(less: Ends | None, more: Ends | None) -> str:
     if less is None or more is None:
         return "unclear"
     if less[1] < more[0]:

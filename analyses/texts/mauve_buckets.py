@@ -121,6 +121,13 @@ def text_counts(
             yield human, np.concatenate(drawn)
 
 
+def over_drawn_seeds(samples: np.ndarray, config: BootstrapConfig) -> np.ndarray:
+    """Mean (R,) of samples (S, R) over S k-means seeds drawn anew, with repeats, for each one."""
+    rng = np.random.default_rng(np.random.SeedSequence(config.seed).spawn(4)[3])
+    drawn = rng.integers(len(samples), size=samples.shape)
+    return np.take_along_axis(samples, drawn, axis=0).mean(axis=0)
+
+
 def _kl(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """KL(p || q) of every row in nats, with 0 ln 0 = 0; q > 0 wherever p > 0 by construction."""
     ratio = np.divide(p, q, out=np.ones_like(p), where=p > 0)

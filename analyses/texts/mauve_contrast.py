@@ -17,6 +17,7 @@ from analyses.statistics.intervals import (
 )
 from analyses.texts.mauve_buckets import (
     bucket_labels,
+    over_drawn_seeds,
     reduced,
     score_samples,
     split_labels,
@@ -105,7 +106,7 @@ def _difference_samples(
                 ]
             )
         )
-    return float(np.mean(observed)), np.mean(per_seed, axis=0)
+    return float(np.mean(observed)), over_drawn_seeds(np.stack(per_seed), config.bootstrap)
 
 
 def _difference(

@@ -2,9 +2,9 @@
 
 The headline is the package's number, averaged over k-means seeds, with the number of buckets
 pinned (the package's n / 10 would make n a part of the score) and named after the model that
-made the features: `mauve[minilm]`. Intervals and paired contrasts resample the texts over
-buckets that are fitted once. Texts without a token cannot be embedded: a share e of them
-multiplies the score by 1 - e, so that they score 0.
+made the features: `mauve[minilm]`. Intervals and paired contrasts resample the texts over buckets
+that are fitted once per k-means seed, and these seeds as well. Texts without a token cannot be
+embedded: a share e of them multiplies the score by 1 - e, so that they score 0.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from analyses.result import Result, undefined
 from analyses.statistics.intervals import BootstrapConfig, interval_from_samples
 from analyses.texts.mauve_buckets import (
     bucket_labels,
+    over_drawn_seeds,
     reduced,
     score_samples,
     split_labels,
@@ -181,7 +182,7 @@ def _without_empty(
 def _score_samples(
     human: np.ndarray, written: np.ndarray, kept: np.ndarray, config: MauveConfig
 ) -> np.ndarray:
-    """Bootstrap samples (R,) of the score, averaged over k-means seeds."""
+    """Bootstrap samples (R,) of the score over texts and over the seeds of k-means."""
     rows = reduced(np.vstack([written, human]))
     labelled = []
     for seed in config.seeds:
@@ -190,10 +191,10 @@ def _score_samples(
         labelled.append((theirs, spread_labels(ours, kept)))
     pinned = (config.num_buckets, config.scaling_factor)
     parts = [
-        np.mean([score_samples(*pair, counts, *pinned) for pair in labelled], axis=0)
+        np.stack([score_samples(*pair, counts, *pinned) for pair in labelled])
         for counts in text_counts(len(human), len(kept), config.bootstrap)
     ]
-    return np.concatenate(parts)
+    return over_drawn_seeds(np.concatenate(parts, axis=1), config.bootstrap)
 
 
 def _clipped(value: float | None) -> float | None:

@@ -184,13 +184,14 @@ def accepts_sentence(sentence: Words) -> bool:
     if mentioned is None:
         return False
     held = set(sentence)
+    # A companion is called a friend at the first mention, and only there.
+    told = () if "friend" in held else ("companion",)
     return any(
         sentence == words
         for tense in TENSES
         for scan in _ALL
         if scan.words[tense] <= held
         for cast in _casts(mentioned, tense, scan.silent)
-        for told in ((), ("companion",))
         for words, _ in tellings(scan.frame, cast, told)
     )
 

@@ -8,7 +8,9 @@ from typing import Literal
 from models.configs.checks import check_choice
 
 Standardisation = Literal["dimension", "sequence", "none"]
-TEACHER_NAMES = ("minilm", "random", "own")
+# The architectures of the two embedded models, untrained.
+UNTRAINED = {"random": "minilm", "random-smollm2": "smollm2"}
+TEACHER_NAMES = ("minilm", "smollm2", *UNTRAINED, "own")
 HF_PREFIX = "hf:"
 
 
@@ -17,14 +19,15 @@ class TeacherConfig:
     """The frozen language model that REPA aligns the text VAE with.
 
     Args:
-        name: `minilm` (embedded), `random` (its architecture, untrained), `own` (a `CausalLM`
-            trained on the corpus) or `hf:<model id or directory>`.
+        name: `minilm` (embedded), `smollm2` (a causal model, see `make smollm2`), `random` and
+            `random-smollm2` (their architectures, untrained), `own` (a `CausalLM` trained on the
+            corpus) or `hf:<model id or directory>`.
         layer: Index into the hidden states as transformers counts them (0 = embedding output,
             n = last layer) or from the end (-1 = last layer).
         standardise: `dimension` (mean and std of every dimension over the corpus), `sequence`
             (the same within each text, as iREPA does) or `none`.
         permuted: Use the states of other texts: equal statistics, no meaning (a control).
-        seed: Of the weights of `random` and of the permutation of `permuted`.
+        seed: Of the weights of an untrained teacher and of the permutation of `permuted`.
     """
 
     name: str = "minilm"
@@ -38,6 +41,11 @@ class TeacherConfig:
         check_choice("standardise", self.standardise, Standardisation)
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
+
+
+def is_untrained(name: str) -> bool:
+    """Whether a teacher's weights are drawn from its seed."""
+    return name in UNTRAINED
 
 
 def check_teacher_name(name: str) -> None:

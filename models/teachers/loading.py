@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from models.configs.teacher import TeacherConfig
+from models.configs.teacher import TeacherConfig, is_untrained
 from models.teachers.backbone import Backbone
 from models.teachers.pretrained import load_pretrained, load_random
 from models.teachers.teacher import Teacher
@@ -33,6 +33,6 @@ def _load_backbone(
         if own is None:
             raise ValueError("teacher own: needs the language model trained on the corpus")
         return own
-    if config.name == "random":
-        return load_random(config.seed, device)
+    if is_untrained(config.name):
+        return load_random(config.name, config.seed, device)
     return load_pretrained(config.name, device)

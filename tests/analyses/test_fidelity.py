@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analyses.texts.fidelity import fidelity
-from analyses.texts.generation_controls import CONTROLS, control_texts, derangement, human_halves
+from analyses.texts.generation_controls import CONTROLS, control_texts, derangement
 
 VALUES = {
     "hero": ("Sam", "ann"),
@@ -101,12 +101,6 @@ def test_controls_do_what_they_say():
     assert copied[2] == "prompt 2 has some words prompt"
     assert control_texts("human", PROMPTS, REFERENCES) == REFERENCES
     assert control_texts("prompt_copy", [""], ["a b"]) == [""]
-
-
-def test_halves_are_disjoint_and_equal():
-    a, b = human_halves(11, seed=1)
-    assert len(a) == len(b) == 5
-    assert not set(a) & set(b)
 
 
 @pytest.mark.parametrize("n", [2, 3, 50])

@@ -72,14 +72,14 @@ def ladder(**metrics):
     }
 
 
-# In the order of RUNGS: human, three swaps, two chains, shuffled, wrong source, prompt copy.
-GOOD = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.1, 0.3, 0.2]
-BLIND = [0.5] * 9
+# In the order of RUNGS: human, three swaps, two chains, shuffled, wrong source, copy, likely text.
+GOOD = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.1, 0.3, 0.2, 0.4]
+BLIND = [0.5] * 10
 
 
 def test_expected_pairs_follow_the_orders():
     pairs = expected_pairs()
-    assert len(pairs) == len(set(pairs)) == 17
+    assert len(pairs) == len(set(pairs)) == 18
     assert ("swap_2", "shuffled_words") in pairs
     assert ("wrong_source", "prompt_copy") not in pairs
     assert set(RUNG_NAMES) == set(RUNGS)
@@ -98,8 +98,18 @@ def test_readings_count_and_rank():
     assert not readings["blind"].trusted
     assert headline(read_ladder(rungs, better)) == "good"
     # As good, but made from the text that it is compared with.
-    assert len(readings["rouge2"].right) == 17
+    assert len(readings["rouge2"].right) == 18
     assert not readings["rouge2"].candidate
+
+
+def test_ties_go_to_the_wider_margin():
+    rungs = ladder(a=GOOD, b=GOOD)
+    for rung in RUNGS:
+        rungs[rung]["a"] = entry(rungs[rung]["a"]["mean"], 0.04)
+    readings = read_ladder(rungs, {"a": True, "b": True})
+    assert [reading.metric for reading in readings] == ["b", "a"]
+    assert readings[0].margin == pytest.approx(5.0)
+    assert headline(readings) == "b"
 
 
 def test_one_pair_that_touches_costs_its_kind():
@@ -111,7 +121,7 @@ def test_one_pair_that_touches_costs_its_kind():
 
 
 def test_without_a_good_end_the_distance_from_human_counts():
-    values = [2.0, 2.1, 1.8, 2.3, 1.6, 2.5, 1.0, 1.3, 3.0]
+    values = [2.0, 2.1, 1.8, 2.3, 1.6, 2.5, 1.0, 1.3, 3.0, 2.6]
     (reading,) = read_ladder(ladder(entropy=values), {})
     assert reading.right == expected_pairs()
     assert not reading.candidate
@@ -137,6 +147,6 @@ def test_the_figure_places_arms_beside_the_rungs():
     assert heat.text[1][-1] == ""
     assert heat.z[0][0] == 0.0
     assert max(heat.z[0]) == 1.0
-    assert "<b>17</b> of 17" in heat.y[0]
+    assert "<b>18</b> of 18" in heat.y[0]
     with pytest.raises(ValueError, match="at least one score"):
         ladder_figure((), rungs)

@@ -29,7 +29,7 @@ from analyses.spaces.linear_separability import LinearSeparabilityConfig
 from analyses.spaces.manifold_continuity import ManifoldContinuityConfig
 from analyses.spaces.velocity_floor import floor_curve
 from analyses.statistics.significance import holm
-from analyses.texts.generation_controls import control_texts, human_halves
+from analyses.texts.generation_controls import control_texts
 from analyses.texts.ngram_scores import build_ngram_index
 from analyses.texts.overlap_scores import OverlapConfig
 
@@ -125,7 +125,6 @@ REFUSED = [
     (lambda: floor_curve([-1.0], [0.5]), "variances must be finite, >= 0"),
     (lambda: floor_curve([1.0], [1.5]), r"times in \[0, 1\]"),
     (lambda: control_texts("humans", ["p"], ["r"]), "unknown control .humans."),
-    (lambda: human_halves(1), "at least 2"),
     (curve(steps=np.array([3, 3])), "steps must ascend"),
     # The table of runs.
     (given("scorecard", config=ScorecardConfig(control="x")), "control 'x' is no baseline"),

@@ -205,8 +205,8 @@ def test_tally_of_nothing_and_of_few_bad_states_is_fine():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("name", "bert", "minilm, random, own, hf:"),
-        ("name", "hf:", "minilm, random, own, hf:"),
+        ("name", "bert", "minilm, smollm2, random, random-smollm2, own, hf:"),
+        ("name", "hf:", "minilm, smollm2, random, random-smollm2, own, hf:"),
         ("standardise", "l2", "dimension, sequence, none"),
         ("seed", -1, "seed must be >= 0, got -1"),
     ],

@@ -17,13 +17,19 @@ CLOSING_ROWS = (
     ("reconstruction.token_accuracy", "token accuracy (mu)"),
     ("scale.log_snr", "log SNR (nats)"),
     ("floor.velocity", "velocity floor"),
+    ("generation.grammar_sentences", "sentences of the grammar"),
+    ("generation.grammar_texts", "whole stories of the grammar"),
+    ("generation.c2st[", "C2ST (.5 is human)"),
+    ("generation.energy[", "energy distance (z)"),
     ("generation.mauve[", "MAUVE"),
     ("generation.valid_4gram", "valid 4-grams"),
     ("generation.nats_per_token", "nats per token (judge)"),
+    ("generation.nats[", "nats per token"),
+    ("generation.unigram_entropy", "unigram entropy (nats)"),
+    ("generation.repetition", "repetition"),
     ("generation.fidelity", "fidelity to the prompt"),
     ("generation.embedding_f1", "embedding F1"),
     ("generation.rouge1", "ROUGE-1"),
-    ("generation.repetition", "repetition"),
     ("knn_coherence.token.other_id", "kNN coherence, other id"),
     ("linear_separability", "linear separability"),
 )
@@ -77,8 +83,25 @@ def print_comparison(comparison: Mapping[str, Any]) -> None:
         rows.append([label, *cells, baseline_text(comparison.get("baselines", {}), metric)])
     print_table(["", *arms, "human"], rows)
     print(f"+ better, - worse than {first}, by an interval that excludes zero and Holm's p <= .05")
+    for line in _said_beside(comparison):
+        print(line)
     shared = [name for name, is_shared in comparison["paired"].items() if is_shared]
     print(f"twins share {', '.join(shared) or 'nothing'}")
+
+
+def _said_beside(comparison: Mapping[str, Any]) -> list[str]:
+    """What the closing table's reader must know: the gate, the headline, what fidelity is."""
+    from workbench.report.ladder import gate, headline_score, ladder_readings
+    from workbench.score.directions import FIDELITY, FIDELITY_NOTE
+
+    closed, score = gate(comparison), headline_score(comparison)
+    lines = [closed] if closed else []
+    if score is not None and ladder_readings(comparison):
+        name = score.removeprefix("generation.")
+        lines.append(f"headline score: {name}, which orders the most of the ladder of known damage")
+    if any(FIDELITY in values for values in comparison["arms"].values()):
+        lines.append(FIDELITY_NOTE)
+    return lines
 
 
 def closing_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

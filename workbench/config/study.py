@@ -10,7 +10,7 @@ from typing import Any
 from data.corpus_config import CorpusConfig
 from models.configs.flow import FlowConfig, GuidanceConfig, SamplerConfig, TextDiTConfig
 from models.configs.language_model import CausalLMConfig
-from models.configs.teacher import TeacherConfig
+from models.configs.teacher import HF_PREFIX, TeacherConfig
 from models.configs.vae import TextVAEConfig, VAELossConfig
 from workbench.config import settings
 from workbench.config.training import TrainingConfig
@@ -149,6 +149,27 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OutsideConfig:
+    """A language model that never saw the corpus and judges what is written; off by default.
+
+    Attributes:
+        model: `smollm2` (`make smollm2`) or `hf:<id or directory>` of a causal model; empty is off.
+        prompts: how many of the prompts it reads, the first ones; it is by far the slowest judge.
+    """
+
+    model: str = ""
+    prompts: int = 100
+
+    def __post_init__(self) -> None:
+        if self.model not in ("", "smollm2") and not self.model.startswith(HF_PREFIX):
+            raise ValueError(
+                f"model must be smollm2, hf:<id or directory>, or empty, got {self.model!r}"
+            )
+        if self.prompts < 2:
+            raise ValueError(f"prompts must be >= 2, got {self.prompts}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
     """Everything that determines one run: an arm of a study under one seed.
 
@@ -179,6 +200,7 @@ class RunConfig:
     )
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    outside: OutsideConfig = field(default_factory=OutsideConfig)
     seed: int = 0
     device: str = "auto"
 

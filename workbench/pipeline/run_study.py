@@ -27,7 +27,7 @@ from workbench.store.lock import run_lock
 from workbench.study.folders import Run, Study, open_study
 from workbench.study.record import create_study, refuse_unpaired
 
-COMPARISON_VERSION = 4  # raise it when what a comparison holds changes
+COMPARISON_VERSION = 5  # raise it when what a comparison holds changes
 
 
 @dataclass(frozen=True, slots=True)

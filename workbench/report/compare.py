@@ -17,9 +17,9 @@ import numpy as np
 
 from workbench.errors import InputError
 from workbench.sample.held_out import scale_name
-from workbench.score.directions import HIGHER_IS_BETTER
+from workbench.score.directions import chance_of, direction
 from workbench.score.evaluate import evaluation_fingerprint
-from workbench.score.judge import featurizer_name, mauve_config
+from workbench.score.two_samples import Sample, featurizer_name, sample_contrasts
 from workbench.store.json_files import read_json
 from workbench.study.pairing import compare_pairing
 
@@ -35,16 +35,14 @@ class RunScores:
 
     Attributes:
         per_text: `generation` metric -> (N,) float64 over prompts.
-        embeddings: (N, W) features of its continuations.
-        empty: (N,) bool.
-        mauve: MAUVE as JSON.
+        sample: features of its continuations, and which are empty.
+        whole: scores of all texts together, as JSON, by name.
         probes: result name -> result as JSON.
     """
 
     per_text: dict[str, np.ndarray]
-    embeddings: np.ndarray
-    empty: np.ndarray
-    mauve: Mapping[str, Any]
+    sample: Sample
+    whole: Mapping[str, Mapping[str, Any]]
     probes: dict[str, Any]
 
 
@@ -69,17 +67,26 @@ def load_scores(run: Run, scale: str) -> RunScores:
         raise InputError(f"{run.evaluation_file}: no scores at {scale}; it has {list(evaluation)}")
     frame = pd.read_parquet(run.scores_dir / f"{scale}.parquet")
     empty = frame.pop("empty").to_numpy(bool)
-    name = f"mauve[{featurizer_name(run.study.config.base.evaluation.encoder)}]"
+    metrics = evaluation[scale]["metrics"]
     probes: dict[str, Any] = {}
     for file in sorted(run.probes_dir.glob("*.json")):
         probes.update(read_json(file).get("results", {}))
     return RunScores(
         per_text={str(column): frame[column].to_numpy(np.float64) for column in frame},
-        embeddings=np.load(run.scores_dir / f"{scale}.npy"),
-        empty=empty,
-        mauve=evaluation[scale]["metrics"][name],
+        sample=Sample(_features(run, scale), empty),
+        whole={name: value for name, value in metrics.items() if name not in frame},
         probes=probes,
     )
+
+
+def _features(run: Run, scale: str) -> dict[str, np.ndarray]:
+    """Featurizer -> stored features; the embedder of MAUVE comes first."""
+    first = featurizer_name(run.study.config.base.evaluation.encoder)
+    stored = {
+        file.name.removeprefix(f"{scale}@").removesuffix(".npy"): np.load(file)
+        for file in sorted(run.scores_dir.glob(f"{scale}@*.npy"))
+    }
+    return {first: stored.pop(first), **stored}
 
 
 def compare_study(study: Study) -> dict[str, Any]:
@@ -142,7 +149,10 @@ def _bootstrap(study: Study) -> BootstrapConfig:
 
 
 def arm_generation(runs: Sequence[RunScores], study: Study, family: str) -> dict[str, Any]:
-    """Generation scores of an arm over its seeds, with intervals; MAUVE is read as stored."""
+    """Generation scores of an arm over its seeds, with intervals.
+
+    Those of scores of all texts together are the stored ones.
+    """
     from analyses.statistics.intervals import hierarchical_bootstrap
 
     config = _bootstrap(study)
@@ -152,10 +162,12 @@ def arm_generation(runs: Sequence[RunScores], study: Study, family: str) -> dict
         interval = asdict(hierarchical_bootstrap(table, config))
         interval["seeds"] = [_mean(row) for row in table]
         metrics[f"{family}.{name}"] = interval
-    encoder = featurizer_name(study.config.base.evaluation.encoder)
-    metrics[f"{family}.mauve[{encoder}]"] = over_seeds(
-        [{**run.mauve, "score": run.mauve["mean"]} for run in runs]
-    )
+    for name in runs[0].whole:
+        metrics[f"{family}.{name}"] = over_seeds(
+            [{**run.whole[name], "score": run.whole[name]["mean"]} for run in runs]
+        )
+    for name, interval in metrics.items():
+        interval["chance"] = chance_of(name.removeprefix(f"{family}."))
     return metrics
 
 
@@ -210,25 +222,27 @@ def over_seeds(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _generation_contrasts(
     scores: Mapping[str, Sequence[RunScores]], a: str, b: str, study: Study, family: str
 ) -> list[dict[str, Any]]:
-    from analyses.texts.mauve_contrast import mauve_paired_bootstrap
-
-    evaluation = study.config.base.evaluation
     rows = []
     for name in scores[a][0].per_text:
         contrast = text_contrast(scores[a], scores[b], study, name)
-        rows.append(_row(a, b, f"{family}.{name}", contrast, HIGHER_IS_BETTER.get(name)))
-    from workbench.sample.references import open_references
-
-    contrast = mauve_paired_bootstrap(
-        open_references(study.references_dir).embeddings,
-        np.stack([run.embeddings for run in scores[a]]),
-        np.stack([run.embeddings for run in scores[b]]),
-        mauve_config(evaluation),
-        empty_a=np.stack([run.empty for run in scores[a]]),
-        empty_b=np.stack([run.empty for run in scores[b]]),
+        rows.append(_row(a, b, f"{family}.{name}", contrast, direction(name)))
+    found = sample_contrasts(
+        _human_features(study),
+        [run.sample for run in scores[a]],
+        [run.sample for run in scores[b]],
+        study.config.base.evaluation,
     )
-    name = f"{family}.mauve[{featurizer_name(evaluation.encoder)}]"
-    return [*rows, _row(a, b, name, contrast, True)]
+    for name, contrast in found.items():
+        rows.append(_row(a, b, f"{family}.{name}", contrast, direction(name)))
+    return rows
+
+
+def _human_features(study: Study) -> dict[str, np.ndarray]:
+    """Featurizer -> features of the human continuations, as the baselines stored them."""
+    return {
+        file.name.removeprefix("human.").removesuffix(".npy"): np.load(file)
+        for file in study.baselines_dir.glob("human.*.npy")
+    }
 
 
 def text_contrast(

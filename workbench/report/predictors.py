@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.score.directions import ACCURACY, HIGHER_IS_BETTER
+from workbench.score.directions import ACCURACY, direction
 
 if TYPE_CHECKING:
     from analyses.scorecard.row import ScorecardRow
@@ -79,8 +79,7 @@ def compared_runs(
 def metric_direction(name: str, known: Mapping[str, bool]) -> bool | None:
     """Whether more of a metric is better; None if it has no good end."""
     if name.startswith("generation."):
-        short = name.removeprefix("generation.")
-        return True if short.startswith("mauve[") else HIGHER_IS_BETTER.get(short)
+        return direction(name.removeprefix("generation."))
     return known.get(name)
 
 

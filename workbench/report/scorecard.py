@@ -16,7 +16,7 @@ import numpy as np
 
 from workbench.errors import InputError
 from workbench.probes.catalogue import probe_of
-from workbench.score.directions import ACCURACY, HIGHER_IS_BETTER
+from workbench.score.directions import ACCURACY, direction
 from workbench.store.json_files import read_json, write_json
 from workbench.study.folders import Run, Study, open_study
 
@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 
 PARAMETERS = "parameters.vae"
 # Every other score of a study is paired with one of these.
-SCORES = ("mauve[", "valid_4gram", "nats_per_token", "fidelity", "embedding_f1")
+SCORES = (
+    "grammar_sentences",
+    "c2st[",
+    "mauve[",
+    "valid_4gram",
+    "nats_per_token",
+    "fidelity",
+    "embedding_f1",
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ def read_study_rows(study: Study) -> StudyRows:
     directions: dict[str, bool | None] = {}
     for metrics in read_json(comparison)["arms"].values():
         for name, value in metrics.items():
-            known = HIGHER_IS_BETTER.get(name.removeprefix("generation."))
+            known = direction(name.removeprefix("generation."))
             directions[name] = value.get("higher_is_better", known)
     return StudyRows(study, pd.read_parquet(table), directions)
 
@@ -96,8 +104,6 @@ def run_table(studies: Sequence[Study]) -> RunTable:
     for part in parts:
         known = part.directions.items()
         directions |= {name: value for name, value in known if value is not None}
-    # MAUVE's name includes its encoder, so no table of directions lists it.
-    directions |= {name: directions.get(name, True) for name in scores}
     return RunTable(
         arms=[f"{run.study.directory.name}/{run.arm}" for run in runs],
         families=[family_of(run) for run in runs],

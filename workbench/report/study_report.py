@@ -6,8 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.report.ladder import (
+    HEADLINE_RULE,
+    gate,
+    headline_score,
+    ladder_of,
+    trusted_rows,
+)
 from workbench.report.number_text import interval_text, number_text
 from workbench.sample.held_out import scale_name
+from workbench.score.directions import ACCURACY, FIDELITY, FIDELITY_NOTE, NATS_NOTE
 from workbench.store.json_files import read_json
 from workbench.store.metrics_log import read_metrics
 
@@ -16,7 +24,15 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).with_name("study_report.html.j2")
 NUM_SAMPLES = 12
-KEY_GENERATION = ("valid_4gram", "nats_per_token", "fidelity", "embedding_f1", "rouge1")
+KEY_GENERATION = (
+    "valid_4gram",
+    "nats_per_token",
+    "unigram_entropy",
+    "repetition",
+    "fidelity",
+    "embedding_f1",
+    "rouge1",
+)
 
 
 def write_report(study: Study, comparison: Mapping[str, Any] | None = None) -> Path:
@@ -35,7 +51,10 @@ def write_report(study: Study, comparison: Mapping[str, Any] | None = None) -> P
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         study=study,
         plotly=get_plotlyjs(),
+        gate=gate(comparison),
         headline=headline(comparison),
+        notes=_notes(comparison),
+        ladder=_ladder(comparison),
         tables=_tables(comparison),
         figures=_figures(study, comparison),
         samples=_samples(study),
@@ -57,9 +76,7 @@ def headline(comparison: Mapping[str, Any]) -> list[str]:
         if arm == first:
             continue
         rows = {r["metric"]: r for r in comparison["contrasts"] if (r["a"], r["b"]) == (arm, first)}
-        accuracy = [
-            arms[name].get("reconstruction.token_accuracy", {}).get("mean") for name in (first, arm)
-        ]
+        accuracy = [arms[name].get(ACCURACY, {}).get("mean") for name in (first, arm)]
         better = [m for m, r in rows.items() if _is_score(m) and r["verdict"] == "better"]
         worse = [m for m, r in rows.items() if _is_score(m) and r["verdict"] == "worse"]
         lines.append(
@@ -132,41 +149,57 @@ def _figures(study: Study, comparison: Mapping[str, Any]) -> list[dict[str, str]
 
     arms = comparison["arms"]
     names = list(next(iter(arms.values())))
-    wanted = ["reconstruction.token_accuracy"]
-    wanted += [name for name in names if name.startswith("generation.mauve[")]
-    wanted += [f"generation.{name}" for name in KEY_GENERATION]
+    score = headline_score(comparison)
+    assert score is not None
+    wanted = [ACCURACY, score, *(f"generation.{name}" for name in KEY_GENERATION)]
     shown = [metric for metric in wanted if metric in names]
     figures = [
-        ("The story in one picture", scores_figure(arms, metrics=shown)),
-        ("Reconstruction against generation", _scatter(study, comparison, names)),
+        ("The story in one picture", scores_figure(arms, metrics=list(dict.fromkeys(shown)))),
+        ("Reconstruction against generation", _scatter(study, comparison, score)),
     ]
     curves = _loss_curves(study)
     if curves:
         figures.append(
             ("Flow loss against its floors", loss_figure(curves, arms=list(study.config.arms)))
         )
-    return [
-        {
-            "title": title,
-            "html": figure.to_html(full_html=False, include_plotlyjs=False, default_width="100%"),
-        }
-        for title, figure in figures
-    ]
+    return [{"title": title, "html": _html(figure)} for title, figure in figures]
 
 
-def _scatter(study: Study, comparison: Mapping[str, Any], names: Sequence[str]) -> Any:
+def _html(figure: Any) -> str:
+    return str(figure.to_html(full_html=False, include_plotlyjs=False, default_width="100%"))
+
+
+def _ladder(comparison: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The figure of known damage and what follows from it; None for a study without a ladder."""
+    figure = ladder_of(comparison)
+    if figure is None:
+        return None
+    return {
+        "html": _html(figure),
+        "rows": trusted_rows(comparison),
+        "headline": headline_score(comparison),
+        "rule": HEADLINE_RULE,
+    }
+
+
+def _notes(comparison: Mapping[str, Any]) -> list[str]:
+    """What must be said beside some of the scores."""
+    names = {name for own in comparison["arms"].values() for name in own}
+    return [NATS_NOTE, *([FIDELITY_NOTE] if FIDELITY in names else [])]
+
+
+def _scatter(study: Study, comparison: Mapping[str, Any], score: str) -> Any:
     from analyses.figures.reconstruction_generation import (
         RunPoint,
         reconstruction_generation_figure,
     )
     from analyses.statistics.intervals import Interval
 
-    score = next(name for name in names if name.startswith("generation.mauve["))
     points = []
     for run in study.runs:
         place = study.config.seeds.index(run.seed)
         both = []
-        for metric in ("reconstruction.token_accuracy", score):
+        for metric in (ACCURACY, score):
             value = comparison["arms"][run.arm][metric]
             seeds = value.get("seeds") or [None]
             mean = seeds[place] if place < len(seeds) else None

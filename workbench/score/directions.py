@@ -1,4 +1,4 @@
-"""Which end of each generation score is the good one, and the name of the reconstruction score.
+"""Which end of each generation score is the good one, and the notes that some scores need.
 
 Imports nothing heavy, so that pages and tables can use it.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 ACCURACY = "reconstruction.token_accuracy"
-# Scores not listed here have no good end.
+# Below this, arms have not learnt to read back yet, and what they write says nothing about them.
+READY_ACCURACY = 0.99
+# By name, up to a bracket. Scores not listed here have no good end.
 HIGHER_IS_BETTER: Mapping[str, bool] = {
     "rouge1": True,
     "rouge2": True,
@@ -18,8 +20,37 @@ HIGHER_IS_BETTER: Mapping[str, bool] = {
     "valid_3gram": True,
     "valid_4gram": True,
     "nats_per_token": False,
+    "nats": False,
     "repetition": False,
     "fidelity": True,
     "contradiction": False,
     "ended": True,
+    "mauve": True,
+    "c2st": False,
+    "energy": False,
+    "grammar_sentences": True,
+    "grammar_texts": True,
 }
+CHANCE: Mapping[str, float] = {"c2st": 0.5, "energy": 0.0}
+# Scores of all texts together, without a value per prompt.
+OF_ALL_TEXTS = ("mauve[", "energy[")
+FIDELITY = "generation.fidelity"
+FIDELITY_NOTE = (
+    "Fidelity measures when a flow learns to attend to its prompt, which happens late and all at "
+    "once: at one number of steps one arm may stand before that jump and the other after it. Do "
+    "not read it as a property of the space alone."
+)
+NATS_NOTE = (
+    "Few nats are no merit by themselves: text that repeats itself or says only what is likely has "
+    "few as well. Read them beside unigram entropy and repetition."
+)
+
+
+def direction(score: str) -> bool | None:
+    """Whether more of a generation score (`valid_4gram`, `mauve[minilm]`) is better, if either."""
+    return HIGHER_IS_BETTER.get(score.partition("[")[0])
+
+
+def chance_of(score: str) -> float | None:
+    """What human text scores by chance, where that is a fixed number."""
+    return CHANCE.get(score.partition("[")[0])

@@ -10,8 +10,9 @@ import torch
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.sample.held_out import read_samples, samples_frame, sampling_fingerprint, scale_name
 from workbench.sample.prompts import held_out_prompts
-from workbench.score.directions import HIGHER_IS_BETTER
-from workbench.score.judge import Judge, Scores, featurizer_name, mauve_config
+from workbench.score.directions import direction
+from workbench.score.judge import Judge, Scores
+from workbench.score.rungs import rung_continuations
 from workbench.store.atomic import publish
 from workbench.store.json_files import read_json, write_json
 from workbench.store.manifest import is_complete
@@ -21,10 +22,12 @@ from workbench.train.language_model import language_model_fingerprint
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from workbench.config.study import RunConfig
     from workbench.sample.continuations import Continuations
     from workbench.study.folders import Run, Study
 
-CONTROLS = ("human", "shuffled_words", "wrong_source", "prompt_copy")
+AUTOREGRESSIVE = "autoregressive"
+EVALUATION_VERSION = 2  # raise it when the same continuations get other scores
 
 
 def evaluation_fingerprint(run: Run) -> str:
@@ -33,14 +36,19 @@ def evaluation_fingerprint(run: Run) -> str:
     # The study's settings determine the judge, except how often its training was extended.
     judge = base.language_model_training
     longer = [language_model_fingerprint(run.study)] if judge.earlier_num_steps else []
-    return stage_fingerprint(sampling_fingerprint(run), base.evaluation, *longer)
+    return stage_fingerprint(sampling_fingerprint(run), base.evaluation, _asked(base), *longer)
+
+
+def _asked(base: RunConfig) -> list[Any]:
+    """What scores depend on besides the settings of the evaluation."""
+    return [EVALUATION_VERSION, base.outside if base.outside.model else None]
 
 
 def evaluate_run(run: Run, context: StageContext) -> dict[str, Any]:
     """Score the run's samples at every guidance scale; done once per run.
 
     Writes `scores/<scale>.parquet` (one row per prompt, one column per metric),
-    `scores/<scale>.npy` (features of the continuations) and `evaluation.json`.
+    `scores/<scale>@<featurizer>.npy` (features of the continuations) and `evaluation.json`.
 
     Returns:
         The content of `evaluation.json`.
@@ -72,34 +80,29 @@ def write_scores(folder: Path, name: str, scores: Scores) -> None:
     """Write per-text scores as Parquet and features as .npy."""
     import pandas as pd
 
-    frame = pd.DataFrame({**scores.per_text, "empty": scores.empty})
+    frame = pd.DataFrame({**scores.per_text, "empty": scores.sample.empty})
     frame.to_parquet(folder / f"{name}.parquet", index=False)
-    np.save(folder / f"{name}.npy", scores.embeddings)
+    for featurizer, rows in scores.sample.features.items():
+        np.save(folder / f"{name}@{featurizer}.npy", rows)
 
 
 def describe_scores(scores: Scores, judge: Judge) -> dict[str, Any]:
-    """Means with intervals, MAUVE, and corpus-level detail, as JSON values."""
+    """Means with intervals, scores of all texts, and corpus-level detail, as JSON values."""
     from analyses.result import json_safe
     from analyses.statistics.intervals import BootstrapConfig, bootstrap
 
     config = BootstrapConfig(num_resamples=judge.config.num_resamples, seed=judge.config.seed)
     metrics: dict[str, Any] = {
-        name: {
-            **json_safe(bootstrap(values, config)),
-            "higher_is_better": HIGHER_IS_BETTER.get(name),
-        }
+        name: {**json_safe(bootstrap(values, config)), "higher_is_better": direction(name)}
         for name, values in scores.per_text.items()
     }
-    mauve = scores.mauve.to_json()
-    metrics[f"mauve[{featurizer_name(judge.config.encoder)}]"] = {
-        "mean": mauve["score"],
-        "low": mauve["low"],
-        "high": mauve["high"],
-        "n": mauve["n"],
-        "reason": mauve["reason"],
-        "higher_is_better": True,
-        "detail": mauve["detail"],
-    }
+    for name, result in scores.whole.items():
+        found = result.to_json()
+        metrics[name] = {
+            "mean": found["score"],
+            **{key: found[key] for key in ("low", "high", "n", "reason", "detail")},
+            "higher_is_better": direction(name),
+        }
     return {"metrics": metrics, "detail": json_safe(scores.detail, reasons={})}
 
 
@@ -112,15 +115,15 @@ def baselines_fingerprint(study: Study) -> str:
         config.language_model_training.identity,
         config.sampling.nucleus,
         config.evaluation,
+        _asked(config),
     )
 
 
 def prepare_baselines(study: Study, context: StageContext) -> dict[str, Any]:
-    """Score human controls and the autoregressive baseline on the study's prompts, once per study.
+    """Score the ladder of known damage, its autoregressive rung included; done once per study.
 
     Returns:
-        name -> `describe_scores`, for the controls, for `autoregressive` and, with MAUVE only, for
-        `human_halves`.
+        rung -> `describe_scores`.
     """
     corpus = study.corpus
     config = study.config.base
@@ -130,11 +133,12 @@ def prepare_baselines(study: Study, context: StageContext) -> dict[str, Any]:
     sound = is_complete(study.baselines_dir, print_)
     if sound and not is_exchanged(study.baselines_dir, content, ENCODER_CONTENT):
         return read_json(file)
-    from analyses.texts.generation_controls import control_texts
+    from analyses.texts.ladder import RUNGS
 
     judge = Judge(study, context.place)
     references = judge.references
-    total = len(CONTROLS) + 1
+    rungs = [name for name in RUNGS if name != AUTOREGRESSIVE]
+    total = len(RUNGS)
     document: dict[str, Any] = {}
     with (
         publish(
@@ -142,23 +146,20 @@ def prepare_baselines(study: Study, context: StageContext) -> dict[str, Any]:
         ) as folder,
         context.stop.interrupting("baselines"),
     ):
-        for number, name in enumerate(CONTROLS):
+        for featurizer, rows in judge.human_features.items():
+            np.save(folder / f"human.{featurizer}.npy", rows)
+        for number, name in enumerate(rungs):
             context.reporter.update("baselines", number, total, {})
-            texts = control_texts(
-                name, references.prompts, references.continuations, seed=config.seed
-            )
-            tokens = references.token_ids
-            if name != "human":
-                tokens = [e.token_ids for e in corpus.tokenizer.encode_batch(texts)]
-            document[name] = describe_scores(judge.score(texts, tokens), judge)
+            texts, tokens = rung_continuations(name, corpus, references, config.seed)
+            scores = judge.score(texts, tokens, against_others=True)
+            document[name] = describe_scores(scores, judge)
         written = autoregressive_baseline(judge, context)
         samples_frame(written, references).to_parquet(
             folder / "autoregressive.parquet", index=False
         )
         scores = judge.score(written.texts, written.token_ids, written.ended)
         write_scores(folder, "autoregressive-scores", scores)
-        document["autoregressive"] = describe_scores(scores, judge)
-        document["human_halves"] = {"metrics": _human_halves(judge)}
+        document[AUTOREGRESSIVE] = describe_scores(scores, judge)
         write_json(folder / "baselines.json", document)
         context.reporter.update("baselines", total, total, {})
     return document
@@ -194,27 +195,3 @@ def autoregressive_baseline(judge: Judge, context: StageContext) -> Continuation
         seconds=time.monotonic() - start,
         trace=None,
     )
-
-
-def _human_halves(judge: Judge) -> dict[str, Any]:
-    """MAUVE between two halves of the human continuations: the ceiling of MAUVE here."""
-    from analyses.texts.generation_controls import human_halves
-    from analyses.texts.mauve_score import mauve_score
-
-    embeddings = judge.references.embeddings
-    if len(embeddings) < 2:
-        return {}
-    left, right = human_halves(len(embeddings), seed=judge.config.seed)
-    name = featurizer_name(judge.config.encoder)
-    result = mauve_score(
-        embeddings[left], embeddings[right], mauve_config(judge.config), featurizer=name
-    ).to_json()
-    return {
-        f"mauve[{name}]": {
-            "mean": result["score"],
-            "low": result["low"],
-            "high": result["high"],
-            "n": result["n"],
-            "reason": result["reason"],
-        }
-    }

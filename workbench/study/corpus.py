@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.splits import SPLITS
-from models.configs.teacher import HF_PREFIX
 from workbench.config import settings
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint
@@ -179,8 +178,6 @@ def _what_changed(study: Study, source: str | None, exchanged: bool) -> str:
 
 def tokenizer_file(config: TeacherConfig) -> Path:
     """The teacher's `tokenizer.json`; a teacher without one uses MiniLM's word pieces."""
-    from models.teachers.pretrained import find_model, minilm_directory
+    from models.teachers.pretrained import model_directory
 
-    if config.name.startswith(HF_PREFIX):
-        return find_model(config.name.removeprefix(HF_PREFIX)) / "tokenizer.json"
-    return minilm_directory() / "tokenizer.json"
+    return model_directory(config.name) / "tokenizer.json"

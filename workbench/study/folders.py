@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.configs.teacher import is_untrained
 from workbench.config import settings
 from workbench.errors import DamagedArtefactError, InputError
 from workbench.store.json_files import read_json
@@ -186,7 +187,7 @@ def teacher_key(config: TeacherConfig) -> str:
 def _readable_key(config: TeacherConfig) -> str:
     """Name and layer, and the seed if it is random; two different paths can share it."""
     plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.name)
-    seed = f"-seed{config.seed}" if config.name == "random" else ""
+    seed = f"-seed{config.seed}" if is_untrained(config.name) else ""
     return f"{plain}-layer{config.layer}{seed}"
 
 

@@ -25,7 +25,7 @@ from workbench.study.folders import STUDY_SCHEMA, Study, open_study
 
 HARMLESS = ("workers", "threads", "loggers", "base.device")
 VERSIONED = ("torch", "transformers", "numpy", "scikit-learn", "mauve-text", "tokenizers")
-UNSHARED = ("corpus", "seed", "sampling", "evaluation", "device")
+UNSHARED = ("corpus", "seed", "sampling", "evaluation", "outside", "device")
 TRAININGS = ("vae_training", "flow_training", "language_model_training")
 LENGTHS = ("num_steps", "earlier_num_steps")
 
@@ -44,9 +44,11 @@ def create_study(config: StudyConfig, directory: Path, **about: Any) -> Study:
     Raises:
         InputError: the arms do not pair, a logger is not installed, or the folder holds a study
             with other settings; the message lists the differences.
+        ValueError: a model that the study asks for is not installed.
     """
     refuse_unpaired(config)
     check_loggers(config.loggers)
+    check_outside(config)
     file = directory / "study.json"
     if file.is_file():
         stored = open_study(directory)
@@ -68,6 +70,24 @@ def create_study(config: StudyConfig, directory: Path, **about: Any) -> Study:
     }
     update_json(file, STUDY_SCHEMA.stamp(description))
     return Study(directory, config)
+
+
+def check_outside(config: StudyConfig) -> None:
+    """Say what is missing, before anything trains, where a study asks for SmolLM2.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    names = {config.base.outside.model, *_aligned_teachers(config)}
+    if names & {"smollm2", "random-smollm2"}:
+        from models.teachers.smollm2 import check_smollm2
+
+        check_smollm2()
+
+
+def _aligned_teachers(config: StudyConfig) -> set[str]:
+    runs = [config.run(arm, config.seeds[0]) for arm in config.arms]
+    return {run.teacher.name for run in runs if needs_teacher(run)}
 
 
 def with_more_steps(stored: Study, config: StudyConfig) -> StudyConfig:
@@ -136,10 +156,16 @@ def _grown(stored: StudyConfig, config: StudyConfig) -> list[str]:
 
 
 def _may_change(key: str, grown: list[str]) -> bool:
-    """Whether a setting does not affect results, or only extends a training."""
+    """Whether a setting does not affect what is trained, or only extends a training."""
     parts = key.split(".")
     longer = parts[0] == "base" and parts[1] in grown and parts[-1] in LENGTHS
-    return longer or key in HARMLESS or parts[-1] in HARMLESS_TRAINING
+    # Another judge from outside scores the same texts again; nothing is trained for it.
+    return (
+        longer
+        or key.startswith("base.outside.")
+        or key in HARMLESS
+        or parts[-1] in HARMLESS_TRAINING
+    )
 
 
 def _refuse_changes(file: Path, changed: list[settings.Difference]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.configs.teacher import is_untrained
 from workbench.config.study import needs_teacher
 from workbench.errors import DamagedArtefactError, InputError, NumericalError
 from workbench.machine.context import StageContext, stage_fingerprint
@@ -41,7 +42,7 @@ def states_fingerprint(study: Study, config: TeacherConfig) -> str:
     """Fingerprint of a teacher's states, before they are standardised or permuted."""
     corpus = study.corpus
     parts: list[Any] = [config.name, config.layer, corpus.manifest["content_hash"]]
-    if config.name == "random":
+    if is_untrained(config.name):
         parts.append(config.seed)
     if config.name == "own":
         parts.append(language_model_fingerprint(study))
@@ -211,8 +212,8 @@ def teacher_content(study: Study, config: TeacherConfig) -> str | None:
     directory = local_directory(config.name)
     if directory is None:
         return None
-    # `random` has no files: its weights are drawn from its seed.
-    return content_hash(directory, ARCHITECTURE if config.name == "random" else EVERYTHING)
+    # An untrained teacher's weights are drawn from its seed.
+    return content_hash(directory, ARCHITECTURE if is_untrained(config.name) else EVERYTHING)
 
 
 class TeacherStates:

@@ -19,6 +19,7 @@ import pytest
 from study_process import start_study, wait_until_free
 from training_tasks import checkpoint_bits
 
+from analyses.texts.ladder import RUNGS
 from workbench.config.study import StudyConfig, settings
 from workbench.errors import InputError
 from workbench.machine.context import StageContext
@@ -210,8 +211,28 @@ def test_the_comparison_has_the_agreed_form(smoke: Study) -> None:
         if None not in (first, second):
             assert row["difference"] == pytest.approx(first - second, abs=1e-6)
     assert comparison["paired"] == {"data_order": True, "init": True, "noise": True}
-    for name in ("human", "shuffled_words", "wrong_source", "prompt_copy", "autoregressive"):
+    for name in RUNGS:
         assert "generation.rouge1" in comparison["baselines"][name]
+
+
+def test_every_score_has_its_place_on_the_ladder(smoke: Study) -> None:
+    comparison = read_json(smoke.directory / "comparison.json")
+    human = comparison["baselines"]["human"]
+    for metric in ("grammar_sentences", "grammar_texts"):
+        assert human[f"generation.{metric}"]["mean"] in (1.0, None)
+    damaged = [comparison["baselines"][rung]["generation.grammar_sentences"]["mean"]
+               for rung in ("human", "swap_10", "swap_30", "shuffled_words")]  # fmt: skip
+    assert damaged == sorted(damaged, reverse=True)
+    scores = {name for name in comparison["arms"]["none"] if name.startswith("generation.")}
+    assert scores - set(human) == {"generation.ended"}
+    for name in ("c2st[minilm]", "energy[minilm]", "mauve[minilm]", "grammar_sentences"):
+        assert f"generation.{name}" in scores
+        assert any(row["metric"] == f"generation.{name}" for row in comparison["contrasts"])
+    assert comparison["arms"]["none"]["generation.c2st[minilm]"]["chance"] == 0.5
+    report = (smoke.directory / "report.html").read_text()
+    assert "a ladder of known damage" in report
+    assert "not ready to be compared" in report  # after a few steps nothing is read back
+    assert "attend to its prompt" in report
 
 
 def test_what_a_study_leaves_on_disk(smoke: Study) -> None:

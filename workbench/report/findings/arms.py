@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.report.findings.ground import Ground, Measured, NotDefinedError
+from workbench.score.directions import OF_ALL_TEXTS
 
 if TYPE_CHECKING:
     from workbench.study.folders import Run
@@ -23,11 +24,11 @@ def arm_metric(ground: Ground, source: Mapping[str, Any]) -> Measured:
 
 
 def contrast(ground: Ground, source: Mapping[str, Any]) -> Measured:
-    """The paired difference a - b of a metric; MAUVE takes minutes, so its difference is read."""
+    """The paired difference a - b of a metric; that of a score of all texts together is read."""
     a, b, metric = source["a"], source["b"], source["metric"]
     for arm in (a, b):
         ground.run(arm, ground.study.config.seeds[0])
-    if metric.partition(".")[2].startswith("mauve["):
+    if metric.partition(".")[2].startswith(OF_ALL_TEXTS):
         return _stored_contrast(ground, a, b, metric)
     if _is_score(metric):
         return _score_contrast(ground, a, b, metric)
@@ -129,7 +130,7 @@ def _of_scores(ground: Ground, arm: str, metric: str) -> Measured:
     own = found[metric]
     return Measured(
         value=own["mean"], low=own["low"], high=own["high"], n=own["n"],
-        recomputed=not name.startswith("mauve["),
+        recomputed=not name.startswith(OF_ALL_TEXTS),
     )  # fmt: skip
 
 

@@ -27,7 +27,14 @@ GLOSSARY: Mapping[str, str] = {
     "autoregressive": "That language model writing by itself, word by word, as a yardstick.",
     "MAUVE": "How alike machine and human texts are spread, 0 to 1; it needs many texts.",
     "valid 4-gram": "A run of four words that occurs in the training texts.",
-    "fidelity": "Share of what the prompt sets (who, where, with what) that the text keeps.",
+    "fidelity": "Share of what the prompt sets (who, where, with what) that the text keeps. It "
+    "shows when a flow learns to attend to its prompt, more than what its space is like.",
+    "ladder of damage": "Human text, damaged by known amounts: a score is trusted for the damage "
+    "that it puts in the right order.",
+    "headline score": "The score that orders the most of this ladder; no arm plays a part in it.",
+    "grammar": "For the built-in stories: the share of sentences that their own grammar can tell.",
+    "C2ST": "How often a linear classifier tells the text from human text: .5 is human.",
+    "energy distance": "How far all texts together lie from human ones, in standard deviations.",
     "ROUGE, F1": "Overlap of words, or of their meanings, with what a human wrote next.",
     "chance": "What a space without the property would score: shuffled labels, or random points.",
     "interval [low, high]": "Where the number would lie in 95 of 100 draws of other texts.",

@@ -8,6 +8,7 @@ from workbench.ui.kit.keep_finding import keep_this
 from workbench.ui.sections.shared.empty_state import comparison_or_stop, selection_or_stop
 from workbench.ui.sections.shared.predict_first import predict_first, writing_lesson
 from workbench.ui.sections.study.every_number import choose_family, show_contrasts, show_scores
+from workbench.ui.sections.study.ladder import show_ladder
 from workbench.ui.sections.study.score_tables import headline_metrics, metric_names
 from workbench.ui.sections.study.story import show_findings, show_story
 
@@ -28,6 +29,7 @@ if not predict_first(
 metrics = headline_metrics(comparison)
 show_findings(selection, comparison)
 show_story(comparison, metrics)
+show_ladder(comparison)
 family = choose_family(comparison)
 show_scores(comparison, family)
 show_contrasts(comparison, family)

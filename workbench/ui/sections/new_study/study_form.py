@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from models.configs.teacher import TEACHER_NAMES
 from workbench.ui.sections.new_study.study_request import (
     CORPORA,
     UPLOAD_KINDS,
@@ -92,7 +93,7 @@ def _choose_arms(preset: str) -> tuple[tuple[str, ...], int, str, str]:
 
     arms = st.pills("Arms", list(STANDARD_ARMS), selection_mode="multi", default=["none", "repa"])
     seeds = st.number_input("Seeds", 1, 10, 1)
-    teacher = st.selectbox("Teacher", ["minilm", "own", "random"], help="The frozen language model "
+    teacher = st.selectbox("Teacher", TEACHER_NAMES, help="The frozen language model "
                            "that the aligned arm is pulled towards.")  # fmt: skip
     name = st.text_input("Name", preset, max_chars=40, help="Folder under the runs directory.")
     return tuple(arms), int(seeds), teacher, name

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from workbench.score.directions import FIDELITY, FIDELITY_NOTE, NATS_NOTE
 from workbench.ui.kit.exhibits import show_table
 from workbench.ui.sections.study.score_tables import (
     UNCLEAR,
@@ -43,7 +44,8 @@ def show_scores(comparison: Mapping[str, Any], family: str) -> None:
         height="content",
         caption="Mean [95 % interval] of *n* items (prompts, texts or words)."
         + (chance if "chance" in table else "")
-        + (controls if "human" in table else ""),
+        + (controls if "human" in table else "")
+        + (f" {NATS_NOTE} {FIDELITY_NOTE}" if FIDELITY in table["metric"].to_list() else ""),
     )
 
 

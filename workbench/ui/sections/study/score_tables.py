@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.report.ladder import headline_score
 from workbench.report.number_text import interval_text, number_text
 from workbench.report.predictors import metric_direction
-from workbench.score.directions import ACCURACY
+from workbench.score.directions import ACCURACY, FIDELITY
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KEY_SCORES = ("valid_4gram", "nats_per_token", "fidelity", "embedding_f1", "rouge1")
+KEY_SCORES = (
+    "valid_4gram",
+    "nats_per_token",
+    "unigram_entropy",
+    "repetition",
+    "fidelity",
+    "embedding_f1",
+    "rouge1",
+)
 CONTROLS = ("human", "autoregressive")
 LEVEL = 0.05
-FIDELITY = "generation.fidelity"
 UNCLEAR = "not distinguishable"
 
 
@@ -32,12 +40,10 @@ def family_names(comparison: Mapping[str, Any]) -> list[str]:
 
 
 def headline_metrics(comparison: Mapping[str, Any]) -> list[str]:
-    """Reconstruction, then the scores of generation that tell the story."""
+    """Reconstruction, the score that the ladder of damage chose, and those that explain it."""
     names = metric_names(comparison)
-    wanted = ["reconstruction.token_accuracy"]
-    wanted += [name for name in names if name.startswith("generation.mauve[")]
-    wanted += [f"generation.{name}" for name in KEY_SCORES]
-    return [name for name in wanted if name in names]
+    wanted = [ACCURACY, headline_score(comparison), *(f"generation.{name}" for name in KEY_SCORES)]
+    return [name for name in dict.fromkeys(wanted) if name in names]
 
 
 def score_frame(comparison: Mapping[str, Any], metrics: Sequence[str]) -> pd.DataFrame:

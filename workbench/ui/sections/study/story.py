@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from analyses.figures.arm_scores import scores_figure
+from workbench.report.ladder import gate
+from workbench.score.directions import FIDELITY, FIDELITY_NOTE
 from workbench.ui.kit.escape import block, blocks
 from workbench.ui.kit.exhibits import show_figure
 from workbench.ui.kit.plain_words import plain_words
@@ -22,6 +24,8 @@ PAIRED = {"init": "initial weights", "noise": "starting noise"}
 
 def show_findings(selection: Selection, comparison: Mapping[str, Any]) -> None:
     """The comparison of the two arms in sentences, and what makes them twins."""
+    if closed := gate(comparison):
+        st.warning(closed)
     colour = colours(selection.all_arms)[selection.second]
     sentences = findings(comparison, selection.first, selection.second)
     st.html(blocks([block(line, colour=colour) for line in sentences]))
@@ -57,6 +61,7 @@ def show_story(comparison: Mapping[str, Any], metrics: Sequence[str]) -> None:
         caption="Compare the first panel, how well each arm reads back its own latents, with the "
         "others, how well it writes (arrows point at the better end; bars are 95 % intervals over "
         "prompts). Reconstruction misleads where the arms overlap in the first and part in the "
-        "rest; it would be vindicated if the first panel foretold the rest.",
+        "rest; it would be vindicated if the first panel foretold the rest."
+        + (f" {FIDELITY_NOTE}" if FIDELITY in metrics else ""),
         table=lambda: score_frame(comparison, metrics),
     )

@@ -104,9 +104,9 @@ def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None
     name = score.removeprefix("generation.")
     scores = {arm: scores_of(run) for arm, run in selection.runs.items()}
     column = name if name in scores[better] else "nats_per_token"
-    from workbench.score.directions import HIGHER_IS_BETTER
+    from workbench.score.directions import direction
 
-    sign = 1.0 if HIGHER_IS_BETTER.get(column, True) else -1.0
+    sign = -1.0 if direction(column) is False else 1.0
     gap = sign * (scores[other][column].to_numpy(float) - scores[better][column].to_numpy(float))
     texts = {arm: samples_of(run) for arm, run in selection.runs.items()}
     frame = pd.DataFrame(

@@ -15,8 +15,9 @@ from analyses.figures.reconstruction_generation import (
     reconstruction_generation_figure,
 )
 from analyses.statistics.intervals import Interval
+from workbench.report.ladder import headline_score
 from workbench.report.predictors import RankCorrelation, reconstruction_correlation
-from workbench.score.directions import ACCURACY
+from workbench.score.directions import ACCURACY, FIDELITY, FIDELITY_NOTE
 from workbench.ui.kit.cached import comparison_of, course_of
 from workbench.ui.kit.exhibits import show_figure
 from workbench.ui.kit.plain_words import plain_words
@@ -27,7 +28,6 @@ from workbench.ui.sections.study.score_tables import metric_names
 if TYPE_CHECKING:
     from workbench.study.folders import Study
 
-BY_EYE = ("fidelity", "valid_4gram")
 CHECKPOINTS = (
     " Small open marks are the same run's flow at its milestones, from step 0 on, scored on the "
     "first 64 prompts: reconstruction stays where the autoencoder left it, generation moves. They "
@@ -45,10 +45,9 @@ class Scatter:
 
 
 def choose_score(comparison: Mapping[str, Any]) -> str:
-    """A generation score; what a reader can check by eye stands first, whatever a study finds."""
+    """A generation score; that which the study's ladder of damage chose stands first."""
     scores = [name for name in metric_names(comparison) if name.startswith("generation.")]
-    by_eye = [name for name in (f"generation.{own}" for own in BY_EYE) if name in scores]
-    first = (by_eye or scores)[0]
+    first = headline_score(comparison) or scores[0]
     return st.selectbox(
         "Generation score", scores, index=scores.index(first), key="score", bind="query-params",
         help="The figure's axis says it in plain words; the arrow points at its better end.",
@@ -78,6 +77,7 @@ def show_scatter(score: str) -> Scatter:
         "points would rise from left to right; points above each other read back alike and write "
         "unlike. "
         + correlation_sentence(correlated)
+        + (f" {FIDELITY_NOTE}" if score == FIDELITY else "")
         + (CHECKPOINTS if with_steps and steps else ""),
     )
     return Scatter(points, correlated)

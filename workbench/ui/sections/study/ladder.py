@@ -1,0 +1,41 @@
+"""The ladder of known damage on a page: the figure, and what each score is trusted for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from workbench.report.ladder import (
+    HEADLINE_RULE,
+    headline_score,
+    ladder_of,
+    ladder_readings,
+    trusted_rows,
+)
+from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.plain_words import plain_names, plain_words
+from workbench.ui.kit.theme import theme
+
+
+def show_ladder(comparison: Mapping[str, Any]) -> None:
+    """Draw the ladder; a study from before it was measured has none."""
+    if not ladder_readings(comparison):
+        return
+    names = plain_names(reading.metric for reading in ladder_readings(comparison))
+    figure, score = ladder_of(comparison, theme(), names), headline_score(comparison)
+    assert figure is not None
+    assert score is not None
+    st.subheader("What the scores see")
+    show_figure(
+        figure,
+        "ladder",
+        caption="People's continuations, damaged by known amounts, are scored like any text. "
+        "Colour is the distance from the human value, as a share of the row's largest; a score "
+        "that is blind to a kind of damage stays pale there. The bold number counts the pairs of "
+        "columns that a score puts in the right order with intervals apart; the arms stand right "
+        f"of the line. Headline: **{plain_words(score)}**. {HEADLINE_RULE}",
+        table=lambda: pd.DataFrame(trusted_rows(comparison)),
+    )
