@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from workbench.cli import look, results, studies
+from workbench.cli import bundles, look, results, studies
 
 VERBS: dict[str, Callable[..., Any]] = {
     "demo": studies.demo,
@@ -17,6 +17,8 @@ VERBS: dict[str, Callable[..., Any]] = {
     "compare": results.compare,
     "report": results.report,
     "scorecard": results.scorecard,
+    "export": bundles.export_bundle,
+    "import": bundles.import_bundle,
     "runs": look.runs,
     "verify": look.verify,
     "doctor": look.doctor,

@@ -66,8 +66,8 @@ def run_pair(run: Run, other: str, context: StageContext) -> dict[str, Any]:
     """Probe a run together with another arm of its study under the same seed."""
     from workbench.probes.pair import pair_file, probe_pair
 
-    if other not in run.study.config.arms:
-        known = ", ".join(run.study.config.arms)
+    if other not in run.study.all_arms:
+        known = ", ".join(run.study.all_arms)
         raise InputError(f"no arm {other!r}; the study has {known}")
     second = run.study.run(other, run.seed)
     with run_lock(run.study.directory):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from workbench.study.folders import Run, Study
 
 PAIR_TOKENS = 2000
+# Twins share weights, data order and noise by proof; of a model from outside nothing is known.
+NOT_PROVED = "not proved equal in anything"
 
 
 def pair_file(first: Run, second: Run) -> Path:
@@ -80,6 +82,8 @@ def probe_pair(first: Run, second: Run, context: StageContext) -> dict[str, Any]
         "fingerprint": print_,
         "results": {result.name: result.to_json() for result in found},
     }
+    if first.imported is not None or second.imported is not None:
+        document["pairing"] = NOT_PROVED
     write_json(file, document)
     context.reporter.update("pairs", 1, 1, {"pair": file.stem})
     return document
@@ -98,11 +102,12 @@ def pair_results(first: ProbeInputs, second: ProbeInputs) -> list[Result]:
     """Alignment, displacement and the joint map of two spaces, for texts and for tokens."""
     from workbench.probes.catalogue.neighborhoods import alignment_config, alignments
 
-    tokens = first.tokens
-    rows = slice(0, PAIR_TOKENS)
     levels: dict[str, tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]] = {
-        "text": (first.text_features, second.text_features, {"text": first.rows}),
-        "token": (
+        "text": (first.text_features, second.text_features, {"text": first.rows})
+    }
+    if first.per_token and second.per_token:
+        tokens, rows = first.tokens, slice(0, PAIR_TOKENS)
+        levels["token"] = (
             tokens.normalised_mu[rows],
             second.tokens.normalised_mu[rows],
             {
@@ -110,8 +115,7 @@ def pair_results(first: ProbeInputs, second: ProbeInputs) -> list[Result]:
                 "position": tokens.positions[rows],
                 "token_id": tokens.token_ids[rows],
             },
-        ),
-    }
+        )
     results = []
     for level, (a, b, columns) in levels.items():
         results += [

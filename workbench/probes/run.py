@@ -17,6 +17,7 @@ from workbench.train.latents import latents_fingerprint
 
 if TYPE_CHECKING:
     from analyses.result import Result
+    from workbench.probes.inputs.probe_inputs import ProbeInputs
     from workbench.study.folders import Run
 
 PROBES_VERSION = 4  # raise it when what a probe computes changes
@@ -57,7 +58,7 @@ def probe_run(
 
                 inputs = ProbeInputs(run, context.place)
             with context.stop.interrupting("probes"):
-                found = PROBES[name].run(inputs)
+                found = _results(run, name, inputs)
             for result in found:
                 write_items(run.probes_dir / f"{result.name}.parquet", result)
             stored = {
@@ -69,6 +70,15 @@ def probe_run(
         results.update(stored["results"])
     context.reporter.update("probes", len(names), len(names), {})
     return results
+
+
+def _results(run: Run, name: str, inputs: ProbeInputs) -> list[Result]:
+    from analyses.result import undefined
+
+    lacking = None if run.imported is None else PROBES[name].lacks(run.imported)
+    if lacking is not None:
+        return [undefined(PROBES[name].metrics, lacking, 0)]
+    return PROBES[name].run(inputs)
 
 
 def _embedder(run: Run, name: str) -> str | None:

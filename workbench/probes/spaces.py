@@ -29,7 +29,8 @@ class Space:
     """Held-out items in one latent space; each item has the same row in every arm.
 
     Attributes:
-        tokens: (N, D) float32, posterior samples of single tokens, normalised.
+        tokens: (N, D) float32, posterior samples of single tokens, normalised; (0, D) for an arm
+            that has one latent per text.
         token_ids: (N,) int64.
         token_texts: (N,) int64, row of `texts` that a token belongs to.
         token_positions: (N,) int64.
@@ -57,8 +58,9 @@ def read_space(run: Run, place: Placement) -> Space:
 
     inputs = RunInputs(run, place)
     texts, positions = inputs.token_places
+    z = inputs.normalised_z
     return Space(
-        tokens=inputs.normalised_z[texts, positions],
+        tokens=z[texts, positions] if inputs.per_token else np.zeros((0, z.shape[2]), np.float32),
         token_ids=inputs.padded_ids[texts, positions],
         token_texts=texts,
         token_positions=positions,
@@ -135,11 +137,14 @@ def held_out_items(
     """Tokens or texts in the spaces of some arms, and in the teacher's if there is one.
 
     Raises:
-        InputError: `level` is neither `tokens` nor `texts`.
+        InputError: `level` is neither `tokens` nor `texts`, or an arm has no tokens.
     """
     if level not in LEVELS:
         raise InputError(f"level must be one of {', '.join(LEVELS)}, got {level!r}")
     first = next(iter(spaces.values()))
+    bare = [arm for arm, space in spaces.items() if len(space.tokens) < len(space.token_ids)]
+    if level == "tokens" and bare:
+        raise InputError(f"arm {bare[0]} has one latent per text: look at texts instead")
     rows = {arm: getattr(space, level) for arm, space in spaces.items()}
     if teacher is not None:
         rows[TEACHER] = getattr(teacher, level)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,9 @@ STUDY_SCHEMA = Schema(
     needs_release="0.1.0",
     migrations={0: dict, 1: _with_former_initial_values},
 )
+
+# What an imported arm keeps of its bundle, beside its latents.
+BUNDLE = "bundle.json"
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,17 @@ class Study:
         """Every run, seed by seed, so that a study cut short still has whole pairs."""
         return [self.run(arm, seed) for seed in self.config.seeds for arm in self.config.arms]
 
+    @property
+    def imported(self) -> list[Run]:
+        """Arms that came from latent bundles, by name; they train nothing."""
+        files = sorted((self.directory / "arms").glob(f"*/seed-*/latents/{BUNDLE}"))
+        return [Run(self, f.parents[2].name, int(f.parents[1].name[5:])) for f in files]
+
+    @property
+    def all_arms(self) -> list[str]:
+        """Arms of the configuration, then imported ones."""
+        return [*self.config.arms, *dict.fromkeys(run.arm for run in self.imported)]
+
 
 @dataclass(frozen=True)
 class Run:
@@ -113,7 +127,23 @@ class Run:
     @cached_property
     def config(self) -> RunConfig:
         """The run's configuration: the study's base with the arm's overrides."""
+        if self.imported is not None:
+            return self._imported_config(self.imported)
         return self.study.config.run(self.arm, self.seed)
+
+    @cached_property
+    def imported(self) -> dict[str, Any] | None:
+        """What the bundle that this run came from says of itself; None for a trained run."""
+        if self.arm in self.study.config.arms:
+            return None
+        file = self.latents_dir / BUNDLE
+        return read_json(file) if file.is_file() else None
+
+    def _imported_config(self, bundle: dict[str, Any]) -> RunConfig:
+        base = self.study.config.base
+        flow = settings.build(type(base.flow), bundle["flow"]) if bundle.get("flow") else base.flow
+        vae = replace(base.vae, latent_width=bundle["width"])
+        return replace(base, seed=self.seed, flow=flow, vae=vae)
 
     @property
     def vae_dir(self) -> Path:
@@ -249,7 +279,7 @@ def find_run(name: str) -> Run:
 
 
 def _pick(study: Study, arm: str, seed: str) -> Run:
-    names = {run.name: run for run in study.runs}
+    names = {run.name: run for run in (*study.runs, *study.imported)}
     wanted = f"{arm}/{seed if seed.startswith('seed-') else 'seed-' + seed}"
     if wanted not in names:
         raise InputError(f"{study.directory}: no run {wanted}; it has {', '.join(names)}")

@@ -6,9 +6,10 @@ needs no encoding. `z` is drawn from (mu, logvar) again whenever a batch is read
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from data.corpus_store import Corpus, Split
     from workbench.config.study import ContextConfig
     from workbench.machine.devices import Placement
-    from workbench.study.folders import Run
+    from workbench.study.folders import Run, Study
 
 ENCODE_BATCH = 128
 
@@ -71,7 +72,14 @@ def open_latents(directory: Path, split: str) -> Latents:
 
 def latents_fingerprint(run: Run) -> str:
     """Fingerprint of the stage; part of the fingerprint of everything made from the latents."""
+    if run.imported is not None:
+        return imported_fingerprint(run.study, run.imported)
     return stage_fingerprint("latents", vae_fingerprint(run), run.config.context)
+
+
+def imported_fingerprint(study: Study, bundle: Mapping[str, Any]) -> str:
+    """Fingerprint of latents from a bundle: its files, and the texts that they belong to."""
+    return stage_fingerprint("bundle", bundle["files"], study.corpus.manifest["content_hash"])
 
 
 def store_latents(run: Run, context: StageContext) -> None:

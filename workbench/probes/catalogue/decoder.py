@@ -140,6 +140,7 @@ DECODER = {
         cost="quick",
         metrics="decoder_basin",
         run=_decoder_basin,
+        needs_models=True,
     ),
     "decoder_basin_flow": Probe(
         question="does the decoder still read clearly what the flow gives it?",
@@ -156,5 +157,6 @@ DECODER = {
         metrics="interpolation",
         run=_manifold_continuity,
         needs=("judge",),
+        needs_models=True,
     ),
 }

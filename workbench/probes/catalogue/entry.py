@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from analyses.result import Result
@@ -27,6 +27,8 @@ class Probe:
         metrics: prefixes of its numbers' names in a comparison.
         run: takes a run's arrays and returns results.
         needs: what it reads besides latents and VAE.
+        needs_models: whether it decodes or trains, which no bundle of latents can.
+        needs_tokens: whether one latent per text leaves it nothing to look at.
         is_picture: its number says how far to trust a picture, and nothing about the space.
     """
 
@@ -36,12 +38,22 @@ class Probe:
     metrics: str
     run: Callable[[ProbeInputs], list[Result]]
     needs: tuple[Need, ...] = ()
+    needs_models: bool = False
+    needs_tokens: bool = False
     is_picture: bool = False
 
     @property
     def can_foretell(self) -> bool:
         """Whether it measures the space alone, without a trained flow."""
         return not self.is_picture and not {"flow", "samples"} & set(self.needs)
+
+    def lacks(self, bundle: Mapping[str, Any]) -> str | None:
+        """Why it is not defined for an arm from this bundle; None where it is."""
+        if self.needs_models or {"flow", "samples"} & set(self.needs):
+            return "the arm came from a bundle: latents without models"
+        if self.needs_tokens and not bundle["per_token"]:
+            return "the bundle has one latent per text, none per token"
+        return None
 
 
 def named(result: Result, name: str) -> Result:

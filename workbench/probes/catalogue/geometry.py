@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.probes.catalogue.entry import Probe, named
+from workbench.probes.catalogue.entry import Probe, named, or_without_labels
 
 if TYPE_CHECKING:
     from analyses.result import Result
@@ -32,8 +32,11 @@ def _reconstruction(inputs: ProbeInputs) -> list[Result]:
 
 
 def _scale(inputs: ProbeInputs) -> list[Result]:
+    from analyses.result import undefined
     from analyses.spaces.scale import ScaleConfig, scale
 
+    if not inputs.has_spread:
+        return [undefined("scale", "the bundle gives no posterior spread (std)", 0)]
     tokens = inputs.tokens
     config = ScaleConfig(bootstrap=inputs.bootstrap)
     return [scale(tokens.mu, tokens.texts, config, logvar=tokens.logvar)]
@@ -66,14 +69,18 @@ def _velocity_information(inputs: ProbeInputs) -> list[Result]:
     config = VelocityInformationConfig(
         num_permutations=5, half_samples=inputs.half_samples, seed=inputs.config.seed
     )
-    tokens, results = inputs.tokens, []
-    for label_set, labels in {"token_id": tokens.token_ids, **tokens.labels}.items():
-        result = velocity_information(tokens.z, labels, config, groups=tokens.texts)
-        results.append(named(result, f"{result.name}.{label_set}"))
+    results = []
+    if inputs.per_token:
+        tokens = inputs.tokens
+        for label_set, labels in {"token_id": tokens.token_ids, **tokens.labels}.items():
+            result = velocity_information(tokens.z, labels, config, groups=tokens.texts)
+            results.append(named(result, f"{result.name}.{label_set}"))
     # Text labels: rows are texts, not tokens, or shuffled labels would be too easy to beat.
     for label_set, labels in inputs.text_labels.items():
         result = velocity_information(inputs.text_features, labels, config)
         results.append(named(result, f"{result.name}.{label_set}"))
+    if not inputs.per_token:
+        return or_without_labels(results, "velocity_information")
     table = inputs.context_table
     results.append(context_velocity_information(table.z, table.context, config, table.texts))
     return results
@@ -83,7 +90,10 @@ def _intrinsic_dimension(inputs: ProbeInputs) -> list[Result]:
     from analyses.spaces.intrinsic_dimension import IntrinsicDimensionConfig, intrinsic_dimension
 
     config = IntrinsicDimensionConfig(seed=inputs.config.seed)
-    spaces = {"z": inputs.tokens.z, "mu": inputs.tokens.normalised_mu, "text": inputs.text_features}
+    spaces = {}
+    if inputs.per_token:
+        spaces = {"z": inputs.tokens.z, "mu": inputs.tokens.normalised_mu}
+    spaces["text"] = inputs.text_features
     results = {name: intrinsic_dimension(rows, config=config) for name, rows in spaces.items()}
     return [named(result, f"{result.name}.{space}") for space, result in results.items()]
 
@@ -105,6 +115,7 @@ GEOMETRY = {
         cost="quick",
         metrics="reconstruction",
         run=_reconstruction,
+        needs_models=True,
     ),
     "scale": Probe(
         question="how large are the latents compared with their posterior noise?",
@@ -112,6 +123,7 @@ GEOMETRY = {
         cost="quick",
         metrics="scale",
         run=_scale,
+        needs_tokens=True,
     ),
     "velocity_floor": Probe(
         question="what loss can be reached by knowing only the covariance?",
@@ -119,6 +131,7 @@ GEOMETRY = {
         cost="quick",
         metrics="floor",
         run=_velocity_floor,
+        needs_tokens=True,
     ),
     "velocity_information": Probe(
         question="how much of the velocity stays unknown given a label, or the context (VIV)?",
@@ -140,5 +153,6 @@ GEOMETRY = {
         cost="quick",
         metrics="isotropy",
         run=_isotropy,
+        needs_tokens=True,
     ),
 }

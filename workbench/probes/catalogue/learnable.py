@@ -140,6 +140,7 @@ LEARNABLE = {
         cost="quick",
         metrics="learnability.context_r2",
         run=_learnability,
+        needs_tokens=True,
     ),
     "flow_excess": Probe(
         question="how far below the Gaussian floor does a briefly trained tiny flow get?",
@@ -147,5 +148,6 @@ LEARNABLE = {
         cost="full",
         metrics="learnability.flow_excess",
         run=_flow_excess,
+        needs_models=True,
     ),
 }

@@ -30,6 +30,10 @@ def _latent_map_umap(inputs: ProbeInputs) -> list[Result]:
 
 
 def _maps(inputs: ProbeInputs, method: Method, prefix: str) -> list[Result]:
+    texts = {"text": inputs.rows}
+    of_texts = _map(inputs, method, f"{prefix}.text", inputs.text_features, texts)
+    if not inputs.per_token:
+        return [of_texts]
     tokens, rows = inputs.tokens, slice(0, MAPPED_TOKENS)
     columns = {
         "text": tokens.texts[rows],
@@ -37,11 +41,7 @@ def _maps(inputs: ProbeInputs, method: Method, prefix: str) -> list[Result]:
         "token_id": tokens.token_ids[rows],
         "is_target": tokens.is_target[rows],
     }
-    texts = {"text": inputs.rows}
-    return [
-        _map(inputs, method, f"{prefix}.token", tokens.z[rows], columns),
-        _map(inputs, method, f"{prefix}.text", inputs.text_features, texts),
-    ]
+    return [_map(inputs, method, f"{prefix}.token", tokens.z[rows], columns), of_texts]
 
 
 def _map(

@@ -21,12 +21,15 @@ ALIGNED_TOKENS = 800
 
 
 def _knn_coherence(inputs: ProbeInputs) -> list[Result]:
-    tokens, sentences, results = inputs.tokens, inputs.sentence_table, []
-    for label_set, labels in tokens.labels.items():
+    results = []
+    for label_set, labels in inputs.token_labels.items():
+        tokens = inputs.tokens
         token = _Level("token", label_set, tokens.z, labels, groups=tokens.texts)
         other_id = replace(token, level="token.other_id", exclude=tokens.token_ids)
         results += [token.coherence(inputs), other_id.coherence(inputs)]
-    for label_set, labels in sentences.labels.items():
+    for label_set in inputs.text_labels if inputs.per_token else ():
+        sentences = inputs.sentence_table
+        labels = sentences.labels[label_set]
         # Sentences of one text share its label, so they do not count as neighbours.
         own = sentences.texts
         level = _Level("sentence", label_set, sentences.features, labels, exclude=own, groups=own)
@@ -152,6 +155,7 @@ NEIGHBORHOODS = {
         metrics="alignment",
         run=_alignment,
         needs=("teacher",),
+        needs_tokens=True,
     ),
     "alignment_layers": Probe(
         question="which of the teacher's layers do the latents resemble?",
@@ -160,5 +164,6 @@ NEIGHBORHOODS = {
         metrics="alignment_layers",
         run=_alignment_layers,
         needs=("teacher",),
+        needs_tokens=True,
     ),
 }

@@ -23,9 +23,10 @@ RISE = 0.9
 def _linear_separability(inputs: ProbeInputs) -> list[Result]:
     from analyses.spaces.linear_separability import LinearSeparabilityConfig, linear_separability
 
-    tokens, bootstrap = inputs.tokens, inputs.bootstrap
+    bootstrap = inputs.bootstrap
     results = []
-    for label_set, labels in tokens.labels.items():
+    for label_set, labels in inputs.token_labels.items():
+        tokens = inputs.tokens
         config = LinearSeparabilityConfig(
             label_set=label_set, max_rows=LOGISTIC_ROWS, bootstrap=bootstrap
         )

@@ -35,5 +35,6 @@ SEQUENCE = {
         cost="quick",
         metrics="sequence_structure",
         run=_sequence_structure,
+        needs_tokens=True,
     ),
 }

@@ -19,6 +19,8 @@ from workbench.errors import InputError
 from workbench.machine.devices import autocast
 from workbench.probes.inputs.sentences import sentence_numbers
 from workbench.probes.inputs.tables import ContextTable, SentenceTable, TokenTable
+from workbench.store.tensors import load_tensors
+from workbench.train.bundle_arms import ENCODED, SCALE
 from workbench.train.latents import Latents, held_out_latents, open_latents
 from workbench.train.texts import load_texts
 from workbench.train.vae import load_vae
@@ -73,6 +75,27 @@ class RunInputs:
     def vae(self) -> TextVAE:
         """The VAE whose latents are probed."""
         return self._vae or load_vae(self.run, self.place)
+
+    @property
+    def per_token(self) -> bool:
+        """Whether every token has a latent; a bundle may have one per text."""
+        return self.run.imported is None or bool(self.run.imported["per_token"])
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether a latent is a distribution; a bundle may have points only."""
+        return self.run.imported is None or bool(self.run.imported["has_spread"])
+
+    @cached_property
+    def scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """(D,) mean and standard deviation that undo the normalisation."""
+        if self.run.imported is not None:
+            return self._imported["mean"].numpy(), self._imported["std"].numpy()
+        return self.vae.latent_mean.cpu().numpy(), self.vae.latent_std.cpu().numpy()
+
+    @cached_property
+    def _imported(self) -> dict[str, Tensor]:
+        return load_tensors(self.run.latents_dir / SCALE)
 
     @cached_property
     def bootstrap(self) -> BootstrapConfig:
@@ -131,7 +154,11 @@ class RunInputs:
     @cached_property
     def is_target(self) -> np.ndarray:
         """(T, L) bool, positions after the cut, including end-of-text padding."""
-        return np.arange(self.mask.shape[1]) >= self.cuts[:, None]
+        after = np.arange(self.mask.shape[1]) >= self.cuts[:, None]
+        bundle = self.run.imported
+        if bundle is not None and bundle.get("padding") != ENCODED:
+            return after & self.mask
+        return after
 
     @cached_property
     def token_texts(self) -> np.ndarray:
@@ -151,32 +178,36 @@ class RunInputs:
         """label set -> (N,) int64 labels of these tokens, -1 = missing."""
         return {
             name: self.split.padded_token_labels(name, self.token_texts)[self.token_places]
-            for name in self.corpus.token_label_names
+            for name in (self.corpus.token_label_names if self.per_token else ())
         }
 
     @cached_property
     def tokens(self) -> TokenTable:
         """Real tokens of `token_texts`."""
         n, where = len(self.token_texts), self.token_places
-        std = self.vae.latent_std.cpu().numpy()
-        mean = self.vae.latent_mean.cpu().numpy()
+        mean, std = self.scale
         ids = self.padded_ids[:n][where]
+        with np.errstate(divide="ignore"):  # points without a spread: minus infinity
+            logvar = 2 * np.log(self.normalised_std[:n][where] * std)
         return TokenTable(
             mu=self.normalised_mu[:n][where] * std + mean,
             normalised_mu=self.normalised_mu[:n][where],
-            logvar=2 * np.log(self.normalised_std[:n][where] * std),
+            logvar=logvar,
             z=self.normalised_z[:n][where],
             token_ids=ids,
             texts=where[0],
             positions=where[1],
             is_target=self.is_target[:n][where],
-            embeddings=self.embedding[ids],
+            embeddings=None if self.embedding is None else self.embedding[ids],
             labels=self.token_labels,
         )
 
     @cached_property
-    def embedding(self) -> np.ndarray:
-        """(V, W) float32, the VAE's token embeddings."""
+    def embedding(self) -> np.ndarray | None:
+        """(V, W) float32, the VAE's token embeddings; None for a bundle that gives none."""
+        if self.run.imported is not None:
+            found = self._imported.get("token_embedding")
+            return None if found is None else found.numpy()
         return self.vae.token_embedding.weight.detach().float().cpu().numpy()
 
     @cached_property
@@ -218,12 +249,16 @@ class RunInputs:
 
     @cached_property
     def text_features(self) -> np.ndarray:
-        """(T, D) mean of each text's normalised `mu` over its real tokens."""
+        """(T, D) mean of each text's normalised `mu` over its real tokens, or its only latent."""
+        if not self.per_token:
+            return self.normalised_mu[:, 0]
         return masked_mean(self.normalised_mu, self.mask)
 
     @cached_property
-    def text_baseline(self) -> np.ndarray:
-        """(T, W) mean token embedding of each text: a bag of words."""
+    def text_baseline(self) -> np.ndarray | None:
+        """(T, W) mean token embedding of each text: a bag of words; None without embeddings."""
+        if self.embedding is None:
+            return None
         return masked_mean(self.embedding[self.padded_ids], self.mask)
 
     @cached_property

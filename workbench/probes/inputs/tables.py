@@ -20,7 +20,8 @@ class TokenTable:
         texts: (N,) int64, the text each token belongs to.
         positions: (N,) int64, its place in the text.
         is_target: (N,) bool, whether the token is after the cut.
-        embeddings: (N, W) the VAE's token embeddings: what a token says without its context.
+        embeddings: (N, W) the VAE's token embeddings: what a token says without its context;
+            None for a bundle that gives none.
         labels: label set -> (N,) int64, -1 = missing.
     """
 
@@ -32,7 +33,7 @@ class TokenTable:
     texts: np.ndarray
     positions: np.ndarray
     is_target: np.ndarray
-    embeddings: np.ndarray
+    embeddings: np.ndarray | None
     labels: dict[str, np.ndarray]
 
 

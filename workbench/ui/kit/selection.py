@@ -37,7 +37,7 @@ class Selection:
     @property
     def all_arms(self) -> list[str]:
         """Every arm of the study, for stable colours."""
-        return list(self.study.config.arms)
+        return self.study.all_arms
 
     @property
     def runs(self) -> dict[str, Run]:

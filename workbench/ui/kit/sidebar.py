@@ -33,7 +33,7 @@ def draw_sidebar() -> None:
 def _choose(sound: dict[str, FoundStudy]) -> Selection:
     name = _pick("Study", list(sound), "study", 0)
     study = study_of(sound[name])
-    arms = list(study.config.arms)
+    arms = study.all_arms
     left, right = st.columns(2)
     with left:
         first = _pick("Arm A", arms, "a", 0)

@@ -1,0 +1,50 @@
+"""Verbs that exchange latents with other models: see `docs/BUNDLES.md`.
+
+Heavy imports stand inside the functions. Every verb returns its exit code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workbench.cli.options import DEFAULTS, CommonOptions, Name
+from workbench.cli.output import Output
+
+
+def export_bundle(run: Name, *, out: str = "", common: CommonOptions = DEFAULTS) -> int:
+    """Write the held-out latents of a run as a latent bundle.
+
+    Args:
+        run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
+        out: the bundle's folder; by default STUDY-ARM-SEED where the command is started.
+        common: options of every verb.
+    """
+    from workbench.study.folders import find_run
+    from workbench.train.bundle_arms import export_run
+
+    found = find_run(run)
+    folder = Path(out or f"{found.study.directory.name}-{found.arm}-{found.seed}")
+    with Output(common) as output, output.context(found.config.device) as context:
+        output.show({"bundle": str(export_run(found, folder, context.place))})
+    return 0
+
+
+def import_bundle(
+    bundle: Name, *, study: str, arm: str = "", common: CommonOptions = DEFAULTS
+) -> int:
+    """Make a latent bundle an arm of a study, to be probed beside its own.
+
+    Args:
+        bundle: the bundle's folder.
+        study: the study's folder, or its name under the runs directory; its corpus is prepared.
+        arm: the arm's name; by default that of the bundle's folder.
+        common: options of every verb.
+    """
+    from workbench.study.folders import find_study
+    from workbench.train import bundle_arms
+
+    with Output(common) as output:
+        run = bundle_arms.import_bundle(Path(bundle), find_study(study), arm)
+        name = f"{run.study.directory.name}/{run.arm}/{run.seed}"
+        output.show({"arm": name, "latents": str(run.latents_dir), "next": f"probe {name}"})
+    return 0
