@@ -157,6 +157,7 @@ class OpenedStudy:
         points = {
             arm: typed_latents(self.generator(run), self.corpus, text)[0].mean(axis=0)
             for arm, run in runs.items()
+            if run.imported is None  # a bundle has no encoder to ask
         }
         teacher = self.typed_teacher()
         point = None if teacher is None else teacher.point(self.corpus, text)

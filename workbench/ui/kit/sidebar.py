@@ -14,6 +14,8 @@ from workbench.ui.kit.scan import FoundStudy, found_studies, study_of
 from workbench.ui.kit.selection import STATE, Selection
 from workbench.ui.kit.theme import ARM_MEANING, colours
 
+FROM_A_BUNDLE = "from a latent bundle, not proved equal in anything"
+
 
 def draw_sidebar() -> None:
     """Draw the choices and remember them for the page; nothing where no study opens."""
@@ -42,7 +44,7 @@ def _choose(sound: dict[str, FoundStudy]) -> Selection:
         second = _pick("Arm B", others, "b", 0)
     seeds = [str(seed) for seed in study.config.seeds]
     seed = int(_pick("Seed", seeds, "seed", 0)) if len(seeds) > 1 else study.config.seeds[0]
-    _legend(arms, (first, second))
+    _legend(arms, (first, second), set(arms) - set(study.config.arms))
     return Selection(study, name, first, second, seed)
 
 
@@ -54,12 +56,13 @@ def _pick(label: str, options: list[str], key: str, index: int) -> str:
     return chosen if chosen in options else options[index]
 
 
-def _legend(arms: list[str], chosen: tuple[str, ...]) -> None:
+def _legend(arms: list[str], chosen: tuple[str, ...], imported: set[str]) -> None:
     palette = colours(arms)
+    meaning = {**ARM_MEANING, **dict.fromkeys(imported, FROM_A_BUNDLE)}
     rows = "".join(
         f'<div style="margin:.15rem 0"><span style="color:{palette[arm]}">&#9632;</span> '
         f"{f'<b>{arm}</b>' if arm in chosen else arm} "
-        f"<span style='opacity:.7'>{ARM_MEANING.get(arm, '')}</span></div>"
+        f"<span style='opacity:.7'>{meaning.get(arm, '')}</span></div>"
         for arm in arms
     )
     st.html(f'<div style="font-size:.8rem">{rows}</div>')

@@ -19,7 +19,7 @@ st.caption(
     "read back equally well; it would surprise if there were none."
 )
 selection = selection_or_stop()
-require_runs(selection, "latents")
+require_runs(selection, "latents", bundles=True)
 probed = ProbedArms(selection=selection, results=results_of(selection))
 stored = [name for name, section in SECTIONS.items() if section.is_stored(probed)]
 choices = [*stored, "Every number"]

@@ -18,7 +18,7 @@ st.caption(
     "number in each title says how far its neighbours are true neighbours."
 )
 selection = selection_or_stop()
-require_runs(selection)
+require_runs(selection, bundles=True)
 choice = choose_map(selection)
 maps = draw_or_stop(choice)
 chosen = show_maps(selection, choice, maps)

@@ -17,7 +17,7 @@ st.caption(
     "never saw the teacher kept the teacher's neighbours."
 )
 selection = selection_or_stop()
-require_runs(selection)
+require_runs(selection, bundles=True)
 asked = ask(selection)
 found = show_neighbours(selection, asked)
 show_disagreements(selection, asked)

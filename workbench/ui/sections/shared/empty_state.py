@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from workbench.study.folders import Run
+from workbench.ui.kit.escape import inline
 from workbench.ui.kit.selection import Selection, current_selection
 
 
@@ -31,6 +32,7 @@ def comparison_or_stop(selection: Selection) -> dict[str, Any]:
     from workbench.ui.kit.cached import comparison_of
     from workbench.ui.sections.shared.job_cards import watch_jobs
 
+    _stop_for_bundles(selection, "is part of no comparison")
     comparison = comparison_of(selection.study)
     if comparison is not None:
         return comparison
@@ -39,14 +41,23 @@ def comparison_or_stop(selection: Selection) -> dict[str, Any]:
     st.stop()
 
 
-def require_runs(selection: Selection, needs: str = "flow") -> dict[str, Run]:
+def require_runs(
+    selection: Selection, needs: str = "flow", *, bundles: bool = False
+) -> dict[str, Run]:
     """The selected runs; says which is unfinished and ends the page where one is.
 
     Args:
         selection: of the sidebar.
         needs: `vae`, `latents`, `flow`, `samples`: folder that has to be complete.
+        bundles: whether latents alone, from a bundle, will do.
     """
-    missing = [arm for arm, run in selection.runs.items() if not _is_there(run, needs)]
+    if not bundles:
+        _stop_for_bundles(selection, f"has no stage `{needs}`")
+    missing = [
+        arm
+        for arm, run in selection.runs.items()
+        if not _is_there(run, needs if run.imported is None else "latents")
+    ]
     if missing:
         st.info(
             f"{' and '.join(missing)}: the stage `{needs}` is not finished yet. "
@@ -58,6 +69,18 @@ def require_runs(selection: Selection, needs: str = "flow") -> dict[str, Run]:
         watch_jobs()
         st.stop()
     return selection.runs
+
+
+def _stop_for_bundles(selection: Selection, why: str) -> None:
+    """End the page where a selected arm came from a bundle."""
+    found = [arm for arm, run in selection.runs.items() if run.imported is not None]
+    if found:
+        st.info(
+            f"{inline(found[0])} came from a latent bundle and {why}. Look at it on Geometry, the "
+            "Latent map, Neighbours or Separability, or choose another arm.",
+            icon=":material/inventory_2:",
+        )
+        st.stop()
 
 
 def _is_there(run: Run, needs: str) -> bool:
