@@ -141,8 +141,9 @@ class SamplerConfig:
         name: one of `models.samplers.SAMPLERS`.
         num_steps: intervals, >= 1.
         grid: "quantile" of the training times, or "uniform".
-        churn: stochastic re-noising in [0, 1]: each step first goes back by this share of its own
-            length, with fresh noise. 0 is deterministic.
+        churn: stochastic re-noising, >= 0: each step first goes back by this multiple of its own
+            length, with fresh noise. 0 is deterministic; above 1 errors of earlier steps are undone
+            at the price of more steps.
         restarts: times that the end is noised again back to `restart_t`, with fresh noise, and the
             grid's points beyond it are gone through once more, >= 0.
         restart_t: in (0, 1). The second time, the network sees a whole
@@ -161,8 +162,8 @@ class SamplerConfig:
         check_choice("grid", self.grid, GridName)
         if self.num_steps < 1:
             raise ValueError(f"num_steps must be >= 1, got {self.num_steps}")
-        if not 0 <= self.churn <= 1:
-            raise ValueError(f"churn must be in [0, 1], got {self.churn}")
+        if not 0 <= self.churn < math.inf:
+            raise ValueError(f"churn must be >= 0 and finite, got {self.churn}")
         if self.restarts < 0:
             raise ValueError(f"restarts must be >= 0, got {self.restarts}")
         if not 0 < self.restart_t < 1:

@@ -98,7 +98,7 @@ REFUSED = [
     (partial(SamplerConfig, num_steps=0), "num_steps must be >= 1, got 0"),
     (partial(SamplerConfig, name="rk4"), "name must be one of euler, heun, multistep"),
     (partial(SamplerConfig, grid="cosine"), "grid must be one of quantile, uniform"),
-    (partial(SamplerConfig, churn=-0.1), "churn must be in"),
+    (partial(SamplerConfig, churn=-0.1), "churn must be >= 0"),
     (partial(SamplerConfig, restart_t=1.0), "restart_t must lie between 0 and 1"),
     *(
         (partial(GuidanceConfig, guidance_scale=scale), "guidance_scale must be in")

@@ -85,11 +85,12 @@ def test_straight_paths_are_exact(name, noise):
     torch.testing.assert_close(run(name, noise, times, velocity)[-1].z_t, goal)
 
 
-def test_churn_keeps_the_law_and_is_deterministic_under_a_generator(name):
+@pytest.mark.parametrize(("churn", "num_steps"), [(0.8, 100), (3.0, 400)])
+def test_churn_keeps_the_law_and_is_deterministic_under_a_generator(name, churn, num_steps):
     noise = torch.randn((20_000, 1, 1), generator=torch.Generator().manual_seed(0))
-    times = time_grid("uniform", 100, UNIFORM)
+    times = time_grid("uniform", num_steps, UNIFORM)
     samples = [
-        run(name, noise, times, churn=0.8, generator=torch.Generator().manual_seed(s))[-1].z_t
+        run(name, noise, times, churn=churn, generator=torch.Generator().manual_seed(s))[-1].z_t
         for s in (1, 1, 2)
     ]
     assert torch.equal(samples[0], samples[1])

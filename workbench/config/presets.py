@@ -65,13 +65,14 @@ def smoke() -> StudyConfig:
 def demo() -> StudyConfig:
     """Both arms, one seed, short stories: within ten minutes on two CPU cores, everything.
 
-    The aligned arm is aligned three times as strongly as TextLDM's; all else is shared.
+    The aligned arm is aligned three times as strongly as TextLDM's; all else is shared. The flow is
+    TextLDM's plain Transformer: with `dit.token_shift` both write well and the gap is half as wide.
     """
     base = RunConfig(
         corpus=CorpusConfig(num_documents=8000, window=56),
         vae=TextVAEConfig(latent_width=32),
         vae_training=TrainingConfig(num_steps=400, batch_size=40, milestones=5),
-        dit=TextDiTConfig(width=128, layers=4, heads=4, token_shift=True),
+        dit=TextDiTConfig(width=128, layers=4, heads=4),
         flow_training=TrainingConfig(
             num_steps=3000,
             batch_size=32,
@@ -86,7 +87,7 @@ def demo() -> StudyConfig:
         language_model_training=TrainingConfig(num_steps=400, batch_size=64),
         sampling=SamplingConfig(
             num_prompts=400,
-            sampler=SamplerConfig(num_steps=40, churn=1.0, restarts=3),
+            sampler=SamplerConfig(num_steps=100, churn=2.0),
             guidance_scales=(1.0,),
         ),
     )
@@ -119,7 +120,6 @@ def scorecard() -> StudyConfig:
         corpus=dataclasses.replace(base.corpus, num_documents=6000),
         vae=TextVAEConfig(),
         vae_training=dataclasses.replace(base.vae_training, milestones=0),
-        dit=dataclasses.replace(base.dit, token_shift=False),
         flow_training=dataclasses.replace(
             base.flow_training,
             num_steps=2000,
