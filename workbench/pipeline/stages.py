@@ -81,7 +81,7 @@ class Stage:
         training: the settings of a training.
         files: other files that belong to it.
         still_holds: whether a stored folder was made with the models that are here now.
-        accepts: the fingerprint that a stored folder must have; None takes the owner's own.
+        accepts: the fingerprint that a stored folder must have; None uses the owner's own.
         parts: names of an owner's documents.
         title: its name on pages.
         makes: its result in words, for pages.
@@ -106,7 +106,7 @@ class Stage:
     verb: tuple[str, ...] = ()
 
     def wanted(self, owner: Any, folder: Path) -> str:
-        """The fingerprint under which a stored folder is this stage of an owner."""
+        """The fingerprint that makes a stored folder this stage of an owner."""
         return self.accepts(owner, folder) if self.accepts else self.fingerprint(owner)
 
     def state(self, owner: Any, parts: Sequence[str] = ()) -> StageState:

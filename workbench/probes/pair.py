@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from workbench.study.folders import Run, Study
 
 PAIR_TOKENS = 2000
-# Twins share weights, data order and noise by proof; of a model from outside nothing is known.
+# Twins provably share weights, data order and noise; nothing is known about an outside model.
 NOT_PROVED = "not proved equal in anything"
 
 

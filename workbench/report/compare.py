@@ -151,7 +151,7 @@ def _bootstrap(study: Study) -> BootstrapConfig:
 def arm_generation(runs: Sequence[RunScores], study: Study, family: str) -> dict[str, Any]:
     """Generation scores of an arm over its seeds, with intervals.
 
-    Those of scores of all texts together are the stored ones.
+    For scores of all texts together, the stored intervals are used.
     """
     from analyses.statistics.intervals import hierarchical_bootstrap
 
@@ -238,7 +238,7 @@ def _generation_contrasts(
 
 
 def _human_features(study: Study) -> dict[str, np.ndarray]:
-    """Featurizer -> features of the human continuations, as the baselines stored them."""
+    """Featurizer -> features of the human continuations, as stored with the baselines."""
     return {
         file.name.removeprefix("human.").removesuffix(".npy"): np.load(file)
         for file in study.baselines_dir.glob("human.*.npy")

@@ -1,6 +1,6 @@
-"""The ladder of known damage in a study: its headline score, and what each score is trusted for.
+"""A study's ladder of known damage: the headline score, and what each score is trusted for.
 
-Also the gate of reconstruction: whether the arms are ready to be compared at all.
+Also the reconstruction gate: whether the arms are ready to be compared at all.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def ladder_rungs(comparison: Mapping[str, Any]) -> dict[str, dict[str, Mapping[s
 
 
 def ladder_readings(comparison: Mapping[str, Any]) -> tuple[Reading, ...]:
-    """What every score makes of the study's ladder; none where a study has but the old controls."""
+    """How every score orders the study's ladder; empty if a study has only the old controls."""
     rungs = ladder_rungs(comparison)
     if set(rungs) != set(RUNGS):
         return ()
@@ -48,7 +48,7 @@ def ladder_readings(comparison: Mapping[str, Any]) -> tuple[Reading, ...]:
 def headline_score(comparison: Mapping[str, Any]) -> str | None:
     """The score, with its family, that the study's ladder chooses.
 
-    A study from before the ladder was measured has MAUVE.
+    Studies from before the ladder use MAUVE.
     """
     names = dict.fromkeys(name for own in comparison["arms"].values() for name in own)
     chosen = headline(ladder_readings(comparison))
@@ -79,7 +79,7 @@ def trusted_rows(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
 def ladder_of(
     comparison: Mapping[str, Any], theme: Theme = "light", titles: Mapping[str, str] | None = None
 ) -> go.Figure | None:
-    """The ladder's figure with the arms beside the rungs; None for a study without a ladder."""
+    """The ladder's figure with the arms next to the rungs; None for a study without a ladder."""
     from analyses.figures.ladder import ladder_figure
 
     readings = ladder_readings(comparison)
@@ -95,7 +95,7 @@ def ladder_of(
 
 
 def gate(comparison: Mapping[str, Any]) -> str | None:
-    """Why the arms are not ready to be compared; None when they are."""
+    """Why the arms are not ready to be compared; None if they are."""
     low = [
         f"{arm} {number_text(own[ACCURACY]['mean'])}"
         for arm, own in comparison["arms"].items()

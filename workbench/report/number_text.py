@@ -8,7 +8,7 @@ from typing import Any
 
 def baseline_text(baselines: Mapping[str, Any], metric: str) -> str:
     """The score of human continuations as text; empty if there is no such number."""
-    # Studies from before the ladder store MAUVE's ceiling under a name of its own.
+    # Studies from before the ladder store MAUVE's ceiling under a separate name.
     source = "human_halves" if "mauve[" in metric and "human_halves" in baselines else "human"
     value = baselines.get(source, {}).get(metric, {}).get("mean")
     return "" if value is None else number_text(value)

@@ -170,7 +170,7 @@ def _html(figure: Any) -> str:
 
 
 def _ladder(comparison: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The figure of known damage and what follows from it; None for a study without a ladder."""
+    """The ladder's figure and the conclusions from it; None for a study without a ladder."""
     figure = ladder_of(comparison)
     if figure is None:
         return None
@@ -183,7 +183,7 @@ def _ladder(comparison: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _notes(comparison: Mapping[str, Any]) -> list[str]:
-    """What must be said beside some of the scores."""
+    """Notes that some of the scores need."""
     names = {name for own in comparison["arms"].values() for name in own}
     return [NATS_NOTE, *([FIDELITY_NOTE] if FIDELITY in names else [])]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 ACCURACY = "reconstruction.token_accuracy"
-# Below this, arms have not learnt to read back yet, and what they write says nothing about them.
+# Below this, arms have not learnt to reconstruct, so their texts say nothing about them.
 READY_ACCURACY = 0.99
 # By name, up to a bracket. Scores not listed here have no good end.
 HIGHER_IS_BETTER: Mapping[str, bool] = {
@@ -32,17 +32,17 @@ HIGHER_IS_BETTER: Mapping[str, bool] = {
     "grammar_texts": True,
 }
 CHANCE: Mapping[str, float] = {"c2st": 0.5, "energy": 0.0}
-# Scores of all texts together, without a value per prompt.
+# Scores of all texts together, without one value per prompt.
 OF_ALL_TEXTS = ("mauve[", "energy[")
 FIDELITY = "generation.fidelity"
 FIDELITY_NOTE = (
     "Fidelity measures when a flow learns to attend to its prompt, which happens late and all at "
-    "once: at one number of steps one arm may stand before that jump and the other after it. Do "
+    "once. At a given number of steps, one arm may be before that jump and the other after it. Do "
     "not read it as a property of the space alone."
 )
 NATS_NOTE = (
-    "Few nats are no merit by themselves: text that repeats itself or says only what is likely has "
-    "few as well. Read them beside unigram entropy and repetition."
+    "Few nats alone are no merit: text that repeats itself or says only what is likely also has "
+    "few. Read them together with unigram entropy and repetition."
 )
 
 
@@ -52,5 +52,5 @@ def direction(score: str) -> bool | None:
 
 
 def chance_of(score: str) -> float | None:
-    """What human text scores by chance, where that is a fixed number."""
+    """The score that human text gets by chance, if that is a fixed number."""
     return CHANCE.get(score.partition("[")[0])

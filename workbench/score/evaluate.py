@@ -40,7 +40,7 @@ def evaluation_fingerprint(run: Run) -> str:
 
 
 def _asked(base: RunConfig) -> list[Any]:
-    """What scores depend on besides the settings of the evaluation."""
+    """What scores depend on besides the evaluation settings."""
     return [EVALUATION_VERSION, base.outside if base.outside.model else None]
 
 
@@ -120,7 +120,7 @@ def baselines_fingerprint(study: Study) -> str:
 
 
 def prepare_baselines(study: Study, context: StageContext) -> dict[str, Any]:
-    """Score the ladder of known damage, its autoregressive rung included; done once per study.
+    """Score the ladder of known damage, including its autoregressive rung; done once per study.
 
     Returns:
         rung -> `describe_scores`.

@@ -72,7 +72,7 @@ class Judge:
 
     @cached_property
     def outside(self) -> CausalReader | None:
-        """The language model that never saw the corpus, where the study asks for one."""
+        """The language model that never saw the corpus, if the study asks for one."""
         from models.causal_reader import load_causal_reader
 
         name = self.study_config.outside.model
@@ -117,19 +117,19 @@ class Judge:
 
     @cached_property
     def _other_features(self) -> Mapping[str, np.ndarray]:
-        """Featurizer -> features of as many other human texts, with prompts of their own."""
+        """Featurizer -> features of as many other human texts, with their own prompts."""
         others = other_people(self.corpus, len(self.prompts), self.config.seed)
         return self.read(*others)[0].features
 
     @property
     def _outside_names(self) -> tuple[str, str]:
-        """Featurizers of the model from outside: prompt and continuation, continuation alone."""
+        """Featurizers of the outside model: prompt and continuation, continuation alone."""
         name = featurizer_name(self.study_config.outside.model)
         return name, f"{name}-alone"
 
     @cached_property
     def _human_stories(self) -> np.ndarray:
-        """(N,) bool: prompts whose human text is a whole story of the grammar."""
+        """(N,) bool: prompts whose human text is a complete story of the grammar."""
         return self._grammar(self.references.token_ids)["grammar_texts"] == 1
 
     def nats_per_token(self, token_ids: list[np.ndarray]) -> np.ndarray:
@@ -166,8 +166,7 @@ class Judge:
             texts: N continuations.
             token_ids: N arrays of their tokens.
             ended: (N,) bool, whether the text ended by itself; None where that has no meaning.
-            against_others: compare with other people's texts; for texts that were made from the
-                references themselves.
+            against_others: compare with other human texts; used for texts made from the references.
         """
         sample, outside, tokens = self.read(self.prompts, token_ids)
         human = self._other_features if against_others else self.human_features
@@ -181,7 +180,7 @@ class Judge:
     def read(
         self, prompts: list[np.ndarray], token_ids: list[np.ndarray]
     ) -> tuple[Sample, dict[str, np.ndarray], list[np.ndarray]]:
-        """Features of continuations, their nats under the model from outside, token embeddings."""
+        """Features of continuations, their nats under the outside model, and token embeddings."""
         decode = self.corpus.tokenizer.decode
         texts = [decode(ids) for ids in token_ids]
         empty = np.array([len(ids) == 0 for ids in token_ids], bool)
@@ -228,7 +227,7 @@ class Judge:
         per_text["nats_per_token"] = self.nats_per_token(token_ids)
         if self.study_config.corpus.name == "stories":
             per_text |= self._grammar(token_ids)
-            # A story that the window cuts has no end to be judged by.
+            # A story that the window cuts off has no ending to judge.
             per_text["grammar_texts"][~self._human_stories] = np.nan
         return per_text, {key: value for part in parts for key, value in part.detail.items()}
 
@@ -253,7 +252,7 @@ class Judge:
 def _joined(
     decode: Callable[[np.ndarray], str], prompts: list[np.ndarray], token_ids: list[np.ndarray]
 ) -> list[str]:
-    """Texts of the prompts with their continuations, read back together."""
+    """Texts of the prompts with their continuations, decoded together."""
     pairs = zip(prompts, token_ids, strict=True)
     return [decode(np.concatenate([prompt, ids])) for prompt, ids in pairs]
 

@@ -55,9 +55,9 @@ def other_people(
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Prompts and continuations, as tokens, of human texts other than the references.
 
-    The rungs are the references, damaged; a score of two samples that held them against the
-    references would see the same texts on both sides. Validation texts come first, then training
-    texts; `count` of them, or as many as there are.
+    The rungs are damaged references. A two-sample score that compared them with the references
+    would see the same texts on both sides. Validation texts come first, then training texts, up to
+    `count` of them.
     """
     rows: list[np.ndarray] = []
     for number, name in enumerate(("valid", "train")):

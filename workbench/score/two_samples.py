@@ -1,4 +1,4 @@
-"""Scores that compare all continuations with human ones: MAUVE, a classifier, energy distance."""
+"""Two-sample scores of all continuations against human ones: MAUVE, classifier, energy distance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Sample:
     """Features of continuations, one row per prompt.
 
     Attributes:
-        features: featurizer -> (N, W) float32; a costly featurizer may have read only the first.
+        features: featurizer -> (N, W) float32; a costly featurizer may read only the first rows.
         empty: (N,) bool, continuations without a token; their rows are zeros.
     """
 
@@ -49,7 +49,7 @@ class SampleScores:
 def compare_samples(
     human: Mapping[str, np.ndarray], sample: Sample, config: EvaluationConfig
 ) -> SampleScores:
-    """Score continuations against human ones by every featurizer; the first also makes MAUVE."""
+    """Score continuations against human ones with every featurizer; the first also gives MAUVE."""
     from analyses.texts.c2st import c2st
     from analyses.texts.energy import energy_distance
     from analyses.texts.mauve_score import mauve_score
@@ -114,7 +114,7 @@ def _bootstrap(config: EvaluationConfig) -> BootstrapConfig:
 
 
 def mauve_config(config: EvaluationConfig) -> MauveConfig:
-    """MAUVE's pinned settings."""
+    """MAUVE's fixed settings."""
     from analyses.texts.mauve_score import MauveConfig
 
     return MauveConfig(

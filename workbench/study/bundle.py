@@ -1,7 +1,7 @@
-"""The latent bundle: latents of texts from any model, in three files that anyone can write.
+"""The latent bundle: a model's latents of texts, in three files that anyone can write.
 
-`latents.safetensors` holds the numbers, `texts.parquet` one row per text, `bundle.json` where they
-come from and the sha256 of the other two. `docs/BUNDLES.md` describes every field.
+`latents.safetensors` holds the numbers and `texts.parquet` one row per text. `bundle.json` says
+where they come from and has the sha256 of the other two. `docs/BUNDLES.md` describes every field.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class Bundle:
         texts: N texts.
         z: (N, L, D) one latent per token, or (N, D) one per text; finite.
         mask: (N, L) bool, True = a real token; None for one latent per text.
-        tokens: N lists of token texts, as many as True in the text's mask; None if unknown.
-        offsets: N arrays (n_i, 2) of the characters each token stands for; None if unknown.
+        tokens: N lists of token texts, one for each True in the text's mask; None if unknown.
+        offsets: N arrays (n_i, 2), start and end character of each token; None if unknown.
         labels: label set -> N class names, None = missing.
-        std: posterior standard deviations in the shape of `z`; None for a model without.
-        cuts: (N,) int64, tokens of context that were encoded apart; None for whole texts.
-        latent_mean: (D,) given when `z` is normalised, to undo it; None when it is not.
+        std: posterior standard deviations with the shape of `z`; None if the model has none.
+        cuts: (N,) int64, number of context tokens encoded separately; None for whole texts.
+        latent_mean: (D,) undoes the normalisation of `z`; None if `z` is not normalised.
         latent_std: see `latent_mean`.
         token_embedding: (V, W) the model's own token embeddings; None if unknown.
-        about: what `bundle.json` says besides: `provenance`, `padding`, `flow`, `tokenizer`.
+        about: the other entries of `bundle.json`: `provenance`, `padding`, `flow`, `tokenizer`.
     """
 
     texts: Sequence[str]
@@ -89,7 +89,7 @@ class Bundle:
             self._check_counts(name, rows)
 
     def _check_counts(self, name: str, rows: Sequence[Any] | None) -> None:
-        """As many entries a text as its mask has tokens."""
+        """Check that each text has as many entries as its mask has tokens."""
         if rows is None:
             return
         if self.mask is None or len(rows) != len(self.texts):
@@ -104,17 +104,17 @@ class Bundle:
 
 
 def write_bundle(directory: str | Path, bundle: Bundle) -> Path:
-    """Write a bundle, whole or not at all.
+    """Write a bundle completely or not at all.
 
     Args:
-        directory: its folder; one that is there is replaced if it is a bundle.
-        bundle: what to write.
+        directory: its folder; an existing bundle there is replaced.
+        bundle: the bundle to write.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: the folder is there and is something else.
+        InputError: the folder exists and is not a bundle.
     """
     from safetensors.numpy import save_file
 
@@ -151,7 +151,7 @@ def _write_texts(bundle: Bundle, file: Path) -> None:
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """File name -> sha256 of the two files that `bundle.json` vouches for."""
+    """File name -> sha256 of the two files that `bundle.json` describes."""
     hashes = {}
     for name in (LATENTS, TEXTS):
         with (folder / name).open("rb") as content:
@@ -164,7 +164,7 @@ def read_bundle(directory: str | Path) -> Bundle:
 
     Raises:
         DamagedArtefactError: a file is missing, unreadable, or not the one that was described.
-        InputError: it is no bundle, of a newer release, or its parts do not fit together.
+        InputError: it is not a bundle, is from a newer release, or its parts do not fit together.
     """
     directory = Path(directory)
     if not (directory / DESCRIPTION).is_file():
@@ -251,7 +251,7 @@ def _read_texts(file: Path) -> dict[str, Any]:
 
 
 def held_out_texts(study: str) -> list[str]:
-    """The texts whose latents a study's probes look at, by the study's name or folder."""
+    """The texts whose latents a study's probes read; takes the study's name or folder."""
     from workbench.study.folders import find_study
 
     split = find_study(study).corpus.split("test")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from workbench.study.folders import Study
 
 SOURCE = "source"  # in the manifest's meta: the source's hash
-LEAST_TESTED = 8  # two spaces of fewer than 4 texts cannot be compared, and half may be probed
+LEAST_TESTED = 8  # comparing two spaces needs 4 texts, and only half may be probed
 
 
 def corpus_fingerprint(config: RunConfig, source: str) -> str:
@@ -43,10 +43,10 @@ def corpus_fingerprint(config: RunConfig, source: str) -> str:
 
 
 def stored_fingerprint(directory: Path, config: RunConfig, source: str | None) -> str | None:
-    """Fingerprint of the stored corpus if it is the one of these settings and `source`, else None.
+    """Fingerprint of the stored corpus if it has these settings and this `source`, else None.
 
-    Where the source is missing (None), what is stored counts if it was made under these settings.
-    So it does where an earlier release did not look at the source (`~`, local data sets).
+    If the source is missing (None), a corpus stored with these settings counts. So does one whose
+    source an earlier release did not check (`~`, local data sets).
 
     Raises:
         DamagedArtefactError: the stored corpus is damaged.
@@ -54,7 +54,7 @@ def stored_fingerprint(directory: Path, config: RunConfig, source: str | None) -
     known = stored_content(directory, SOURCE)
     candidates = [source or ""]
     if known is None:
-        candidates.append("")  # of an earlier release
+        candidates.append("")  # from an earlier release
     elif source is None:
         candidates.append(known)
     for print_ in (corpus_fingerprint(config, candidate) for candidate in candidates):
@@ -66,14 +66,14 @@ def stored_fingerprint(directory: Path, config: RunConfig, source: str | None) -
 
 
 def accepted_fingerprint(config: RunConfig, directory: Path) -> str:
-    """The fingerprint that a corpus stored in `directory` must have to be the one of `config`."""
+    """The fingerprint that the corpus stored in `directory` needs to match `config`."""
     source = source_hash(config.corpus)
     stored = stored_fingerprint(directory, config, source)
     return stored or corpus_fingerprint(config, source or "")
 
 
 def stored_settings(directory: Path) -> CorpusConfig | None:
-    """Settings of a stored corpus; None where there is none that this release could have made."""
+    """Settings of a stored corpus; None if this release could not have made it."""
     from data.corpora import CorpusConfig
     from data.corpus_store import open_corpus
 
@@ -101,7 +101,7 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
     if stored_fingerprint(study.corpus_dir, config, source) and not exchanged:
         if source is None:
             context.reporter.note(
-                f"{source_name(config.corpus)} is missing: its stored texts serve"
+                f"{source_name(config.corpus)} is missing: using its stored texts"
             )
         return open_corpus(study.corpus_dir)
     if study.corpus_dir.exists() and _is_trained_on(study):
@@ -139,10 +139,10 @@ def prepare_corpus(study: Study, context: StageContext) -> Corpus:
 
 
 def _refuse_too_little(corpus: Corpus, config: CorpusConfig) -> None:
-    """A study scores what it writes next to held-out texts, so it needs some.
+    """Refuse a corpus with too few held-out texts: a study scores its texts against them.
 
     Raises:
-        InputError: saying how many texts there are, and how many there should be.
+        InputError: says how many texts there are, and how many are needed.
     """
     usable = int((corpus.split("test").lengths >= 2).sum())
     if usable >= LEAST_TESTED:
@@ -160,13 +160,13 @@ def _refuse_too_little(corpus: Corpus, config: CorpusConfig) -> None:
 
 
 def _is_trained_on(study: Study) -> bool:
-    """Whether a run has begun, or the judge."""
+    """Whether the training of a run or of the judge has begun."""
     arms = study.directory / "arms"
     return arms.exists() or bool(list_checkpoints(study.language_model_dir))
 
 
 def _what_changed(study: Study, source: str | None, exchanged: bool) -> str:
-    """What sets the stored corpus apart from the one that is asked for."""
+    """How the stored corpus differs from the requested one."""
     config = study.config.base.corpus
     if exchanged:
         return "its tokeniser"

@@ -1,4 +1,4 @@
-"""What a corpus is read from, known by its content: a change is noticed and a loss named."""
+"""The source of a corpus, identified by content, so that changes and losses are noticed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def source_hash(config: CorpusConfig) -> str | None:
-    """Identity of a corpus's source; None where the source is missing.
+    """Identity of a corpus's source; None if the source is missing.
 
-    A file or local data set by its bytes, docstrings by the versions of their packages; generated
-    stories and data sets on a hub by their settings alone, so that theirs is "".
+    Files and local data sets count by their bytes, docstrings by the versions of their packages.
+    Generated stories and data sets on a hub count by their settings only, so theirs is "".
     """
     place = _place(config)
     if place is None:
@@ -36,21 +36,21 @@ def source_hash(config: CorpusConfig) -> str | None:
 
 
 def source_name(config: CorpusConfig) -> str:
-    """The source as a message names it."""
+    """The source's name in messages."""
     return str(_place(config) or config.hf_name or f"corpus {config.name!r}")
 
 
 def _place(config: CorpusConfig) -> Path | None:
-    """Where the source lies on this machine; None for one that is no file or folder."""
+    """The source's path on this machine; None if it is not a file or folder."""
     path = os.path.expanduser(config.path or config.hf_name)
     is_local = os.path.isabs(path) or os.path.isdir(path)
     return Path(path) if config.name == "file" or (config.name == "hf" and is_local) else None
 
 
 def _package_versions(packages: Sequence[str]) -> str | None:
-    """`name==version` of each distribution that holds one of these import packages.
+    """`name==version` of each distribution that provides one of these import packages.
 
-    None where one that was asked for is not installed.
+    None if one of them is not installed.
     """
     from data.readers.docs import DEFAULT_PACKAGES
 

@@ -38,7 +38,7 @@ STUDY_SCHEMA = Schema(
     migrations={0: dict, 1: _with_former_initial_values},
 )
 
-# What an imported arm keeps of its bundle, beside its latents.
+# The part of its bundle that an imported arm keeps with its latents.
 BUNDLE = "bundle.json"
 
 
@@ -96,13 +96,13 @@ class Study:
 
     @property
     def imported(self) -> list[Run]:
-        """Arms that came from latent bundles, by name; they train nothing."""
+        """Arms imported from latent bundles, sorted by name; they train nothing."""
         files = sorted((self.directory / "arms").glob(f"*/seed-*/latents/{BUNDLE}"))
         return [Run(self, f.parents[2].name, int(f.parents[1].name[5:])) for f in files]
 
     @property
     def all_arms(self) -> list[str]:
-        """Arms of the configuration, then imported ones."""
+        """Arms of the configuration, then the imported ones."""
         return [*self.config.arms, *dict.fromkeys(run.arm for run in self.imported)]
 
 
@@ -133,7 +133,7 @@ class Run:
 
     @cached_property
     def imported(self) -> dict[str, Any] | None:
-        """What the bundle that this run came from says of itself; None for a trained run."""
+        """The description of the bundle that this run came from; None for a trained run."""
         if self.arm in self.study.config.arms:
             return None
         file = self.latents_dir / BUNDLE

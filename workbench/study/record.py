@@ -33,8 +33,8 @@ LENGTHS = ("num_steps", "earlier_num_steps")
 def create_study(config: StudyConfig, directory: Path, **about: Any) -> Study:
     """Write `study.json`, or check that the study there has the same configuration.
 
-    Before anything is trained any setting may change, so that a failed first try blocks no other;
-    later only harmless ones and more steps.
+    Before anything is trained any setting may change, so a failed first try does not block the
+    next. Later only harmless settings and more steps are allowed.
 
     Args:
         config: base, arms, seeds.
@@ -73,7 +73,7 @@ def create_study(config: StudyConfig, directory: Path, **about: Any) -> Study:
 
 
 def check_outside(config: StudyConfig) -> None:
-    """Say what is missing, before anything trains, where a study asks for SmolLM2.
+    """If a study asks for SmolLM2, report a missing model before anything trains.
 
     Raises:
         ValueError: it is not installed.
@@ -159,7 +159,7 @@ def _may_change(key: str, grown: list[str]) -> bool:
     """Whether a setting does not affect what is trained, or only extends a training."""
     parts = key.split(".")
     longer = parts[0] == "base" and parts[1] in grown and parts[-1] in LENGTHS
-    # Another judge from outside scores the same texts again; nothing is trained for it.
+    # Another outside judge scores the same texts again; nothing is trained for it.
     return (
         longer
         or key.startswith("base.outside.")

@@ -1,4 +1,4 @@
-"""Latent bundles and the arms of a study: a run's held-out latents out, another model's in."""
+"""Export a run's held-out latents as a bundle, and import another model's bundle as an arm."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def export_run(run: Run, directory: Path, place: Placement) -> Path:
     """Write the held-out latents of a trained run as a bundle.
 
     Raises:
-        InputError: the run has no latents yet, or came from a bundle itself.
+        InputError: the run has no latents yet, or itself came from a bundle.
     """
     if run.imported is not None:
         raise InputError(f"{run.name}: came from a bundle; pass that one on")
@@ -82,8 +82,9 @@ def _named_labels(corpus: Corpus, split: Split) -> dict[str, list[str | None]]:
 def import_bundle(directory: Path, study: Study, arm: str = "") -> Run:
     """Make a bundle an arm of a study, under its first seed.
 
-    Latents of other tokens than the study's are averaged over the tokens that share characters
-    with each of the study's. What is not normalised is, per channel, over the texts that came.
+    If the bundle's tokens differ from the study's, each of the study's tokens gets the mean latent
+    of the bundle's tokens that share characters with it. Latents that are not normalised are
+    normalised per channel, over the bundle's texts.
 
     Raises:
         DamagedArtefactError, InputError: see `read_bundle`; or the texts or tokens are not the
@@ -116,10 +117,10 @@ def _check_arm(run: Run) -> None:
 
 
 def _rows_of(bundle: Bundle, split: Split, probed: int) -> np.ndarray:
-    """(M,) row of the bundle for each held-out text, -1 where it has none.
+    """(M,) the bundle's row for each held-out text, -1 if it has none.
 
     Raises:
-        InputError: a text that probes look at is missing.
+        InputError: a text that the probes read is missing.
     """
     ours = split.texts(np.arange(len(split)))
     if list(bundle.texts) == ours:
@@ -164,10 +165,10 @@ def _taken(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _same_tokens(bundle: Bundle, corpus: Corpus, rows: np.ndarray) -> None:
-    """Without offsets, tokens must be the study's own.
+    """Check that a bundle without offsets has the study's own tokens.
 
     Raises:
-        InputError: naming the first text whose tokens differ.
+        InputError: names the first text whose tokens differ.
     """
     split = corpus.split("test")
     ids, mask = split.padded(np.arange(len(split)))
@@ -189,10 +190,10 @@ def _aligned(
     split: Split,
     rows: np.ndarray,
 ) -> np.ndarray:
-    """(M, L, D) float32: each of our tokens takes the mean over theirs that share a character.
+    """(M, L, D) float32: each of our tokens gets the mean of theirs that share a character with it.
 
     Raises:
-        InputError: one of our tokens shares none.
+        InputError: one of our tokens shares no character with theirs.
     """
     from models.teachers.alignment import mean_over_ranges, overlaps
 
@@ -219,7 +220,7 @@ def _aligned(
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Arrays:
-    """Normalised latents of the study's held-out texts, and what undoes the normalisation."""
+    """Normalised latents of the study's held-out texts, and the mean and std that undo it."""
 
     mu: np.ndarray
     std: np.ndarray
@@ -246,7 +247,7 @@ def _normalised(bundle: Bundle, z: np.ndarray, std: np.ndarray | None) -> _Array
 
 
 def _write(out: Path, bundle: Bundle, arrays: _Arrays, corpus: Corpus, rows: np.ndarray) -> None:
-    """The held-out latents as `latents.encode_latents` stores them, and `scale.safetensors`."""
+    """Write held-out latents as `latents.encode_latents` stores them, and `scale.safetensors`."""
     from safetensors.numpy import save_file
 
     cuts = middle_cuts(corpus.split("test").lengths)

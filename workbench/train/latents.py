@@ -78,7 +78,7 @@ def latents_fingerprint(run: Run) -> str:
 
 
 def imported_fingerprint(study: Study, bundle: Mapping[str, Any]) -> str:
-    """Fingerprint of latents from a bundle: its files, and the texts that they belong to."""
+    """Fingerprint of latents from a bundle: its files, and the texts they belong to."""
     return stage_fingerprint("bundle", bundle["files"], study.corpus.manifest["content_hash"])
 
 

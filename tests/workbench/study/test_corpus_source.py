@@ -116,7 +116,7 @@ def test_a_missing_file_is_named_and_its_stored_texts_serve(
     notes = Notes()
     again = prepare_corpus(study, dataclasses.replace(context, reporter=notes))
     assert again.manifest == first.manifest
-    assert notes.notes == [f"{file} is missing: its stored texts serve"]
+    assert notes.notes == [f"{file} is missing: using its stored texts"]
     other = Study(study.directory, with_corpus(config, name="file", path=str(file), window=24))
     with pytest.raises(InputError, match=r"settings \(.*c.txt is missing too\) changed after"):
         prepare_corpus(other, context)

@@ -27,8 +27,8 @@ class Probe:
         metrics: prefixes of its numbers' names in a comparison.
         run: takes a run's arrays and returns results.
         needs: what it reads besides latents and VAE.
-        needs_models: whether it decodes or trains, which no bundle of latents can.
-        needs_tokens: whether one latent per text leaves it nothing to look at.
+        needs_models: whether it decodes or trains, which a bundle of latents cannot.
+        needs_tokens: whether it needs one latent per token.
         is_picture: its number says how far to trust a picture, and nothing about the space.
     """
 
@@ -48,7 +48,7 @@ class Probe:
         return not self.is_picture and not {"flow", "samples"} & set(self.needs)
 
     def lacks(self, bundle: Mapping[str, Any]) -> str | None:
-        """Why it is not defined for an arm from this bundle; None where it is."""
+        """Why it is not defined for an arm from this bundle; None if it is."""
         if self.needs_models or {"flow", "samples"} & set(self.needs):
             return "the arm came from a bundle: latents without models"
         if self.needs_tokens and not bundle["per_token"]:

@@ -78,12 +78,12 @@ class RunInputs:
 
     @property
     def per_token(self) -> bool:
-        """Whether every token has a latent; a bundle may have one per text."""
+        """Whether every token has a latent; a bundle may have one per text instead."""
         return self.run.imported is None or bool(self.run.imported["per_token"])
 
     @property
     def has_spread(self) -> bool:
-        """Whether a latent is a distribution; a bundle may have points only."""
+        """Whether a latent is a distribution; a bundle may have only points."""
         return self.run.imported is None or bool(self.run.imported["has_spread"])
 
     @cached_property

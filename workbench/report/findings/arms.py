@@ -24,7 +24,7 @@ def arm_metric(ground: Ground, source: Mapping[str, Any]) -> Measured:
 
 
 def contrast(ground: Ground, source: Mapping[str, Any]) -> Measured:
-    """The paired difference a - b of a metric; that of a score of all texts together is read."""
+    """The paired difference a - b of a metric; read as stored for scores of all texts together."""
     a, b, metric = source["a"], source["b"], source["metric"]
     for arm in (a, b):
         ground.run(arm, ground.study.config.seeds[0])
