@@ -1,4 +1,4 @@
-"""Verbs that look and change nothing: listings, checks, catalogues.
+"""Verbs that change nothing: listings, checks, catalogues.
 
 Heavy imports stand inside the functions. Every verb returns its exit code.
 """

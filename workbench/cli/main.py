@@ -1,4 +1,4 @@
-"""The command line: one function a verb, parsed by tyro from its signature.
+"""The command line: one function per verb; tyro parses its arguments from its signature.
 
 Nothing heavy is imported before a verb runs, so that `--help` answers at once. Results go to
 stdout (`--json` makes them one JSON object), progress to stderr, errors to one line on stderr
@@ -65,7 +65,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def parse(verb: str, arguments: Sequence[str]) -> Callable[[], int]:
-    """The verb bound to its options, ready to run.
+    """The verb with its options bound, ready to run.
 
     Raises:
         InputError: an option is unknown, missing or of the wrong type.
@@ -95,7 +95,7 @@ def parse(verb: str, arguments: Sequence[str]) -> Callable[[], int]:
 
 
 def one_line(complaint: str) -> str:
-    """Tyro's box of an error as one line: its first section, and the options it suggests."""
+    """Tyro's error box as one line: its first section, and the option it suggests."""
     lines = [BOX.sub(" ", line).strip() for line in complaint.splitlines()[1:]]
     text = " ".join("\n" if RULE.fullmatch(line) else line for line in lines)
     sections = [section for section in text.split("\n") if section.strip()]

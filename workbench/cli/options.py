@@ -1,4 +1,4 @@
-"""What verbs share: how names, overrides and common options look on the command line."""
+"""What verbs share: names, overrides and common options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 Name = tyro.conf.Positional[str]
-# `--set a=1 b=2` and `--set a=1 --set b=2` say the same.
+# `--set a=1 b=2` and `--set a=1 --set b=2` are the same.
 Overrides = Annotated[
     tuple[tuple[str, ...], ...],
     tyro.conf.UseAppendAction,
@@ -17,7 +17,7 @@ Overrides = Annotated[
 
 
 def settings_given(overrides: tuple[tuple[str, ...], ...]) -> list[str]:
-    """Every KEY=VALUE, in the order given."""
+    """All KEY=VALUE settings, in the order given."""
     return [setting for group in overrides for setting in group]
 
 

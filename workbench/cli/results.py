@@ -40,7 +40,7 @@ def sample(
     Args:
         run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
         prompt: one or more texts to continue.
-        prompts: a file with a prompt a line.
+        prompts: a file with one prompt per line.
         num_steps: intervals of the time grid.
         guidance_scale: 1 is off, 0 unconditional.
         sampler: see `generators`.

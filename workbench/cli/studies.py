@@ -66,17 +66,17 @@ def study(
 ) -> int:
     """Run a whole study: prepare, train, sample, probe, score, compare, report.
 
-    Without preset and config, a study that lies in --out goes on under its own settings.
+    Without --preset and --config, the study in --out is resumed with its own settings.
 
     Args:
         preset: name of a preset (see `presets`).
         config: a YAML file of a study's settings, instead of a preset.
         overrides: settings to change, as in base.vae.latent_width=32; several may follow one --set.
         out: folder of the study; by default its name under the runs directory.
-        fork: a study to take over from what is the same under these settings, by copies; it stays
-            as it is. Without --preset and --config its own settings are the base.
-        restart: begin a training again whose checkpoints are all damaged (they are kept aside).
-        job: folder of a job of the app: waits for its turn there, and reports progress into it.
+        fork: a study whose stages are copied where they are the same under these settings; it is
+            not changed. Without --preset and --config, its own settings are the base.
+        restart: start a training again if all its checkpoints are damaged (they are kept).
+        job: folder of one of the app's jobs: wait for its turn, and report progress there.
         common: options of every verb.
     """
     from workbench.config.places import absolute
@@ -110,7 +110,7 @@ def study(
 
 
 def _stored_settings(source: Study | None, out: str) -> StudyConfig | None:
-    """Settings of the study to fork, else of one that lies in `out`, if one does."""
+    """Settings of the study to fork, or of the study in `out`; None without either."""
     from workbench.config.places import absolute
     from workbench.study.folders import open_study
 
@@ -148,7 +148,7 @@ def single_stage(
     parts: Sequence[str] = (),
     job: str = "",
 ) -> int:
-    """Bring one stage of one run to its end, and say so if it was there before."""
+    """Finish one stage of one run, and say so if it was already done."""
     from workbench.machine.jobs import attended
     from workbench.pipeline.run_stage import run_stage
     from workbench.study.folders import find_run
@@ -171,7 +171,7 @@ def train_vae(
 
     Args:
         run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
-        restart: begin again when every checkpoint is damaged.
+        restart: start again if every checkpoint is damaged.
         job: folder of a job of the app, as in `study`.
         common: options of every verb.
     """
@@ -185,7 +185,7 @@ def train_flow(
 
     Args:
         run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
-        restart: begin again when every checkpoint is damaged.
+        restart: start again if every checkpoint is damaged.
         job: folder of a job of the app, as in `study`.
         common: options of every verb.
     """

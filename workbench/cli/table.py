@@ -13,7 +13,7 @@ UNBOUNDED = 1_000_000  # columns of a page without an edge
 def print_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True
 ) -> None:
-    """Columns after the first stand to the right if they are numbers."""
+    """Print rows; number columns after the first are aligned to the right."""
     from rich.table import Table
     from rich.text import Text
 
@@ -27,6 +27,6 @@ def print_table(
     if sys.stdout.isatty():
         console().print(table)
         return
-    # A file or a pipe has no window whose width could count: there, every row is one line.
+    # Files and pipes have no width: every row is one line.
     width = console(width=UNBOUNDED, height=1).measure(table).maximum
     console(width=width, height=1).print(table, soft_wrap=True)

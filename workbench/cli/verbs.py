@@ -1,4 +1,4 @@
-"""The verbs of the command line: each opens what it needs, calls the engine, shows the result."""
+"""The verbs of the command line, by name."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,7 @@
 """Settings documents: strict YAML.
 
-YAML is read by its 1.2 core rules, not PyYAML's 1.1: `no` and `2024-01-01` stay text, `1e-3` is a
-number, `010` is ten. Keys given twice, aliases and tags (`!!int`) are refused.
+YAML is read by the rules of version 1.2, not PyYAML's 1.1: `no` and `2024-01-01` stay text,
+`1e-3` is a number, `010` is ten. Repeated keys, aliases and tags (`!!int`) are refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_DEPTH = 40
 
 
 class StrictLoader(yaml.SafeLoader):
-    """PyYAML's safe loader with the scalars of YAML 1.2; no repeated keys, aliases or tags."""
+    """PyYAML's safe loader with YAML 1.2 scalars; refuses repeated keys, aliases and tags."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
@@ -30,7 +30,7 @@ class StrictLoader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             raise self._problem("aliases are not supported, write the value out")
         if self.peek_event().tag is not None:
-            # PyYAML's constructors fail in ways of their own on values that do not fit their tag.
+            # PyYAML's constructors raise errors of many kinds for values that do not fit their tag.
             raise self._problem(f"the tag {self.peek_event().tag!r} is not supported, leave it out")
         self.depth = getattr(self, "depth", 0) + 1
         if self.depth > MAX_DEPTH:

@@ -34,12 +34,11 @@ class Difference:
 def fingerprint(settings: Any) -> str:
     """12 hex digits of the sha256 over the sorted JSON of a dataclass or mapping.
 
-    Equal settings have equal fingerprints whatever the order of keys, and whether a float field was
-    written 1 or 1.0.
+    The order of keys does not matter, nor whether a float field was written as 1 or 1.0.
     """
     plain = to_dict(settings)
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
-        # Built again, so that an int in a float field is written as the float it means.
+        # `build` turns an int in a float field into a float.
         plain = identity(build(type(settings), plain))
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:FINGERPRINT_DIGITS]
@@ -52,26 +51,26 @@ def differences(left: Any, right: Any) -> tuple[Difference, ...]:
         Difference(key=key, left=a.get(key, ABSENT), right=b.get(key, ABSENT))
         for key in sorted(a.keys() | b.keys())
         if a.get(key, ABSENT) != b.get(key, ABSENT)
-        and not _stands_for_keysbelow(key, b if key in a else a)
+        and not _stands_for_keys_below(key, b if key in a else a)
     )
 
 
 def format_differences(
     found: tuple[Difference, ...], left: str = "stored", right: str = "given"
 ) -> str:
-    """Lay out differences as a table of three aligned columns: key, left value, right value."""
+    """Format differences as a table with three aligned columns: key, left value, right value."""
     rows = [("key", left, right), *((row.key, row.left, row.right) for row in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     return "\n".join(f"{k:<{widths[0]}}  {a:<{widths[1]}}  {b}" for k, a, b in rows)
 
 
-def _stands_for_keysbelow(key: str, other: Mapping[str, str]) -> bool:
-    """Whether `key` is an empty mapping whose counterpart has keys, which are rows themselves."""
+def _stands_for_keys_below(key: str, other: Mapping[str, str]) -> bool:
+    """Whether `key` is an empty mapping on one side whose keys on the other are listed anyway."""
     return key not in other and any(name.startswith(f"{key}.") for name in other)
 
 
 def _flat(plain: Any, where: str = "") -> dict[str, str]:
-    """Dotted key -> JSON text of every leaf; an empty mapping is a leaf, and so is a list."""
+    """Dotted key -> JSON text of every leaf; empty mappings and lists are leaves."""
     if isinstance(plain, dict) and plain:
         leaves: dict[str, str] = {}
         for key, item in plain.items():

@@ -14,9 +14,9 @@ from workbench.errors import InputError
 
 
 def identity(settings: Any) -> Any:
-    """Plain form without fields that stand as they did before they existed.
+    """Plain form without the fields that were added later and still have their former value.
 
-    Names are made of it, so that work of an earlier release keeps its name.
+    Fingerprints are made of it, so that a new setting does not change those of finished work.
     """
     return to_dict(settings, unchanged=False)
 
@@ -27,9 +27,9 @@ def to_dict(settings: Any, where: str = "", *, unchanged: bool = True) -> Any:
     `build(type(settings), to_dict(settings)) == settings`.
 
     Args:
-        settings: A dataclass, mapping, list, tuple, enum, path or scalar, nested at will.
+        settings: A dataclass, mapping, list, tuple, enum, path or scalar; these may be nested.
         where: Dotted key or file in front of every key that an error names.
-        unchanged: Also fields that came later and stand as things were before, see `identity`.
+        unchanged: Include fields that were added later and still have their former value.
 
     Raises:
         InputError: A NaN or infinity, or a value that JSON cannot hold.
@@ -68,7 +68,7 @@ def below(where: str, key: Any) -> str:
 
 
 def _stands_as_before(settings: Any, field: dataclasses.Field[Any]) -> bool:
-    """Whether a field says what was the case before there was such a field."""
+    """Whether a field has the value that was in effect before the field existed."""
     return BEFORE in field.metadata and getattr(settings, field.name) == field.metadata[BEFORE]
 
 

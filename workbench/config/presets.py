@@ -178,9 +178,9 @@ def gpu() -> StudyConfig:
 
 
 def _textldm(name: str, width: int, layers: int, heads: int, mlp_ratio: float) -> StudyConfig:
-    """TextLDM (arXiv 2605.07748) on the faithful side of what the paper leaves open.
+    """TextLDM (arXiv 2605.07748), with conservative choices where the paper is not specific.
 
-    Left open there and chosen here: depth and feed-forward width (three shapes that have the
+    Chosen here: depth and feed-forward width (three shapes that have the
     paper's numbers of parameters), warm-up, normalisation per channel, EMA 0.9999, end-of-text
     padding; the velocity is predicted from posterior samples, t is given to the network, no
     self-conditioning, plain Euler steps.
@@ -280,12 +280,12 @@ def study_config(
 ) -> StudyConfig:
     """A study's settings from a preset or a YAML file, with dotted overrides on top.
 
-    A file may name a `preset` that it starts from; its other keys are a `StudyConfig`'s. Without
-    either, the settings are those `stored` by the study that goes on or is forked. Paths are
-    resolved here, see `settled`.
+    A file may name a `preset` to start from; its other keys are those of `StudyConfig`. Without a
+    preset and a file, the settings are those `stored` in the study that is resumed or forked. Paths
+    are resolved here, see `settled`.
 
     Raises:
-        InputError: no settings are given, or two; the preset is unknown; or a setting is wrong.
+        InputError: neither or both are given, the preset is unknown, or a setting is wrong.
     """
     if (preset and file) or not (preset or file or stored):
         raise InputError(f"give --preset or --config; presets: {', '.join(PRESETS)}")

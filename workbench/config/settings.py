@@ -1,9 +1,9 @@
 """Settings as nested frozen dataclasses: built strictly from mappings, named by their content.
 
-`load_yaml` and `apply_overrides` give a plain mapping, `build` makes the dataclass of it,
-`to_dict` and `as_override` go back, `fingerprint` names it by its `identity` and `differences` says
-what sets two apart. Nothing is guessed: an unknown key, a value of another type, NaN and a key
-given twice are refused in one line that names the dotted key.
+`load_yaml` and `apply_overrides` return a plain mapping and `build` turns it into a dataclass;
+`to_dict` and `as_override` are the way back. `fingerprint` hashes the `identity` of settings, and
+`differences` lists what two of them do not share. Nothing is guessed: an unknown key, a value of
+the wrong type, NaN and a repeated key are refused in one line that names the dotted key.
 """
 
 from workbench.config.construct import build

@@ -1,4 +1,4 @@
-"""The whole configuration of a run and of a study, composed from one config a component."""
+"""The whole configuration of a run and of a study, composed of one config per component."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ContextConfig:
     Attributes:
         cut_low: smallest share of the tokens that become context.
         cut_high: largest share.
-        split_prob: share of VAE batches whose halves the encoder sees apart, as the flow will.
+        split_prob: share of VAE batches whose halves are encoded separately, as for the flow.
         truncation_prob: probability that a VAE text is cut at a random length.
         cuts_per_text: different cuts of each text in the cached latents.
         joint: encode context and target together. This leaks the target into the context and
@@ -54,12 +54,12 @@ class SamplingConfig:
     """How continuations are sampled.
 
     Attributes:
-        num_prompts: held-out prompts; fewer when the corpus has fewer.
+        num_prompts: held-out prompts; fewer if the corpus has fewer.
         sampler: solver, steps, grid, re-noising.
-        guidance_scales: the first one makes the headline scores; 1 is off.
+        guidance_scales: the first one is used for the headline scores; 1 is off.
         guidance_low: guidance acts on t in [guidance_low, guidance_high].
         guidance_high: see `guidance_low`.
-        batch_size: prompts at once; halved when memory does not suffice.
+        batch_size: prompts per batch; halved when memory runs out.
         nucleus: probability mass of the autoregressive baseline's sampling.
         num_traces: prompts whose whole trajectory is stored.
     """
@@ -104,14 +104,14 @@ class EvaluationConfig:
 
     Attributes:
         encoder: names the text embedder: `minilm` or `hf:<id or directory>`.
-        mauve_buckets: clusters of MAUVE's quantisation, pinned so that n is no part of the score.
+        mauve_buckets: clusters of MAUVE's quantisation, fixed, so that n does not matter.
         mauve_seeds: k-means seeds of MAUVE.
-        bert_score: a model name scores with the `bert-score` package instead of `encoder`.
+        bert_score: name of a model for the `bert-score` package, used instead of `encoder`.
         num_resamples: bootstrap resamples.
         probe_texts: held-out texts whose latents are probed.
         probe_tokens: tokens of these texts that token probes look at.
         neighbors: k of nearest-neighbour coherence.
-        probes: which probes a study runs by itself: `quick` or `all`.
+        probes: which probes a study runs: `quick` or `all`.
         tiny_flow_steps: training steps of the tiny flow of probe `flow_excess`.
         seed: of resampling and subsampling.
     """
@@ -240,8 +240,8 @@ class StudyConfig:
         base: what all arms share.
         arms: arm name -> dotted overrides of `base`.
         seeds: every arm is trained under each.
-        workers: runs at once, each in its own process; 0 takes one a core on CPUs, one on a GPU.
-        threads: threads of each worker; 0 shares the cores out evenly.
+        workers: parallel runs, each in its own process; 0 means one per core on CPUs, one on a GPU.
+        threads: threads per worker; 0 divides the cores evenly.
         loggers: extra loggers by name: `tensorboard`, `wandb`, `trackio`.
     """
 

@@ -20,10 +20,10 @@ class TrainingConfig:
 
     Attributes:
         num_steps: optimiser steps.
-        earlier_num_steps: lengths of the shorter trainings that this one went on from, in order.
+        earlier_num_steps: lengths of the shorter trainings that this one continues, in order.
             Each ran its own schedule to the end, so the learning rate rises again where the next
-            begins: the weights are not those of an uninterrupted training of `num_steps`.
-        batch_size: texts a step, over all processes.
+            begins. The weights differ from those of one uninterrupted training of `num_steps`.
+        batch_size: texts per step, over all processes.
         optimizer: `adamw`; or `muon`, which makes the updates of the blocks' matrices orthogonal
             and leaves all else to AdamW: fewer steps to the same loss, each somewhat longer.
         bucket_multiple: pad a batch to its longest text rounded up to this; 0 pads to the window.
@@ -40,9 +40,9 @@ class TrainingConfig:
         shard: `none` replicates over processes (DDP); `fsdp` shards parameters (FSDP2).
         log_every: steps between records.
         checkpoint_every: steps between checkpoints; the last step always has one.
-        keep_checkpoints: sound checkpoints kept.
-        milestones: weights kept for good on the way, to probe a training's course; 0 keeps none.
-        max_skipped_steps: consecutive non-finite steps endured before giving up.
+        keep_checkpoints: number of checkpoints to keep.
+        milestones: number of intermediate weights that are kept, to probe them later; 0 keeps none.
+        max_skipped_steps: consecutive non-finite steps allowed before training fails.
     """
 
     num_steps: int = 600
@@ -103,9 +103,9 @@ class TrainingConfig:
     def milestone_steps(self) -> tuple[int, ...]:
         """Steps after which weights are kept: a geometric series from a fiftieth of the training.
 
-        Loss and representations change by the logarithm of the step, so equal ratios space what
-        is new evenly. The last step is no milestone, its checkpoint stays anyway; short trainings
-        have fewer steps than asked for.
+        Loss and representations change with the logarithm of the step, so equal ratios space the
+        changes evenly. The last step is not a milestone because its checkpoint stays anyway. Short
+        trainings have fewer milestones than asked for.
         """
         first = max(1.0, self.num_steps * FIRST_MILESTONE)
         ratio = self.num_steps / first
@@ -116,10 +116,10 @@ class TrainingConfig:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The settings that decide the weights; those that do not stand at their defaults."""
+        """The settings that affect the weights; all others are at their defaults."""
         defaults: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(self)}
         plain = identity(dataclasses.replace(self, **{name: defaults[name] for name in HARMLESS}))
-        # Fingerprints from before these settings existed stay what they were.
+        # Fingerprints must stay what they were before these settings existed.
         del plain["milestones"]
         if not self.earlier_num_steps:
             del plain["earlier_num_steps"]
@@ -128,7 +128,7 @@ class TrainingConfig:
 
     @property
     def beginnings(self) -> tuple[TrainingConfig, ...]:
-        """The shorter trainings that this one went on from; their checkpoints are its own."""
+        """The shorter trainings that this one continues; it may resume from their checkpoints."""
         earlier = self.earlier_num_steps
         return tuple(
             dataclasses.replace(self, num_steps=length, earlier_num_steps=earlier[:number])
@@ -137,7 +137,7 @@ class TrainingConfig:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Why this is not an uninterrupted training, a line for each time that it went on."""
+        """Why this differs from an uninterrupted training: one line per extension."""
         ends = (*self.earlier_num_steps, self.num_steps)
         return tuple(
             f"went on at step {end} to {later}: the learning rate rose again there, so the weights "
@@ -146,6 +146,6 @@ class TrainingConfig:
         )
 
     def horizon(self, step: int) -> int:
-        """Length of the schedule that `step` belongs to: the first one that ends after it."""
+        """Length of the schedule that `step` belongs to: the first that ends after it."""
         ends = (*self.earlier_num_steps, self.num_steps)
         return next((end for end in ends if step < end), self.num_steps)

@@ -1,4 +1,4 @@
-"""What every stage of a run shares: its context, its fingerprint, and skipping when done."""
+"""What every stage shares: its context and its fingerprint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StageContext:
 
 
 def stage_fingerprint(*parts: Any) -> str:
-    """12 hex digits over everything that determines a stage: configs and upstream prints."""
+    """12 hex digits over everything a stage depends on: settings and earlier fingerprints."""
     plain = [settings.identity(p) if hasattr(p, "__dataclass_fields__") else p for p in parts]
     return settings.fingerprint({"parts": plain})
 

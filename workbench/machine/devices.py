@@ -37,15 +37,15 @@ class Placement:
 
     @property
     def is_main(self) -> bool:
-        """True in the one process that writes."""
+        """True only in the process that writes."""
         return self.rank == 0
 
     def alone(self) -> Placement:
-        """The same device for work that one process does by itself."""
+        """The same device, for work that one process does alone."""
         return replace(self, rank=0, world_size=1)
 
     def any(self, flag: bool) -> bool:
-        """True in every process when it is True in one, so that all act at the same step."""
+        """True in every process if it is True in any, so that all of them act at the same step."""
         if self.world_size == 1:
             return flag
         shared = torch.tensor([float(flag)], device=self.device)
@@ -53,7 +53,7 @@ class Placement:
         return bool(shared.item())
 
     def mean(self, values: Tensor) -> Tensor:
-        """Means over processes of the numbers in `values`, leaving NaN out; (n,) to (n,)."""
+        """Mean of each number in `values` over processes, ignoring NaN; (n,) to (n,)."""
         if self.world_size == 1:
             return values
         known = ~values.isnan()
@@ -62,7 +62,7 @@ class Placement:
         return torch.where(shared[1] > 0, shared[0] / shared[1].clamp_min(1), torch.nan)
 
     def wait_for_all(self) -> None:
-        """Return once every process has come here, which may take days.
+        """Return when every process has arrived here, which may take days.
 
         Raises:
             ResourceError: another one died or hung, see `presence`.
@@ -93,7 +93,7 @@ def find_placement(device: str = "auto") -> Placement:
 
 @contextlib.contextmanager
 def process_group(place: Placement) -> Iterator[None]:
-    """Join torchrun's processes (nccl on GPUs, gloo on CPUs); does nothing when alone.
+    """Join torchrun's processes (nccl on GPUs, gloo on CPUs); does nothing with one process.
 
     Raises:
         ResourceError: another process died, or did not answer for `STEP_PATIENCE`.
@@ -126,7 +126,7 @@ def process_group(place: Placement) -> Iterator[None]:
 
 
 def replicate(objective: nn.Module, place: Placement) -> nn.Module:
-    """`objective` with its gradients averaged over processes (DDP); itself when alone."""
+    """`objective` with gradients averaged over processes (DDP); unchanged with one process."""
     if place.world_size == 1:
         return objective
     from torch.nn.parallel import DistributedDataParallel
@@ -136,7 +136,7 @@ def replicate(objective: nn.Module, place: Placement) -> nn.Module:
 
 
 def check_batch(config: TrainingConfig, place: Placement) -> None:
-    """Refuse a batch that does not divide among the processes.
+    """Refuse a batch that cannot be divided evenly among the processes.
 
     Raises:
         ValueError: naming the sizes.
@@ -149,23 +149,23 @@ def check_batch(config: TrainingConfig, place: Placement) -> None:
 
 
 def compute_precision(place: Placement, precision: str) -> str:
-    """`bf16` or `float32`: what `precision` means on this device."""
+    """The precision used on this device, `bf16` or `float32`, for a setting that may be `auto`."""
     if precision == "auto":
         return "bf16" if has_fast_bfloat16(place.device) else "float32"
     return precision
 
 
 def autocast(place: Placement, precision: str) -> contextlib.AbstractContextManager[object]:
-    """bfloat16 autocast when `precision` is bf16, or auto on hardware that gains by it."""
+    """bfloat16 autocast if `precision` is bf16, or auto on hardware where it is faster."""
     wanted = compute_precision(place, precision) == "bf16"
     return torch.autocast(place.device.type, torch.bfloat16, enabled=wanted)
 
 
 def set_threads(count: int) -> None:
-    """Use `count` threads within an operation, in every library (0 leaves their choices).
+    """Use `count` threads within an operation, in every library (0 keeps their defaults).
 
-    The order of a sum, hence its last bits, depends on the number of threads; torch, NumPy's BLAS
-    and what is loaded later (faiss, through the variable) must agree wherever a run is taken up.
+    The order of a sum, and so its last bits, depends on the number of threads. Torch, NumPy's BLAS
+    and libraries loaded later (faiss, by the environment variable) must all use the same number.
     """
     if count > 0:
         os.environ["OMP_NUM_THREADS"] = str(count)

@@ -1,4 +1,4 @@
-"""What this machine has and lacks for the workbench; finding out loads no model."""
+"""What this machine has and lacks for the workbench; no model is loaded to find out."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class MachineReport:
         hub_cache: Cache of the Hugging Face hub.
         hub_models: Models in that cache, usable without a network.
         runs: Runs directory.
-        lacks: What keeps something from working, a line each with what to do; empty is healthy.
+        lacks: What is missing and what to do about it, one line each; empty if nothing is.
     """
 
     python: str
@@ -91,12 +91,12 @@ class MachineReport:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is lacking that the demo needs."""
+        """Whether the demo has everything it needs."""
         return not self.lacks
 
 
 def examine() -> MachineReport:
-    """Look at this machine: takes a second or two, for it imports torch; writes one probe file."""
+    """Examine this machine by importing torch and writing a test file; takes a second or two."""
     lacks: list[str] = []
     packages = {name: _version(name) for name in (*PACKAGES, *OPTIONAL_PACKAGES)}
     missing = [name for name in PACKAGES if packages[name] is None]
@@ -164,7 +164,7 @@ def _version(name: str) -> str | None:
 
 
 def _runs(lacks: list[str]) -> Path:
-    """Runs directory, after a file was written there and removed."""
+    """Runs directory, after a test file was written there and removed."""
     try:
         directory = runs_directory()
         check_writable(directory)

@@ -1,9 +1,9 @@
-"""Processes that wait while another works alone: as long as it takes, if the other lives.
+"""Waiting while another process works alone: as long as necessary, if that process is alive.
 
-A thread of each process beats in the store that brought the processes together, and a wait ends
-when one has not beaten for `PATIENCE`. A process that is killed, stopped or cut off beats no more;
-one whose main thread has computed less than `WORK_SECONDS` within `STILL` counts as hung and stops
-beating too.
+A thread of each process sends heartbeats to the store that connects the processes. A wait fails
+when a process has sent none for `PATIENCE`. A killed, stopped or disconnected process sends none,
+and one whose main thread has computed less than `WORK_SECONDS` within `STILL` counts as hung and
+stops sending them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STORE_ERRORS = (RuntimeError, ConnectionError, OSError)  # the store's errors de
 
 @dataclass
 class _Watch:
-    """What a thread has found out for the one that waits."""
+    """What the watching thread tells the waiting one."""
 
     signs: dict[int, float]
     counts: dict[int, int] = field(default_factory=dict)
@@ -40,12 +40,12 @@ class _Watch:
 
 
 class Presence:
-    """This process among `world_size`, as the others see it.
+    """This process among `world_size`, as seen by the others.
 
     Args:
-        store: shared by the processes; every thread uses a connection of its own, since one that
-            does not answer blocks whoever asked.
-        rank: of this process; 0 works alone and may hold the store, so it leaves a wait last.
+        store: shared by the processes; every thread opens its own connection, because an
+            unanswered request blocks its connection.
+        rank: of this process; 0 works alone and may host the store, so it leaves a wait last.
         world_size: number of processes.
     """
 
@@ -58,7 +58,7 @@ class Presence:
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[Presence]:
-        """Beat for as long as the body runs."""
+        """Send heartbeats while the body runs."""
         threading.Thread(target=self._beat, daemon=True).start()
         try:
             yield self
@@ -66,10 +66,10 @@ class Presence:
             self._over.set()
 
     def wait_for_all(self) -> None:
-        """Return once every process has come here, which may take days.
+        """Return when every process has arrived here, which may take days.
 
         Raises:
-            ResourceError: one of the others has shown no sign of life for `PATIENCE`.
+            ResourceError: another process has sent no heartbeat for `PATIENCE`.
         """
         self._round += 1
         now = time.monotonic()
@@ -96,7 +96,7 @@ class Presence:
                 )
 
     def _watch(self, watch: _Watch, number: int) -> None:
-        """Say that this process has come, and look until the others have."""
+        """Announce this process's arrival, and watch until the others have arrived."""
         try:
             store = self._store.clone()  # type: ignore[attr-defined]
             store.add(f"came/{number}/{self._rank}", 1)
@@ -124,7 +124,7 @@ class Presence:
             watch.signs.update(dict.fromkeys(self._others, time.monotonic()))
 
     def _beat(self) -> None:
-        """Count up in the store while the main thread works, or waits in `wait_for_all`."""
+        """Send heartbeats while the main thread computes, or waits in `wait_for_all`."""
         worked, moved = time.clock_gettime(self._clock), time.monotonic()
         with contextlib.suppress(*STORE_ERRORS):
             store = self._store.clone()  # type: ignore[attr-defined]

@@ -1,11 +1,11 @@
-"""Work in the background: a detached process a job, one at a time, the rest in a queue.
+"""Background jobs: one detached process per job; one works at a time, the others queue.
 
 A job is a verb that takes `--job`: a whole study, or a single stage of one of its runs.
 
-Truth lives on disk, under `<runs>/.jobs/<id>/`, so that a job survives the app, a reload and a
-second browser: `job.json` (what was asked), `progress.jsonl` (how far it is), `log.txt` (what it
-said), `ended.json` (exit code), and a file `stop` that asks it to stop. The process itself waits
-for its turn; the app only starts it. A lock tells the living from the dead.
+All state is on disk, under `<runs>/.jobs/<id>/`, so that a job survives the app, a reload and a
+second browser: `job.json` (what was asked), `progress.jsonl` (how far it is), `log.txt` (its
+output), `ended.json` (exit code), and a file `stop` that asks it to stop. The app only starts the
+process, which waits for its turn. Its lock shows whether it is alive.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Job:
     Attributes:
         directory: its folder; the name sorts by the time it was asked for.
         title: what it is, for people.
-        study: folder of the study that it makes, or makes a part of.
-        part: the run and stage that it makes, as in `repa/seed-0 flow`; empty for all of them.
+        study: folder of the study that it works on.
+        part: run and stage, as in `repa/seed-0 flow`; empty for the whole study.
         created: seconds since the epoch.
     """
 
@@ -69,7 +69,7 @@ class Job:
 
     @property
     def state(self) -> State:
-        """What it is doing, from the disk alone."""
+        """Its state, read from disk only."""
         ended = self.directory / ENDED
         if ended.is_file():
             code = read_json(ended).get("code")
@@ -83,23 +83,23 @@ class Job:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is still to end."""
+        """Whether it has not ended yet."""
         return self.state in ("starting", "queued", "running")
 
     @property
     def last_words(self) -> str:
-        """Why it failed, or what it said at its end, in a line; often empty."""
+        """One line: why it failed, or its last message; often empty."""
         ended = self.directory / ENDED
         if ended.is_file():
             return str(read_json(ended).get("message", ""))
         return "the process ended and left no word (killed?)" if self.state == "failed" else ""
 
     def stop(self) -> None:
-        """Ask it to save and stop, whether it waits or works."""
+        """Ask it to save and stop; also works while it waits."""
         write_file(self.directory / STOP, b"")
 
     def log(self, num_characters: int = 20_000) -> str:
-        """The end of what it said."""
+        """The end of its output."""
         file = self.directory / LOG
         if not file.is_file():
             return ""
@@ -114,7 +114,7 @@ class StageProgress:
         stage: its name, with the run's before it.
         done: units complete.
         total: units in all.
-        info: numbers it showed last.
+        info: the latest numbers.
         started: seconds since the epoch of its first report.
         updated: of its last.
     """
@@ -128,12 +128,12 @@ class StageProgress:
 
     @property
     def share(self) -> float:
-        """Part done, in [0, 1]."""
+        """Share that is done, in [0, 1]."""
         return min(1.0, self.done / self.total) if self.total else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """Time to its end at the pace so far; None before the first unit."""
+        """Seconds left at the current pace; None before the first unit."""
         if not 0 < self.done < self.total:
             return None
         return (self.updated - self.started) / self.done * (self.total - self.done)
@@ -154,7 +154,7 @@ def submit(arguments: Sequence[str], title: str, study: Path, part: str = "") ->
         part: see `Job`.
 
     Raises:
-        InputError: the same study, or the same part of it, is in the queue already.
+        InputError: the same study, or the same part of it, is already in the queue.
     """
     if any((job.study, job.part) == (study, part) and job.is_open for job in list_jobs()):
         raise InputError(f"{f'{study.name}/{part}'.rstrip('/')}: already in the queue")
@@ -184,13 +184,13 @@ def submit(arguments: Sequence[str], title: str, study: Path, part: str = "") ->
             cwd=Path(__file__).parents[2],
             env={**os.environ, "WORKBENCH_RUNS": str(runs_directory())},
         )
-    # Someone has to collect the child's exit code, or it stays in the table as a zombie.
+    # Unless its exit code is collected, the child stays as a zombie.
     threading.Thread(target=process.wait, daemon=True).start()
     return job
 
 
 def list_jobs() -> list[Job]:
-    """Every job that can be read, the oldest first."""
+    """Every readable job, oldest first."""
     jobs = []
     for file in sorted(jobs_directory().glob(f"*/{DESCRIPTION}")):
         try:
@@ -205,13 +205,13 @@ def list_jobs() -> list[Job]:
                 )
             )
         except (WorkbenchError, KeyError, TypeError, ValueError):
-            # A job whose description is torn cannot be named, watched or stopped: not a job.
+            # Without a readable description a job cannot be named, watched or stopped.
             continue
     return jobs
 
 
 def read_progress(job: Job) -> tuple[list[StageProgress], list[str]]:
-    """Stages in the order they began, and the notes; a torn last line is left out."""
+    """Stages in the order they began, and the notes; an incomplete last line is ignored."""
     stages: dict[str, StageProgress] = {}
     notes: list[str] = []
     file = job.directory / PROGRESS
@@ -236,13 +236,13 @@ def read_progress(job: Job) -> tuple[list[StageProgress], list[str]]:
 
 @contextmanager
 def attended(folder: str) -> Iterator[Callable[[str], None]]:
-    """Live as the job of `folder`: wait for the turn, then record how the body ended.
+    """Run the body as the job of `folder`: wait for its turn, then record how it ended.
 
     Args:
-        folder: the job's; without one the body is nobody's job and runs at once.
+        folder: the job's; if empty, the body is not a job and runs at once.
 
     Yields:
-        What takes the last words of a body that ends well.
+        A function that takes the last words of a body that ends well.
     """
     words: list[str] = []
     if not folder:
@@ -264,7 +264,7 @@ def _wait_for_turn(directory: Path) -> None:
     """Return when no earlier job is alive.
 
     Raises:
-        StopRequested: it was asked to stop while it waited.
+        StopRequested: a stop was asked for while it waited.
     """
     while any(job.name < directory.name and job.is_open for job in list_jobs()):
         if (directory / STOP).exists():

@@ -1,4 +1,4 @@
-"""Metric sinks: the run's own JSONL always, TensorBoard, W&B or trackio by name."""
+"""Where metrics go besides the run's own JSONL: TensorBoard, W&B or trackio."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TensorBoardLogger:
             self._writer.add_scalar(f"{stage}/{name}", value, step)
 
     def text(self, stage: str, step: int, name: str, text: str) -> None:
-        """Write text; indented, so that markdown in a corpus is shown as it is."""
+        """Write text, indented so that markdown in it is not rendered."""
         lines = "\n".join("    " + line for line in text.splitlines())
         self._writer.add_text(f"{stage}/{name}", lines, step)
 
@@ -58,7 +58,7 @@ class _RunLogger:
         )
 
     def scalars(self, stage: str, step: int, values: Mapping[str, float]) -> None:
-        """Log `<stage>/<name>`, with the stage's own step beside it."""
+        """Log `<stage>/<name>` together with the stage's own step."""
         self._module.log({f"{stage}/step": step, **{f"{stage}/{k}": v for k, v in values.items()}})
 
     def text(self, stage: str, step: int, name: str, text: str) -> None:
@@ -85,7 +85,7 @@ LOGGERS: Mapping[str, Callable[[Path, str, Mapping[str, Any]], Logger]] = {
 
 
 def check_loggers(names: tuple[str, ...]) -> None:
-    """Refuse, before any compute, a logger that cannot be had.
+    """Refuse a logger that is not available, before anything is computed.
 
     Raises:
         ValueError: a name is unknown, or its package is not installed.
@@ -110,12 +110,12 @@ def open_loggers(
 
 
 class Contained:
-    """A logger whose failures are said once and never end a training.
+    """A logger whose failures are reported once and never stop a training.
 
     Args:
         name: of the logger, as in `LOGGERS`.
         note: receives the message.
-        settings: what `open_loggers` takes after the names; opening may fail as well.
+        settings: further arguments of `open_loggers`; opening may fail too.
     """
 
     def __init__(self, name: str, note: Callable[[str], None], *settings: Any) -> None:
@@ -137,7 +137,7 @@ class Contained:
                 self._logger.text(stage, step, name, text)
 
     def close(self) -> None:
-        """Close what is still open."""
+        """Close the logger if it is open."""
         with self._contained():
             if self._logger is not None:
                 self._logger.close()

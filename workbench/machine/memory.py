@@ -1,4 +1,4 @@
-"""Batches that halve by themselves when memory runs out."""
+"""Batches that are halved automatically when memory runs out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 def halving_batches(
     total: int, batch_size: int, work: Callable[[slice], Result]
 ) -> Iterator[tuple[slice, Result]]:
-    """Yield (rows, work(rows)) over `total` rows; out of memory, the batch is halved and redone.
+    """Yield (rows, work(rows)) over `total` rows; when memory runs out, halve the batch and retry.
 
     Raises:
         ResourceError: a single row does not fit.
@@ -43,7 +43,7 @@ def halving_batches(
 
 @contextmanager
 def memory_advice(advice: str) -> Iterator[None]:
-    """Say what to lower when memory runs out in the body, where nothing can be halved unasked.
+    """When memory runs out in the body, raise an error that says which setting to lower.
 
     Raises:
         ResourceError: host or device memory ran out.

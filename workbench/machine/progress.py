@@ -1,7 +1,7 @@
-"""Progress that several readers share: a bar on stderr, and a file that the app watches.
+"""Progress of stages: bars on stderr, and a file that the app watches.
 
-A stage reports through a `Reporter`; which one decides who sees it. A worker process sends its
-reports to the parent through a queue.
+A stage reports to a `Reporter`, which decides where the report is shown. Worker processes send
+their reports to the parent through a queue.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Item = TypeVar("Item")
 
 
 class Reporter(Protocol):
-    """Receives what a stage says of itself."""
+    """Receives a stage's reports."""
 
     def update(self, stage: str, done: int, total: int, info: Mapping[str, Any]) -> None:
-        """`done` of `total` units of `stage` are complete; `info` holds numbers to show."""
+        """`done` of `total` units of `stage` are complete; `info` holds numbers to display."""
 
     def note(self, text: str) -> None:
         """One line that stays on the screen."""
@@ -88,7 +88,7 @@ class Bars:
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
-        # A reader that left, as after `2>&1 | head`, must not end the training.
+        # A closed stderr, as after `2>&1 | head`, must not stop the training.
         with contextlib.suppress(OSError):
             self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""Randomness that depends on what it is for, and on no state: resuming needs nothing stored."""
+"""Random numbers that depend only on what they are for: resuming needs no stored state."""
 
 from __future__ import annotations
 

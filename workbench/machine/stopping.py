@@ -1,4 +1,4 @@
-"""A polite stop: the first SIGTERM or SIGINT asks, the second one ends the process at once."""
+"""A polite stop: the first SIGTERM or SIGINT asks for it, the second ends the process at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AGAIN_SECONDS = 5.0  # time for the clean-up of what was broken into, before tha
 
 
 class StopSignal:
-    """Set by a signal, or by the file that the app writes; read between steps."""
+    """Set by a signal, or by a file that the app writes; checked between steps."""
 
     def __init__(self, stop_file: str | os.PathLike[str] | None = None) -> None:
         self._signalled = False
@@ -26,11 +26,11 @@ class StopSignal:
 
     @property
     def requested(self) -> bool:
-        """Whether somebody asked to stop."""
+        """Whether a stop was asked for."""
         return self._signalled or (self._stop_file is not None and os.path.exists(self._stop_file))
 
     def check(self, where: str) -> None:
-        """Raise at a point where nothing needs saving.
+        """Raise if a stop was asked for; for points where nothing needs saving.
 
         Raises:
             StopRequested: a stop was asked for.
@@ -40,14 +40,15 @@ class StopSignal:
 
     @contextmanager
     def interrupting(self, where: str) -> Iterator[None]:
-        """Let a stop break into work that does not look for one and has nothing to save.
+        """Let a stop interrupt work that does not check for one and has nothing to save.
 
-        `StopRequested` is raised in the midst of the body, as Python raises `KeyboardInterrupt`: as
-        soon as the library call that runs returns. A body that swallows it is broken into again,
-        and at its end it raises in any case, so nothing made of half a computation gets out. Stands
-        inside `publish`, never around it.
+        `StopRequested` is raised inside the body as Python raises `KeyboardInterrupt`: as soon as
+        the current library call returns. If the body swallows it, it is raised again, and in any
+        case at the end, so no half-computed result gets out. Use it inside `publish`, never around
+        it.
 
-        Breaks into the main thread of a process that listens; elsewhere it looks at both ends only.
+        Interrupts only the main thread of a process that listens; elsewhere a stop is checked for
+        before and after the body.
 
         Raises:
             StopRequested: a stop was asked for.

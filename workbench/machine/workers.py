@@ -1,4 +1,4 @@
-"""Runs of a study side by side, each in its own process with its own threads."""
+"""Parallel runs of a study, each in its own process with its own threads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ORPHANED = 70
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How the machine is divided: runs at once, and threads of each."""
+    """How the machine is divided: parallel runs, and threads per run."""
 
     workers: int
     threads: int
@@ -31,7 +31,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a worker is told: its name, threads and device, and whether damage is forgiven."""
+    """What a worker is told: its name, threads and device, and whether to restart on damage."""
 
     name: str
     threads: int
@@ -40,7 +40,7 @@ class Orders:
 
 
 def share_machine(num_runs: int, workers: int, threads: int, device: str) -> Share:
-    """Divide the cores: one worker a core on CPUs, one worker on a GPU, unless told otherwise."""
+    """Divide the cores: one worker per core on CPUs, one on a GPU, unless set otherwise."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cores = cores or 1
     workers = workers or (min(num_runs, cores) if device == "cpu" else 1)
@@ -55,7 +55,7 @@ def run_side_by_side(
 ) -> None:
     """Run `target(*arguments, context)` for each named job, `share.workers` at a time.
 
-    A worker that fails, or a stop, ends the others politely: each saves and exits.
+    When a worker fails or a stop is asked for, the others save and exit.
 
     Raises:
         StopRequested: a stop was asked for.
@@ -86,14 +86,14 @@ def run_side_by_side(
 
 
 class _Mail:
-    """What workers send: reports are passed on, and the first failure is kept."""
+    """Messages from workers: reports are passed on, and the first failure is kept."""
 
     def __init__(self, queue: Any, reporter: Reporter) -> None:
         self.queue, self._reporter = queue, reporter
         self.failure: WorkbenchError | None = None
 
     def read(self, timeout: float = 0.0) -> None:
-        """Take everything that has arrived, waiting up to `timeout` seconds for the first."""
+        """Handle all messages that have arrived, waiting up to `timeout` seconds for the first."""
         while True:
             try:
                 kind, *content = self.queue.get(timeout=timeout or 0.05)
@@ -109,21 +109,21 @@ class _Mail:
                 self.fail(f"{name}: {message}", code)
 
     def judge(self, name: str, code: int) -> None:
-        """Take note of a worker that ended badly and could not say why."""
+        """Record the failure of a worker that could not send a message."""
         if code == -signal.SIGKILL:
             self.fail(f"{name}: killed (out of memory?); lower the batch size or workers", 4)
         elif code != 0:
             self.fail(f"{name}: ended with code {code} and said nothing; try --debug", 1)
 
     def fail(self, message: str, code: int) -> None:
-        """Keep a failure unless one is known: what comes later is its consequence."""
+        """Keep only the first failure; later ones follow from it."""
         if self.failure is None:
             self.failure = WorkbenchError(message)
             self.failure.exit_code = code
 
 
 def _end(running: dict[str, Any], mail: _Mail) -> None:
-    """Stop workers politely, and after the grace period for good; their reports are still read."""
+    """Ask workers to stop, and kill them after the grace period; their reports are still read."""
     for process in running.values():
         process.terminate()
     deadline = time.monotonic() + GRACE_SECONDS
@@ -139,7 +139,7 @@ def _work(
     target: Callable[..., None], arguments: tuple[Any, ...], orders: Orders, queue: Any
 ) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Ctrl-C reaches the whole group; the parent passes it on as one SIGTERM.
+    # Ctrl-C reaches all processes; workers ignore it and wait for the parent's SIGTERM.
     stop = StopSignal().listen()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -162,7 +162,7 @@ def _work(
 
 
 def _end_with_parent() -> None:
-    """Leave at once when the parent is killed: a rerun must not find this run still in use."""
+    """Exit when the parent is killed, so that a rerun does not find this run in use."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

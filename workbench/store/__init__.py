@@ -1,6 +1,6 @@
-"""What runs leave on disk: written whole or not at all, verified before it is believed.
+"""Durable files: written completely or not at all, and verified before they are used.
 
-Nothing here imports torch when it is imported, so that `--help` and listings answer at once.
+Importing this room does not import torch, so `--help` and listings answer at once.
 """
 
 from workbench.store.atomic import publish, remove_directory, write_file

@@ -1,8 +1,8 @@
-"""Directories and files that appear whole or not at all, and stay after a power cut.
+"""Directories and files that appear completely or not at all, and survive a power cut.
 
-The order is what makes it so: write everything beside the destination, fsync every file, write
-the manifest last and fsync it, fsync the directory, rename, fsync the parent. A process that dies
-anywhere leaves the old state and a hidden temporary, which the next writer sweeps away.
+The order guarantees it: write everything beside the destination, fsync every file, write and
+fsync the manifest last, fsync the directory, rename, fsync the parent. A process that dies at any
+point leaves the old state and a hidden temporary, which the next writer removes.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ DISPLACED = ".old-"
 
 @contextmanager
 def publish(directory: Path, *, meta: Mapping[str, Any] | None = None) -> Iterator[Path]:
-    """Write a directory that appears, complete and with its manifest, when the body has succeeded.
+    """Write a directory that appears with its manifest once the body has succeeded.
 
-    An existing `directory` is replaced in one step; if the body raises, it stays as it was. One
-    writer at a time: hold `run_lock`.
+    An existing `directory` is replaced in one step; if the body raises, it is unchanged. Hold
+    `run_lock`, so that there is one writer at a time.
 
     Args:
         directory: Destination; its parents are made.
@@ -63,7 +63,7 @@ def publish(directory: Path, *, meta: Mapping[str, Any] | None = None) -> Iterat
             _fsync_tree(temporary)
             _put_in_place(temporary, directory)
     finally:
-        # Removed after success too: the temporary then holds the state that was replaced.
+        # Also after success: the temporary then holds the replaced state.
         shutil.rmtree(temporary, ignore_errors=True)
         os.close(descriptor)
 
@@ -93,7 +93,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def remove_directory(directory: Path) -> None:
-    """Remove a directory so that it is seen whole or not at all, whenever the process dies."""
+    """Remove a directory in one step: readers see all of it or nothing."""
     directory = Path(os.path.abspath(directory))
     with reported(directory):
         hidden = _temporary_beside(directory)
@@ -115,7 +115,7 @@ def is_temporary(name: str) -> bool:
 
 
 def sweep(path: Path) -> None:
-    """Finish or remove what writers of `path` that died have left beside it."""
+    """Finish or remove what dead writers of `path` have left beside it."""
     displaced = path.with_name(f"{DISPLACED}{path.name}")
     if displaced.is_dir():
         if path.exists():
@@ -127,7 +127,7 @@ def sweep(path: Path) -> None:
 
 
 def sweep_within(directory: Path) -> None:
-    """Remove what writers of anything in `directory` that died have left there."""
+    """Remove what dead writers have left in `directory`."""
     with reported(directory):
         _remove_dead(directory, ".+")
 
@@ -177,7 +177,7 @@ def _fsync_tree(temporary: Path) -> None:
 
 
 def _put_in_place(temporary: Path, directory: Path) -> None:
-    """Rename onto `directory`; what stood there ends up at `temporary` or is removed."""
+    """Rename onto `directory`; what was there is moved to `temporary` or removed."""
     parent = directory.parent
     if not directory.exists():
         os.rename(temporary, directory)

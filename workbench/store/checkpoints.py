@@ -1,4 +1,4 @@
-"""Checkpoints: a directory `step-<n>` each, of which the newest sound one counts.
+"""Checkpoints: one directory `step-<n>` each; the newest undamaged one counts.
 
 `model.safetensors` holds the weights, `optimizer.safetensors` the optimizer's tensors and any
 others (generator states, averages), `state.json` what is not a tensor, `manifest.json` the sizes
@@ -57,8 +57,8 @@ class Checkpoint:
         model: Name -> weights, as `state_dict` gave them.
         state: The JSON values that were saved with it.
         tensors: The further tensors that were saved with it.
-        notices: What was lost on the way to this checkpoint, a line each; empty when nothing was.
-        optimizer: Class name and state of the optimizer; None when there was none or it was left.
+        notices: What was lost because of damaged newer checkpoints, one line each.
+        optimizer: Class name and state of the optimizer; None if there was none or it was not read.
     """
 
     path: Path
@@ -98,7 +98,7 @@ def save_checkpoint(
     keep: int = 1,
     files: Mapping[str, str] | None = None,
 ) -> Path:
-    """Save `directory/step-<n>`; older ones go only after the new one has been read back sound.
+    """Save `directory/step-<n>`; older ones are removed only after the new one is verified.
 
     Args:
         directory: Holds the checkpoints of one training.
@@ -108,17 +108,17 @@ def save_checkpoint(
         state: JSON values (position, losses, fingerprint).
         tensors: Further tensors, such as generator states.
         keep: Newest checkpoints to retain, >= 1.
-        files: File name -> text to lay beside the weights, such as `config.json`.
+        files: File name -> text to store beside the weights, such as `config.json`.
 
     Returns:
         The directory of the new checkpoint.
 
     Raises:
         NumericalError: Weights or optimizer state hold NaN or infinity; nothing was written.
-        ResourceError: No room; the previous checkpoint is as it was.
+        ResourceError: No room; the previous checkpoint is unchanged.
         InputError: `state` is not JSON, `step` lies behind a sound checkpoint, or `directory`
             cannot be written.
-        DamagedArtefactError: What was written reads back otherwise: the disk is failing.
+        DamagedArtefactError: The written files do not read back the same: the disk is failing.
     """
     if step < 0 or keep < 1:
         raise ValueError(f"step must be >= 0 and keep >= 1, got {step} and {keep}")
@@ -145,15 +145,15 @@ def save_checkpoint(
 def load_latest(
     directory: Path, *, restart: bool = False, model_only: bool = False
 ) -> Checkpoint | None:
-    """Load the newest sound checkpoint, and say in its notices what was lost.
+    """Load the newest undamaged checkpoint; its notices say what was lost.
 
     Args:
         directory: Holds the checkpoints of one training.
-        restart: When every checkpoint is damaged, set them aside and start again.
-        model_only: Leave the optimizer and further tensors unread, for a reader that samples.
+        restart: If every checkpoint is damaged, set them aside and start again.
+        model_only: Do not read the optimizer and further tensors; enough for sampling.
 
     Returns:
-        None when there is no checkpoint, or none but damaged ones and `restart`.
+        None if there is no checkpoint, or only damaged ones and `restart` is given.
 
     Raises:
         DamagedArtefactError: Every checkpoint is damaged and `restart` is not given.
@@ -167,7 +167,7 @@ def load_latest(
                 return load_checkpoint(path, model_only=model_only, notices=_losses(path, damage))
             except DamagedArtefactError as error:
                 damage[path] = str(error)
-        # A writer may have retired, between listing and reading, what was listed.
+        # A writer may have removed a listed checkpoint before it was read.
         if all(path.exists() for path in paths):
             break
     if not damage:
@@ -207,7 +207,7 @@ def load_checkpoint(
 
 
 def list_checkpoints(directory: Path) -> list[Path]:
-    """Published checkpoint directories, sound or not, in the order of their steps."""
+    """Published checkpoint directories, damaged or not, in the order of their steps."""
     if not directory.is_dir():
         return []
     found = [(step, path) for path in directory.iterdir() if (step := _step(path)) is not None]
@@ -215,7 +215,7 @@ def list_checkpoints(directory: Path) -> list[Path]:
 
 
 def newest_step(directory: Path) -> int:
-    """Step of the newest published checkpoint, sound or not; -1 without one."""
+    """Step of the newest published checkpoint, damaged or not; -1 if there is none."""
     return max((_step(path) or 0 for path in list_checkpoints(directory)), default=-1)
 
 
@@ -290,7 +290,7 @@ def _make_way(directory: Path, step: int) -> None:
 
 
 def _losses(path: Path, damage: Mapping[Path, str]) -> list[str]:
-    """A line for each newer checkpoint that is damaged."""
+    """One line per damaged newer checkpoint."""
     return [
         f"{problem}; {path.name} is used instead, {(_step(bad) or 0) - (_step(path) or 0)} steps "
         "are lost and done again"

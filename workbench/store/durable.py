@@ -1,4 +1,4 @@
-"""The single steps that outlive a power cut: a file with its content, a name in its directory."""
+"""Single operations that survive a power cut: a file's content, a name in a directory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def create_durably(path: Path, content: bytes) -> int:
-    """Write a new file as `write_durably` does, and hold it as in use by `claim`.
+    """Write a new file as `write_durably` does, and lock it by `claim`.
 
     Returns:
         Its descriptor; the claim ends when that is closed.
@@ -33,7 +33,7 @@ def create_durably(path: Path, content: bytes) -> int:
 
 
 def claim(descriptor: int) -> bool:
-    """Hold an open file or directory by `flock`, which the kernel ends however the process ends.
+    """Lock an open file or directory by `flock`; the kernel releases it when the process ends.
 
     Returns:
         False when another process, or another descriptor of this one, holds it.
@@ -46,7 +46,7 @@ def claim(descriptor: int) -> bool:
 
 
 def make_directory(directory: Path) -> None:
-    """Make a directory and its parents, each durable in the one above it."""
+    """Make a directory and its parents, each durably."""
     if directory.is_dir():
         return
     make_directory(directory.parent)

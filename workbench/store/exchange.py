@@ -1,4 +1,4 @@
-"""Swap two directories in one step, so that no reader ever finds neither."""
+"""Swap two directories in one step, so that readers always find one of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operating-system errors said as workbench errors, and room looked at before it is needed."""
+"""Operating-system errors as workbench errors, and a check of disk space before work starts."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def translated(error: OSError, path: Path) -> WorkbenchError:
 
 @contextmanager
 def reported(path: Path, *, only_room: bool = False) -> Iterator[None]:
-    """Raise `OSError` from the body as the workbench error it stands for.
+    """Raise an `OSError` from the body as the corresponding workbench error.
 
     Args:
         path: What the message names.
-        only_room: Leave every error alone but the disk being full; for bodies of foreign code.
+        only_room: Translate only a full disk; for bodies with foreign code.
     """
     try:
         yield
@@ -44,7 +44,7 @@ def reported(path: Path, *, only_room: bool = False) -> Iterator[None]:
             raise
         raise translated(error, path) from error
     except Exception as error:
-        # safetensors writes in Rust and hands the error number over inside its message only.
+        # safetensors writes in Rust and gives the error number only in its message.
         number = re.search(r"\(os error (\d+)\)", str(error))
         if type(error).__name__ != "SafetensorError" or number is None:
             raise
@@ -52,7 +52,7 @@ def reported(path: Path, *, only_room: bool = False) -> Iterator[None]:
 
 
 def check_room(directory: Path, needed: int) -> None:
-    """Refuse before the work starts when the disk of `directory` has less than `needed` bytes.
+    """Refuse before work starts if the disk of `directory` has less than `needed` bytes.
 
     Raises:
         ResourceError: With the bytes needed and the bytes free.

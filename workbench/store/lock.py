@@ -1,4 +1,4 @@
-"""One writer at a time in a run directory, by `flock`: a dead holder's lock is gone with it."""
+"""One writer at a time per run directory, by `flock`: the lock ends with its holder."""
 
 from __future__ import annotations
 
@@ -41,15 +41,14 @@ class Holder:
 def run_lock(directory: Path) -> Iterator[Holder]:
     """Hold `directory` for writing; readers need no lock.
 
-    The lock file stays and is never removed, since another process may be opening it; only the
-    kernel's lock on it counts, and that ends with the process, however it ends. A child made by
-    fork does not keep it.
+    The lock file is never removed, because another process may be opening it. Only the kernel's
+    lock on it counts, which ends when the process ends. A forked child does not keep it.
 
     Args:
         directory: Run directory; made if missing.
 
     Yields:
-        What other processes are told of this one.
+        What other processes are told about this one.
 
     Raises:
         InputError: Another process holds it, with host, pid and start of that process; or the
@@ -70,13 +69,13 @@ def run_lock(directory: Path) -> Iterator[Holder]:
 
 
 def read_holder(directory: Path) -> Holder | None:
-    """Process that holds `directory` now, for a page or a listing; None when it is free."""
+    """The process that holds `directory` now; None if it is free."""
     try:
         descriptor = os.open(directory / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        # Shared, so that two readers who look at once do not take each other for a writer.
+        # Shared, so that two simultaneous readers do not take each other for a writer.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return None
     except BlockingIOError:
@@ -88,7 +87,7 @@ def read_holder(directory: Path) -> Holder | None:
 
 
 def _acquire(descriptor: int, directory: Path) -> None:
-    """Take the lock; one that stays taken for longer than readers look is another writer's."""
+    """Take the lock; if it stays taken for longer than a reader needs, it belongs to a writer."""
     deadline = time.monotonic() + READER_SECONDS
     try:
         while not claim(descriptor):
@@ -134,5 +133,5 @@ def _close_in_child() -> None:
     _held.clear()
 
 
-# A worker that outlives a killed parent must not keep the parent's lock.
+# A worker that survives its killed parent must not keep the parent's lock.
 os.register_at_fork(after_in_child=_close_in_child)

@@ -1,7 +1,7 @@
 """The manifest of an artefact directory: size and sha256 of every file, written last.
 
-A directory counts as complete when it has one. The manifest is sealed itself: it must equal, byte
-for byte, what its content renders to, and holds the digest of that content.
+A directory is complete if it has one. The manifest is sealed: it holds the digest of its own
+content, and must equal byte for byte what that content renders to.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SCHEMA = Schema(name="manifest", version=1, needs_release="0.1.0")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileRecord:
-    """What a manifest says of one file: size in bytes and sha256 as 64 hex digits."""
+    """What a manifest says about one file: size in bytes and sha256 as 64 hex digits."""
 
     size: int
     sha256: str
@@ -62,7 +62,7 @@ class Problem:
 
 
 def write_manifest(directory: Path, meta: Mapping[str, Any]) -> None:
-    """Describe every file now in `directory` and write that, durably, as its manifest."""
+    """Describe every file in `directory` and write the manifest durably."""
     if os.path.lexists(directory / MANIFEST):
         raise InputError(f"{directory / MANIFEST}: this name is kept for the manifest")
     files = {}
@@ -73,7 +73,7 @@ def write_manifest(directory: Path, meta: Mapping[str, Any]) -> None:
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Read and check the manifest itself; the files are for `verify`.
+    """Read and check the manifest itself; `verify` checks the files.
 
     Raises:
         DamagedArtefactError: It is missing or is not what was written.
@@ -126,7 +126,7 @@ def find_problems(
 
 
 def verify(directory: Path, names: frozenset[str] | None = None, *, cold: bool = False) -> Manifest:
-    """Check a directory against its manifest, as `find_problems` does, and hand that back.
+    """Check a directory by `find_problems`, and return its manifest.
 
     Raises:
         DamagedArtefactError: Names the first bad file, what is wrong with it, and how many more.
@@ -141,7 +141,7 @@ def verify(directory: Path, names: frozenset[str] | None = None, *, cold: bool =
 def is_complete(directory: Path, fingerprint: str) -> bool:
     """Whether `directory` was published with this `fingerprint` in its meta.
 
-    Presence and size of every file are compared, content is not: see `verify`.
+    Compares presence and size of every file, not content: see `verify`.
 
     Returns:
         False when there is no such directory, or it is empty, or it has another fingerprint.

@@ -1,7 +1,7 @@
-"""Metrics of a run, one JSON object a line; a failed write is reported and never ends a training.
+"""Metrics of a run, one JSON object per line; a failed write is reported but never ends a training.
 
 JSON has no NaN: such a value is written as null, and `not_finite` in the same record says what it
-was. A resumed run cuts the log back to the step that it resumes from.
+was. When a run resumes, records after its step are removed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class MetricsLog:
     Attributes:
         path: The file.
         lost: Records that could not be written so far.
-        notices: Why records were lost, and what was cut off at the resume, a line each.
+        notices: Why records were lost, and what was removed when resuming, one line each.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class MetricsLog:
 
         Args:
             path: The file; made if missing, with its directory.
-            resume_step: Drop records of later steps, and lines that a crash has left unreadable.
+            resume_step: Remove records of later steps, and lines that a crash left unreadable.
                 None starts an empty log.
-            stage: Cut only the records whose `stage` is this one; None cuts all alike. Stages that
-                share a file resume each from its own step.
+            stage: Remove only records of this `stage`; None means all. Stages that share a
+                file each resume from their own step.
 
         Raises:
             InputError: The file cannot be written.
@@ -83,7 +83,7 @@ class MetricsLog:
         return True
 
     def sync(self) -> None:
-        """Make what was appended survive a power cut; call it beside a checkpoint."""
+        """Make appended records survive a power cut; call it with every checkpoint."""
         if self._descriptor is None:
             return
         try:
@@ -116,7 +116,7 @@ class MetricsLog:
             while view:
                 view = view[os.write(descriptor, view) :]
         except OSError:
-            # Half a line would spoil the next one, which may find room again. What cannot be cut
+            # Half a line would spoil the next one. What cannot be cut
             # (a device) is left: the cause to report is the failed write.
             with suppress(OSError):
                 os.ftruncate(descriptor, self._size)
@@ -158,7 +158,7 @@ def render(record: Mapping[str, Any]) -> bytes:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Records written so far; a last line that is still being written is left out.
+    """Records written so far; an incomplete last line is ignored.
 
     Raises:
         DamagedArtefactError: A complete line is not a record, with its number.

@@ -1,8 +1,8 @@
-"""Milestones: weights kept for good at chosen steps of a training, to look back at its way.
+"""Milestones: weights kept permanently at chosen steps of a training, to compare them later.
 
-They lie in `milestones/step-<n>` beside the checkpoints, hold weights and no optimiser, and no
-retention touches them. One training writes each step anew when it passes it, so that a resumed
-training leaves the same set, with the same bits, as one that was never stopped.
+They are in `milestones/step-<n>` beside the checkpoints, hold weights without an optimiser, and are
+never pruned. A training writes each again when it passes the step, so a resumed training leaves
+the same set, with the same bits, as one that was never stopped.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def save_milestone(
     fingerprint: str,
     files: Mapping[str, str],
 ) -> Path:
-    """Publish `directory/milestones/step-<n>`, in place of one that is there.
+    """Publish `directory/milestones/step-<n>`, replacing an existing one.
 
     Args:
         directory: holds the checkpoints of one training.
@@ -82,7 +82,7 @@ def save_milestone(
 def list_milestones(directory: Path, *fingerprints: str) -> list[Milestone]:
     """The milestones of the training with one of these fingerprints, in the order of their steps.
 
-    A training that went on has those of the shorter ones besides its own.
+    An extended training also has those of the shorter ones.
 
     Raises:
         DamagedArtefactError: a manifest is missing or damaged.
@@ -96,7 +96,7 @@ def list_milestones(directory: Path, *fingerprints: str) -> list[Milestone]:
 
 
 def weights_at(path: Path, step: int) -> Milestone:
-    """A milestone, or a checkpoint looked at as one.
+    """A milestone, or a checkpoint treated as one.
 
     Raises:
         DamagedArtefactError: its manifest is missing or damaged.

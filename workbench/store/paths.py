@@ -1,7 +1,7 @@
-"""Where runs are, and which names of runs may be opened.
+"""Where runs are, and which names may be opened.
 
-A name from outside is data: it is compared with what the scan of the runs directory finds and
-never joined to a path unchecked, so `../`, absolute paths and links that lead out find nothing.
+A name given by a user is compared with what the scan of the runs directory finds, and never joined
+to a path unchecked, so `../`, absolute paths and links to elsewhere find nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RunEntry:
     Attributes:
         name: Path below the runs directory, with `/`, as `resolve_run` takes it.
         path: The directory.
-        kind: `study` or `run`, after the file that marks it.
+        kind: `study` or `run`, depending on the file that marks it.
     """
 
     name: str
@@ -43,7 +43,7 @@ def runs_directory(environment: Mapping[str, str] | None = None) -> Path:
         environment: Read instead of `os.environ`.
 
     Raises:
-        InputError: It is there and not a directory.
+        InputError: It exists and is not a directory.
     """
     value = (os.environ if environment is None else environment).get(VARIABLE, "").strip()
     directory = Path(os.path.abspath(os.path.expanduser(value or "runs")))
@@ -53,7 +53,7 @@ def runs_directory(environment: Mapping[str, str] | None = None) -> Path:
 
 
 def check_writable(directory: Path) -> None:
-    """Make `directory` and prove, before any compute, that files can be written there.
+    """Make `directory` and check that files can be written there, before anything is computed.
 
     Raises:
         InputError: It is a file, or read-only, or not ours.
@@ -75,7 +75,7 @@ def resolve_run(name: str, root: Path | None = None) -> Path:
     """Directory of a run or study below the runs directory.
 
     Args:
-        name: As `list_runs` names it, `demo` or `demo/arms/repa/seed-0`.
+        name: As in `list_runs`: `demo` or `demo/arms/repa/seed-0`.
         root: Runs directory; the default one if None.
 
     Raises:
@@ -103,8 +103,8 @@ def resolve_run(name: str, root: Path | None = None) -> Path:
 def list_runs(root: Path | None = None) -> list[RunEntry]:
     """Studies and runs below the runs directory, in the order of their names.
 
-    A directory counts by its `study.json` or `run.json`, readable or not: a damaged run is listed
-    so that it can be shown as damaged. Links are not followed, so no loop and no way out.
+    A directory counts if it has `study.json` or `run.json`, readable or not: a damaged run is
+    listed, so that it can be shown as damaged. Links are not followed.
     """
     root = runs_directory() if root is None else root
     if not root.is_dir():
@@ -117,7 +117,7 @@ def _scan(directory: Path, root: Path, depth: int) -> Iterator[RunEntry]:
         with os.scandir(directory) as scan:
             entries = list(scan)
     except OSError:
-        # Removed since its parent was listed, or not ours to read: nothing to show.
+        # Removed since its parent was listed, or not readable.
         return
     names = {entry.name for entry in entries}
     kind = "study" if STUDY in names else "run" if RUN in names else None

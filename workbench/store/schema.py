@@ -1,7 +1,7 @@
-"""Versions of stored documents: an older one is migrated in memory, a newer one is refused.
+"""Versions of stored documents: older ones are migrated in memory, newer ones are refused.
 
-A document carries `schema`, its version, and `needs_release`, the oldest release that reads it:
-only the writer can know that, and it is what a reader too old has to be told.
+A document stores its version as `schema`, and the oldest release that can read it as
+`needs_release`, so that an older release can say which one to install.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Schema:
         name: Kind of document, for messages.
         version: Version this release writes, >= 1.
         needs_release: Oldest release that reads `version`.
-        migrations: For every older version n from the oldest readable on, the step n -> n + 1.
+        migrations: For every readable older version n, the step from n to n + 1.
     """
 
     name: str
@@ -40,11 +40,11 @@ class Schema:
             )
 
     def stamp(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Copy of `document` that carries this version."""
+        """Copy of `document` with this version."""
         return {**document, "schema": self.version, "needs_release": self.needs_release}
 
     def migrate(self, document: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """Copy of `document` at this version; what is stored is left as it is.
+        """Copy of `document` at this version; the stored file is not changed.
 
         Raises:
             DamagedArtefactError: No version in the document.

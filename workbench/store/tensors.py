@@ -1,4 +1,4 @@
-"""Named tensors in safetensors files: tied ones untied, non-finite ones refused, never pickled."""
+"""Named tensors in safetensors files: tied ones are separated, non-finite ones are refused."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same values on the CPU, contiguous, each with memory of its own.
+    """The same values on the CPU, contiguous, each with its own memory.
 
-    Tied weights share memory in a model and are written under each of their names, so that a
-    loaded mapping has every key. Nothing is copied that is in this form already.
+    Tied weights share memory in a model; they are written under each of their names, so that a
+    loaded mapping has every key. Tensors already in this form are not copied.
     """
     seen: set[int] = set()
     result = {}
@@ -48,7 +48,7 @@ def refuse_non_finite(tensors: Mapping[str, Tensor], where: str) -> None:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file; durable only once the caller has synced it."""
+    """Write a safetensors file; it is durable once the caller has synced it."""
     from safetensors.torch import save_file
 
     save_file(detached(tensors), path)
@@ -58,7 +58,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file onto the CPU.
 
     Raises:
-        DamagedArtefactError: It is missing or no safetensors file.
+        DamagedArtefactError: It is missing or not a safetensors file.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -1,7 +1,7 @@
-"""Nested state taken apart into tensors and JSON, and put together again exactly.
+"""Nested state split into tensors and JSON, and put together again exactly.
 
-An optimizer's state mixes both, with int keys and tuples, which JSON does not have. Neither half
-needs pickle, and a float is written with the digits that read back as the same float.
+An optimizer's state mixes both, with int keys and tuples, which JSON does not have. Neither part
+needs pickle, and floats are written with enough digits to be read back unchanged.
 """
 
 from __future__ import annotations
