@@ -148,14 +148,14 @@ def _refuse_too_little(corpus: Corpus, config: CorpusConfig) -> None:
     if usable >= LEAST_TESTED:
         return
     distinct = len(np.unique(np.concatenate([corpus.split(name).keys for name in SPLITS])))
-    held_out = "none is held out (corpus.test_fraction is 0)"
+    held_out = "raise corpus.test_fraction (now 0)"
     if config.test_fraction:
         wanted = math.ceil(2 * LEAST_TESTED / config.test_fraction)
         held_out = f"give {wanted} or more distinct texts, or raise corpus.test_fraction"
         held_out += f" (now {config.test_fraction:g})"
     raise InputError(
-        f"{source_name(config)}: {distinct} distinct texts leave {usable} of two or more tokens to "
-        f"test on, and a study needs {LEAST_TESTED}: {held_out}"
+        f"{source_name(config)}: too little to test on: of {distinct} distinct text(s), {usable} "
+        f"of two or more tokens are held out, and a study needs {LEAST_TESTED}: {held_out}"
     )
 
 

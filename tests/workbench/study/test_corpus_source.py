@@ -186,10 +186,18 @@ def test_a_first_try_that_trained_nothing_blocks_no_other(
 @pytest.mark.parametrize(
     ("texts", "fraction", "message"),
     [
-        ([f"text {n} is here" for n in range(8)], 0.1, r"8 distinct texts leave \d of two or more"),
-        (["the same text"] * 300, 0.1, r"1 distinct texts leave 0 .* needs 8: give 160 or more"),
-        ([f"text {n} is here" for n in range(40)], 0.0, r"held out \(corpus.test_fraction is 0\)"),
-        (list("abcdefghijklmnopqrst"), 0.3, r"20 distinct texts leave 0 of two or more tokens"),
+        (
+            [f"text {n} is here" for n in range(8)],
+            0.1,
+            r"of 8 distinct text\(s\), \d of two or more",
+        ),
+        (["the same text"] * 300, 0.1, r"of 1 distinct text\(s\), 0 .* needs 8: give 160 or more"),
+        (
+            [f"text {n} is here" for n in range(40)],
+            0.0,
+            r"needs 8: raise corpus.test_fraction \(now 0\)",
+        ),
+        (list("abcdefghijklmnopqrst"), 0.3, r"of 20 distinct text\(s\), 0 of two or more tokens"),
     ],
 )
 def test_too_little_to_test_on_is_said_and_leaves_nothing_in_the_way(

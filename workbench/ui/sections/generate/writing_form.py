@@ -40,7 +40,7 @@ def choose_writing(selection: Selection) -> WritingView:
             "fresh noise on the way, and so read differently."
         )
         st.form_submit_button("Write", type="primary", icon=":material/edit_note:")
-    lines = [line.strip() for line in typed.splitlines() if line.strip()]
+    lines = [line.strip() for line in typed.split("\n") if line.strip()]
     return WritingView(
         prompts=tuple(lines[:MOST_PROMPTS]), count=int(count), sampler=sampler,
         num_steps=int(steps), guidance_scale=float(guidance), seed=int(seed),
