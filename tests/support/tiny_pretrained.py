@@ -154,6 +154,26 @@ def save_tiny_gemma3(directory: Path) -> Path:
     return _save(Gemma3Model, config, tokenizer, directory, None)
 
 
+def save_tiny_t5(directory: Path) -> Path:
+    """An encoder-decoder whose encoder alone is used, with an end mark after every text."""
+    from tokenizers import processors
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    tokenizer = _byte_level(("<pad>", "</s>"))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    config = T5Config(
+        vocab_size=tokenizer.get_vocab_size(),
+        d_model=WIDTH,
+        d_kv=8,
+        d_ff=32,
+        num_layers=2,
+        num_heads=2,
+    )
+    return _save(T5ForConditionalGeneration, config, tokenizer, directory, "<pad>")
+
+
 SAVERS = {
     "bert": save_tiny_bert,
     "bloom": save_tiny_bloom,

@@ -48,3 +48,32 @@ def import_bundle(
         name = f"{run.study.directory.name}/{run.arm}/{run.seed}"
         output.show({"arm": name, "latents": str(run.latents_dir), "next": f"probe {name}"})
     return 0
+
+
+def encode(
+    study: Name, *, adapter: str, model: str, arm: str, common: CommonOptions = DEFAULTS
+) -> int:
+    """Encode a study's held-out texts by a model from outside, and make it an arm.
+
+    Args:
+        study: the study's folder, or its name under the runs directory; its corpus is prepared.
+        adapter: a Python file that defines load(model). It has all your rights: read it first.
+        model: what the adapter is given, such as the folder of the weights.
+        arm: the arm's name; the bundle is kept in bundles/ARM of the study.
+        common: options of every verb.
+    """
+    from workbench.study.bundle import held_out_texts, write_bundle
+    from workbench.study.folders import find_study
+    from workbench.train import bundle_arms
+    from workbench.train.adapters import encode_texts, load_adapter
+
+    found, file = find_study(study), Path(adapter)
+    folder = found.directory / "bundles" / arm
+    with Output(common) as output:
+        bundle_arms.check_arm(found.run(arm, found.config.seeds[0]))
+        loaded = load_adapter(file, model)
+        bundle = encode_texts(loaded, held_out_texts(str(found.directory)), file, model)
+        run = bundle_arms.import_bundle(write_bundle(folder, bundle), found, arm)
+        shown = {k: v for k, v in bundle.about["provenance"].items() if k.startswith("texts")}
+        output.show({"arm": f"{found.directory.name}/{run.arm}/{run.seed}", **shown})
+    return 0

@@ -131,7 +131,14 @@ def show_contrasts(output: Output, rows: Sequence[Mapping[str, Any]]) -> None:
         for row in rows
     ]
     header = ["metric", "difference", "interval", "n", "verdict"]
-    output.result({"contrasts": list(rows)}, lambda: print_table(header, cells))
+    pairing = {str(row["pairing"]) for row in rows if "pairing" in row}
+
+    def for_people() -> None:
+        print_table(header, cells)
+        for mark in pairing:
+            print(f"an arm came from a bundle: {mark}")
+
+    output.result({"contrasts": list(rows)}, for_people)
 
 
 def show_course(output: Output, document: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "report": results.report,
     "scorecard": results.scorecard,
     "export": bundles.export_bundle,
+    "encode": bundles.encode,
     "import": bundles.import_bundle,
     "runs": look.runs,
     "verify": look.verify,

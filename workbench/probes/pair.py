@@ -18,6 +18,7 @@ from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.probes.catalogue.entry import named
 from workbench.probes.run import PROBES_VERSION, write_items
 from workbench.store.json_files import read_json, write_json
+from workbench.study.pairing import NOT_PROVED
 from workbench.train.latents import latents_fingerprint
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from workbench.study.folders import Run, Study
 
 PAIR_TOKENS = 2000
-# Twins provably share weights, data order and noise; nothing is known about an outside model.
-NOT_PROVED = "not proved equal in anything"
 
 
 def pair_file(first: Run, second: Run) -> Path:

@@ -21,7 +21,7 @@ from workbench.score.directions import chance_of, direction
 from workbench.score.evaluate import evaluation_fingerprint
 from workbench.score.two_samples import Sample, featurizer_name, sample_contrasts
 from workbench.store.json_files import read_json
-from workbench.study.pairing import compare_pairing
+from workbench.study.pairing import NOT_PROVED, compare_pairing
 
 if TYPE_CHECKING:
     from analyses.statistics.intervals import BootstrapConfig, Contrast
@@ -68,14 +68,11 @@ def load_scores(run: Run, scale: str) -> RunScores:
     frame = pd.read_parquet(run.scores_dir / f"{scale}.parquet")
     empty = frame.pop("empty").to_numpy(bool)
     metrics = evaluation[scale]["metrics"]
-    probes: dict[str, Any] = {}
-    for file in sorted(run.probes_dir.glob("*.json")):
-        probes.update(read_json(file).get("results", {}))
     return RunScores(
         per_text={str(column): frame[column].to_numpy(np.float64) for column in frame},
         sample=Sample(_features(run, scale), empty),
         whole={name: value for name, value in metrics.items() if name not in frame},
-        probes=probes,
+        probes=stored_probes(run),
     )
 
 
@@ -109,7 +106,7 @@ def compare_study(study: Study) -> dict[str, Any]:
         for arm, runs in scores.items():
             arms[arm].update(arm_generation(runs, study, family))
             if number == 0:
-                arms[arm].update(_arm_probes(runs))
+                arms[arm].update(_arm_probes([run.probes for run in runs]))
         for a, b in pairs:
             contrasts += _generation_contrasts(scores, b, a, study, family)
             if number == 0:
@@ -125,16 +122,40 @@ def compare_study(study: Study) -> dict[str, Any]:
 def compare_runs(a: Run, b: Run) -> list[dict[str, Any]]:
     """Paired contrasts a - b of two runs on the same prompts.
 
+    With an arm from a bundle, of its probes alone: each row says that no pairing is proved.
+
     Raises:
-        InputError: a run was not scored, or the two were scored on different prompts.
+        InputError: a run was not scored, or the two were scored on different prompts; or one from
+            a bundle was not probed, or belongs to another study.
     """
+    if a.imported is not None or b.imported is not None:
+        return _compare_probed(a, b)
     if _references_print(a.study) != _references_print(b.study):
         raise InputError(f"{a.name} and {b.name} cannot be compared: they got different prompts")
     scale = scale_name(a.config.sampling.guidance_scales[0])
     scores = {a.name: [load_scores(a, scale)], b.name: [load_scores(b, scale)]}
-    arms = {name: _arm_probes(runs) for name, runs in scores.items()}
+    arms = {name: _arm_probes([run.probes for run in runs]) for name, runs in scores.items()}
     rows = _generation_contrasts(scores, a.name, b.name, a.study, "generation")
     return _with_verdicts(rows + _probe_contrasts(arms, a.name, b.name))
+
+
+def _compare_probed(a: Run, b: Run) -> list[dict[str, Any]]:
+    if a.study.directory != b.study.directory:
+        raise InputError(f"{a.name} and {b.name} cannot be compared: they are of different studies")
+    arms = {run.name: _arm_probes([stored_probes(run)]) for run in (a, b)}
+    for name, probes in arms.items():
+        if not probes:
+            raise InputError(f"{name}: not probed yet; run `probe` first")
+    rows = _with_verdicts(_probe_contrasts(arms, a.name, b.name))
+    return [{**row, "pairing": NOT_PROVED} for row in rows]
+
+
+def stored_probes(run: Run) -> dict[str, Any]:
+    """Every stored probe result of a run: result name -> result as JSON."""
+    probes: dict[str, Any] = {}
+    for file in sorted(run.probes_dir.glob("*.json")):
+        probes.update(read_json(file).get("results", {}))
+    return probes
 
 
 def _references_print(study: Study) -> Any:
@@ -171,13 +192,14 @@ def arm_generation(runs: Sequence[RunScores], study: Study, family: str) -> dict
     return metrics
 
 
-def _arm_probes(runs: Sequence[RunScores]) -> dict[str, Any]:
-    names = dict.fromkeys(name for run in runs for name in run.probes)
+def _arm_probes(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Metrics of an arm from the stored probe results of its seeds."""
+    names = dict.fromkeys(name for probes in seeds for name in probes)
     return {
         metric_name(name): {
-            **over_seeds([run.probes[name] for run in runs if name in run.probes]),
-            "chance": runs[0].probes.get(name, {}).get("chance"),
-            "higher_is_better": runs[0].probes.get(name, {}).get("higher_is_better"),
+            **over_seeds([probes[name] for probes in seeds if name in probes]),
+            "chance": seeds[0].get(name, {}).get("chance"),
+            "higher_is_better": seeds[0].get(name, {}).get("higher_is_better"),
         }
         for name in names
     }

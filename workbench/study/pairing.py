@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from workbench.machine.seeds import step_generator
 
 NOISE_DRAWS = 64
+# Twins provably share weights, data order and noise; nothing is known about an outside model.
+NOT_PROVED = "not proved equal in anything"
 
 
 def digest_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:

@@ -92,7 +92,7 @@ def import_bundle(directory: Path, study: Study, arm: str = "") -> Run:
     """
     bundle = read_bundle(directory)
     run = Run(study, arm or re.sub(r"[^\w-]", "-", directory.resolve().name), study.config.seeds[0])
-    _check_arm(run)
+    check_arm(run)
     rows = _rows_of(bundle, study.corpus.split("test"), study.config.base.evaluation.probe_texts)
     arrays = _normalised(bundle, *_on_our_tokens(bundle, study.corpus, rows))
     description = {
@@ -108,7 +108,12 @@ def import_bundle(directory: Path, study: Study, arm: str = "") -> Run:
     return Run(study, run.arm, run.seed)
 
 
-def _check_arm(run: Run) -> None:
+def check_arm(run: Run) -> None:
+    """Refuse a name that is no folder's, or that a trained arm has.
+
+    Raises:
+        InputError: naming the arm.
+    """
     arms = run.study.config.arms
     if run.arm in arms or not re.fullmatch(r"[A-Za-z0-9][\w-]*", run.arm, re.ASCII):
         raise InputError(
@@ -203,6 +208,10 @@ def _aligned(
             continue
         ours = split.token_offsets([place])[0].astype(np.int64)
         theirs = np.asarray(offsets[place], np.int64)
+        states = np.asarray(values[row][mask[row]], np.float32)
+        if np.array_equal(ours, theirs):  # the same tokens, those of white space alone included
+            found[place, : len(ours)] = states
+            continue
         kept = theirs[:, 1] > theirs[:, 0]
         solid = ours[:, 1] > ours[:, 0]
         first, last = overlaps(theirs[kept], ours)
@@ -213,8 +222,8 @@ def _aligned(
                 f"the bundle has no latent for characters {start} to {end} of held-out text "
                 f"{place}, {split.texts([place])[0][start:end]!r}; encode whole texts"
             )
-        states = torch.from_numpy(np.asarray(values[row][mask[row]][kept], np.float32))
-        found[place, : len(ours)] = mean_over_ranges(states, first, last).numpy()
+        averaged = mean_over_ranges(torch.from_numpy(states[kept]), first, last)
+        found[place, : len(ours)] = averaged.numpy()
     return found
 
 

@@ -20,7 +20,6 @@ from workbench.machine.context import StageContext
 from workbench.pipeline.run_stage import run_pair
 from workbench.probes.catalogue import PROBES, probe_names
 from workbench.probes.inputs.probe_inputs import ProbeInputs
-from workbench.probes.pair import NOT_PROVED
 from workbench.probes.run import probe_run
 from workbench.probes.spaces import held_out_items, read_space
 from workbench.study.bundle import (
@@ -34,6 +33,7 @@ from workbench.study.bundle import (
     write_bundle,
 )
 from workbench.study.folders import Run, Study, find_run, open_study
+from workbench.study.pairing import NOT_PROVED
 from workbench.train.bundle_arms import export_run, import_bundle
 
 WIDTH = 5
@@ -313,6 +313,11 @@ def test_the_verbs_export_import_and_probe(
     assert "guest/0" in capsys.readouterr().out
     guest = f"{study.directory}/guest/0"
     assert main(["probe", guest, "--only", "isotropy,reconstruction", "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["compare", guest, f"{study.directory}/repa/0"]) == 0
+    shown = capsys.readouterr().out
+    assert "isotropy" in shown
+    assert NOT_PROVED in shown
     assert main(["export", guest, "--out", out, "--quiet"]) == 2
     shutil.rmtree(out)
     assert main(["import", out, "--study", str(study.directory)]) == 2
