@@ -93,7 +93,11 @@ def parse_yaml(text: str, where: str, loader: type[StrictLoader] = StrictLoader)
         InputError: Not YAML, or a key given twice, with `where` and the line.
     """
     try:
-        return yaml.load(text, Loader=loader)
+        reader = loader(text)  # strict, so that no tag builds an object
+        try:
+            return reader.get_single_data()
+        finally:
+            reader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
