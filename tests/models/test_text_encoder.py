@@ -74,7 +74,7 @@ def test_no_texts_and_empty_texts_are_defined(tmp_path):
 
 
 def test_unknown_encoder_and_pooling_are_refused(directory):
-    with pytest.raises(ValueError, match=r"minilm or hf:.*got 'word2vec'"):
+    with pytest.raises(ValueError, match=r"minilm, smollm2 or hf:.*got 'word2vec'"):
         load_text_encoder("word2vec")
     with pytest.raises(ValueError, match="mean, last_token"):
         load_text_encoder(f"hf:{directory}", pooling="max")
