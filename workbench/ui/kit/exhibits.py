@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CELL = "text-align:left;vertical-align:top;padding:.35rem .5rem;border-bottom:1px solid #8884"
 LONGEST_LINE = 30
+CODE_NAME = "code name"
 # Options of `show_table` for a column `text` of whole texts: wide, and rows of three lines.
 # Streamlit wraps texts only in rows taller than 64 pixels.
 LONG_TEXTS: Mapping[str, Any] = {"column_config": {"text": {"width": 560}}, "row_height": 70}
@@ -136,6 +137,9 @@ def show_table(
         shown = frame.style.apply(
             lambda row: [f"color: {surface().muted}" if faded(row) else ""] * len(row), axis=1
         )
+    if CODE_NAME in frame:
+        # For exports; readers see the plain words.
+        options["column_config"] = {CODE_NAME: None, **options.get("column_config", {})}
     state = st.dataframe(shown, hide_index=True, key=f"{stem}-table", **options)
     _table_footer(frame, stem, caption)
     return state

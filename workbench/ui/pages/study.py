@@ -11,6 +11,7 @@ from workbench.ui.sections.study.every_number import choose_family, show_contras
 from workbench.ui.sections.study.ladder import show_ladder
 from workbench.ui.sections.study.score_tables import headline_metrics, metric_names
 from workbench.ui.sections.study.story import show_findings, show_story
+from workbench.ui.sections.study.why_it_differs import show_why
 
 st.title("Study")
 selection = selection_or_stop()
@@ -29,12 +30,13 @@ if not predict_first(
 metrics = headline_metrics(comparison)
 show_findings(selection, comparison)
 show_story(comparison, metrics)
+neighbours = show_why(selection)
 show_ladder(comparison)
 family = choose_family(comparison)
 show_scores(comparison, family)
 show_contrasts(comparison, family)
 
-seen = [*metrics, *metric_names(comparison, family)]
+seen = [*metrics, *metric_names(comparison, family), *([neighbours] if neighbours else [])]
 keep_this(
     selection,
     "study",

@@ -5,7 +5,6 @@ import streamlit as st
 from workbench.report.findings import Number
 from workbench.report.findings.shown import arm_numbers, correlation_numbers, probe_numbers
 from workbench.score.directions import ACCURACY
-from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.keep_finding import keep_this
 from workbench.ui.sections.shared.empty_state import comparison_or_stop, selection_or_stop
 from workbench.ui.sections.shared.predict_first import generator_lesson, predict_first
@@ -21,11 +20,8 @@ st.title("Why reconstruction misleads")
 selection = selection_or_stop()
 comparison = comparison_or_stop(selection)
 st.markdown(
-    "An autoencoder is judged by how well its decoder reads latents that **its own encoder** made. "
-    "A diffusion model hands the decoder **other points**: the ends of its own paths, most of "
-    "them off by a little, some by much. Reconstruction never looks at those. Two spaces can read "
-    "back equally well and differ in what a near miss means: whether the latents nearby are words "
-    "of the same kind, or any words."
+    "Reconstruction judges a decoder on latents that **its own encoder** made. A generator hands "
+    "it **other points**, most of them a little off. What counts is which words lie next to a word."
 )
 score = choose_score(comparison)
 if not predict_first(
@@ -36,11 +32,10 @@ if not predict_first(
 
 results = results_of(selection)
 scatter = show_scatter(score)
+show_near_miss(selection)
 pair = show_pair(selection, score)
-show_end_points(selection, results)
-with guarded("The near miss"):
-    show_near_miss(selection)
 show_causes(selection, results)
+show_end_points(selection, results)
 show_flow_loss(selection)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from analyses.figures.arm_curves import Curve, curves_figure, dots_figure
 from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.plain_words import result_words
 from workbench.ui.kit.selection import Selection
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.shared.stored_results import Results, family
@@ -46,7 +47,10 @@ class ProbedArms:
         """
         found = {
             arm: {
-                n: r for prefix in prefixes for n, r in _named(own, prefix).items() if n != without
+                result_words(n): r
+                for prefix in prefixes
+                for n, r in _named(own, prefix).items()
+                if n != without
             }
             for arm, own in self.results.items()
         }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from workbench.report.number_text import interval_text, number_text
+from workbench.ui.kit.plain_words import result_words
 from workbench.ui.sections.shared.stored_results import Results
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def every_result(results: Mapping[str, Results]) -> pd.DataFrame:
         first = next(iter(known.values()))
         rows.append(
             {
-                "measure": name,
+                "measure": result_words(name),
                 **{
                     arm: interval_text({**r, "mean": r["score"]})
                     if r.get("score") is not None
@@ -33,6 +34,7 @@ def every_result(results: Mapping[str, Results]) -> pd.DataFrame:
                 "chance": number_text(first.get("chance")),
                 "better": {True: "higher", False: "lower", None: ""}[first.get("higher_is_better")],
                 "n": first.get("n"),
+                "code name": name,
             }
         )
     return pd.DataFrame(rows)

@@ -275,3 +275,5 @@ SECTIONS: Mapping[str, Section] = {
     ),
     "Paths": Section(("trajectory.",), _trajectory),
 }
+# What the overview sorts: every stored result of any topic, each once.
+PREFIXES = tuple(dict.fromkeys(p for section in SECTIONS.values() for p in section.prefixes))

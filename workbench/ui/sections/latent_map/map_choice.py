@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from workbench.ui.kit.named_choice import choose_named
+from workbench.ui.kit.plain_words import label_words
 from workbench.ui.sections.shared.held_out import displaced, items_of, key_of
+from workbench.ui.sections.shared.typical_example import parting_label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,16 +61,12 @@ def choose_map(selection: Selection) -> MapChoice:
                                    bind="query-params") or "pca"  # fmt: skip
     items, key = items_of(selection, level), key_of(selection, level)
     twins = len(selection.arms) == 2
-    with three:
-        colour = _choose_colour([*items.labels, TRUST, *([MOVED] if twins else [])])
+    choices = [*items.labels, TRUST, *([MOVED] if twins else [])]
+    parting = parting_label(selection, items, level)
+    colour = choose_named(
+        "Colour", choices, "colour", words=label_words, first=parting, where=three
+    )
     search = four.text_input("Find", key="find", bind="query-params", max_chars=80,
                              placeholder="a word, or part of a text")  # fmt: skip
     moved = displaced(key, selection.first, selection.second, items.spaces) if twins else None
     return MapChoice(level, method, colour, search, items, key, moved)
-
-
-def _choose_colour(choices: list[str]) -> str:
-    if st.session_state.get("colour") not in (None, *choices):
-        # Deleted, it would leave the old label in the browser's box.
-        st.session_state["colour"] = choices[0]
-    return st.selectbox("Colour", choices, key="colour", bind="query-params")

@@ -12,6 +12,7 @@ from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.opened_finding import replayed_rows
 from workbench.ui.sections.shared.held_out import items_of, key_of
 from workbench.ui.sections.shared.typed_sentence import typed_item
+from workbench.ui.sections.shared.typical_example import typical_word
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,8 +53,8 @@ class Asked:
 def ask(selection: Selection) -> Asked:
     """The row of controls; all of it is in the address, the picked row in the session."""
     one, two, three = st.columns([1, 0.8, 2.4])
-    level = one.segmented_control("Items", ["tokens", "texts"], default="texts", key="level",
-                                  bind="query-params") or "texts"  # fmt: skip
+    level = one.segmented_control("Items", ["tokens", "texts"], default="tokens", key="level",
+                                  bind="query-params") or "tokens"  # fmt: skip
     count = two.slider("How many", 3, 25, 8, key="k", bind="query-params")
     items, key = items_of(selection, level), key_of(selection, level)
     typed = three.text_input(
@@ -83,7 +84,10 @@ def _remembered_row(selection: Selection, level: str, items: Items) -> int:
     remembered = st.session_state.setdefault(ROW, {})
     if replayed := replayed_rows(selection, level, len(items.names)):
         remembered[level] = st.session_state["place"] = replayed[0]
-    return min(remembered.get(level, 0), len(items.names) - 1)
+    if level not in remembered:
+        typical = typical_word(selection, items) if level == "tokens" else None
+        remembered[level] = 0 if typical is None else typical.row
+    return min(remembered[level], len(items.names) - 1)
 
 
 def _place_of(word: str, items: Items, otherwise: int) -> int:

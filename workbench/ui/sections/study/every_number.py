@@ -9,6 +9,8 @@ import streamlit as st
 
 from workbench.score.directions import FIDELITY, FIDELITY_NOTE, NATS_NOTE
 from workbench.ui.kit.exhibits import show_table
+from workbench.ui.kit.named_choice import choose_named
+from workbench.ui.kit.plain_words import family_words
 from workbench.ui.sections.study.score_tables import (
     UNCLEAR,
     contrast_frame,
@@ -23,11 +25,7 @@ def choose_family(comparison: Mapping[str, Any]) -> str:
     st.subheader("Every number")
     st.caption("One family of measures at a time; both tables below follow the choice.")
     families = family_names(comparison)
-    first = families[0]
-    return (
-        st.segmented_control("Family", families, default=first, key="family", bind="query-params")
-        or first
-    )
+    return choose_named("Family of measures", families, "family", words=family_words)
 
 
 def show_scores(comparison: Mapping[str, Any], family: str) -> None:
@@ -57,7 +55,7 @@ def show_contrasts(comparison: Mapping[str, Any], family: str) -> None:
     only = st.toggle("Hide what cannot be told apart", key="clear", bind="query-params")
     shown = contrast_frame(comparison, family, only_clear=only)
     if not len(shown):
-        st.info(f"In the family {family} no difference between arms stands out of the noise.")
+        st.info(f"In the family *{family_words(family)}* no difference stands out of the noise.")
         return
     show_table(
         shown,
@@ -65,8 +63,8 @@ def show_contrasts(comparison: Mapping[str, Any], family: str) -> None:
         faded=lambda row: row["verdict"] == UNCLEAR,
         height="content",
         column_config={"verdict": st.column_config.TextColumn(width="medium")},
-        caption=f"Family *{family}*, paired over prompts and seeds. A difference stands when "
-        "its interval excludes zero and its p, after Holm's correction for looking at many, "
-        "is at most .05; grey rows are inside the noise. *higher* and *lower* stand where "
+        caption=f"Family *{family_words(family)}*, paired over prompts and seeds. A difference "
+        "stands when its interval excludes zero and its p, after Holm's correction for looking at "
+        "many, is at most .05; grey rows are inside the noise. *higher* and *lower* stand where "
         "neither end is the better one.",
     )

@@ -9,6 +9,7 @@ from workbench.report.ladder import headline_score
 from workbench.report.number_text import interval_text, number_text
 from workbench.report.predictors import metric_direction
 from workbench.score.directions import ACCURACY, FIDELITY
+from workbench.ui.kit.plain_words import plain_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ def headline_metrics(comparison: Mapping[str, Any]) -> list[str]:
 
 
 def score_frame(comparison: Mapping[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
-    """A row a metric: each arm's mean and interval, chance, and controls where they exist."""
+    """One row per measure: each arm's mean and interval, chance, and controls where they exist."""
     import pandas as pd
 
     arms, baselines = comparison["arms"], comparison.get("baselines", {})
@@ -55,13 +56,17 @@ def score_frame(comparison: Mapping[str, Any], metrics: Sequence[str]) -> pd.Dat
     for metric in dict.fromkeys(metrics):
         values = {arm: own.get(metric, {}) for arm, own in arms.items()}
         known: Mapping[str, Any] = next((value for value in values.values() if value.get("n")), {})
-        row = {"metric": metric, **{arm: _cell(value) for arm, value in values.items()}}
+        row = {
+            "measure": plain_words(metric),
+            **{arm: _cell(value) for arm, value in values.items()},
+        }
         chance = known.get("chance")
         row["chance"] = "" if chance is None else number_text(chance)
         for name in CONTROLS:
             mean = baselines.get(name, {}).get(metric, {}).get("mean")
             row[name] = "" if mean is None else number_text(mean)
         row["n"] = known.get("n", 0)
+        row["code name"] = metric
         rows.append(row)
     frame = pd.DataFrame(rows)
     empty = [name for name in ("chance", *CONTROLS) if name in frame and not frame[name].any()]
@@ -69,23 +74,25 @@ def score_frame(comparison: Mapping[str, Any], metrics: Sequence[str]) -> pd.Dat
 
 
 def contrast_frame(comparison: Mapping[str, Any], family: str, *, only_clear: bool) -> pd.DataFrame:
-    """A row a contrast of one family: difference, interval, p, verdict."""
+    """One row per contrast of one family: difference, interval, p, verdict."""
     import pandas as pd
 
     rows = [
         {
             "arms": f"{row['a']} − {row['b']}",
-            "metric": row["metric"],
+            "measure": plain_words(row["metric"]),
             "difference": number_text(row["difference"]),
             "95 % interval": f"[{number_text(row['low'])}, {number_text(row['high'])}]",
             "p (Holm)": number_text(row.get("p_holm")),
             "n": row["n"],
             "verdict": row["verdict"] if is_clear(row) else UNCLEAR,
+            "code name": row["metric"],
         }
         for row in comparison["contrasts"]
         if row["metric"].split(".")[0] == family and not (only_clear and not is_clear(row))
     ]
-    columns = ["arms", "metric", "difference", "95 % interval", "p (Holm)", "n", "verdict"]
+    columns = ["arms", "measure", "difference", "95 % interval", "p (Holm)", "n", "verdict"]
+    columns.append("code name")
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -12,6 +12,7 @@ from workbench.report.number_text import interval_text, number_text
 from workbench.score.directions import ACCURACY
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_reading_table
+from workbench.ui.kit.plain_words import label_words
 from workbench.ui.sections.shared.stored_results import Results
 
 if TYPE_CHECKING:
@@ -88,31 +89,26 @@ CAUSES: Mapping[str, Cause] = {
 def cause_of(name: str) -> tuple[str, Cause]:
     """A result's name in plain words, and what it is."""
     prefix = next(p for p in CAUSES if name.startswith(p))
-    rest = name.removeprefix(prefix).strip(".").replace("_", " ")
+    rest = label_words(name.removeprefix(prefix).strip("."))
     cause = CAUSES[prefix]
     return (f"{cause.label}: {rest}" if rest else cause.label), cause
 
 
 def show_causes(selection: Selection, results: Mapping[str, Results]) -> None:
     """The table of causes: at first the gate and what parts the arms, then everything."""
-    st.subheader("Candidate causes, arm against arm")
-    st.caption(
-        "What the two spaces differ in although both read back well. Every row is measured on the "
-        "autoencoder alone, before any generator is trained. Rows that favour the arm which writes "
-        "worse are no cause of its writing; which of the others is, two runs cannot settle: the "
-        "page Scorecard holds every row against many arms."
-    )
+    st.subheader("What else differs")
     with guarded("The causes"):
         table = arm_deltas(results, selection.arms)
         if not len(table):
             st.info(f"None of {', '.join(CAUSES)} is measured in both arms yet.")
             return
-        whole = st.toggle("Show also what does not part", key="causes", bind="query-params")
+        whole = st.toggle("Show all, with their meaning", key="causes", bind="query-params")
         show_reading_table(
             first_reading(table, whole=whole),
             "causes",
-            caption="*Favours*: the arm at the better end, where the intervals part. "
-            + causes_sentence(table, selection.arms),
+            caption="Measured on the autoencoders alone. *Favours*: the arm at the better end, "
+            f"where the intervals part. {causes_sentence(table, selection.arms)} Two runs cannot "
+            "settle which of them is a cause; the page Scorecard holds each against many arms.",
             files=table,
         )
 
@@ -169,14 +165,15 @@ def causes_sentence(table: pd.DataFrame, arms: Sequence[str]) -> str:
 
 
 def first_reading(table: pd.DataFrame, *, whole: bool) -> pd.DataFrame:
-    """The table of causes as it is read: each meaning once, where its rows begin, then ditto marks.
+    """The table of causes as it is read.
 
-    Unless `whole`, only the gate and the rows in which the arms part.
+    If `whole`, every row, each meaning once where its rows begin, then ditto marks. Otherwise the
+    gate and the rows in which the arms part, without their meanings.
     """
     kept = table[whole | (table["name"] == ACCURACY) | (table["intervals"] == "apart")]
     repeated = kept["what it means"] == kept["what it means"].shift()
     shown = kept.assign(**{"what it means": kept["what it means"].mask(repeated, "″")})
-    return shown.drop(columns=["intervals", "name"])
+    return shown.drop(columns=["intervals", "name", *([] if whole else ["what it means"])])
 
 
 def _parted(values: Sequence[Mapping[str, Any]]) -> str:

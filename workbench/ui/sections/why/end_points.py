@@ -25,8 +25,7 @@ FAR = 2.0  # twice the usual distance between real latents
 
 def show_end_points(selection: Selection, results: Mapping[str, Results]) -> None:
     """Draw the distances of the end points, or say that they are not measured."""
-    st.subheader("What the decoder is handed")
-    with guarded("The end points"):
+    with guarded("The end points"), st.expander("How far from real latents the paths end"):
         handed = end_distances(selection.runs)
         if len(handed) < len(selection.arms):
             missing_note(selection, "trajectory")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -16,6 +17,7 @@ from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import block, blocks
 from workbench.ui.kit.exhibits import show_table
 from workbench.ui.kit.opened_finding import replayed_rows
+from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.theme import colours, surface
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def show_pair(selection: Selection, score: str) -> Pair | None:
     with guarded("The pairs"):
         pairs = worse_written_pairs(selection, score)
         if pairs is None or not len(pairs):
-            st.info("Neither arm wrote worse than it read on these prompts by this score.")
+            st.info("This score is known for none of the prompts.")
             return None
         pair = _pick(selection, pairs)
         _show_texts(selection, pair)
@@ -64,31 +66,38 @@ def _pick(selection: Selection, pairs: pd.DataFrame) -> Pair:
     first = int(asked[0]) if len(asked) else 0
     found = pairs.attrs
     picked = show_table(
-        pairs[["prompt", "score gap"]].rename(columns={"score gap": f"gap in {found['score']}"}),
-        "pairs", on_select="rerun",
+        pairs[["prompt", "score gap"]].rename(columns={"score gap": f"gap: {_words(found)}"}),
+        "pairs", on_select="rerun", height=180,
         selection_mode="single-row",
         selection_default={"selection": {"rows": [first], "columns": [], "cells": []}},
-        caption=f"Prompts by how much worse **{found['better']}** did, which reads back "
-        f"at least as well; so in {found['count']} of {found['known']} prompts. "
-        "Pick one and read both: same prompt, same starting noise.",
+        caption=f"Gap: how much worse **{found['better']}** wrote, which reads back at least as "
+        f"well; it did so in {found['count']} of {found['known']} prompts. The most typical prompt "
+        "stands first: its gap is nearest the median. Pick another and read both arms.",
     )  # fmt: skip
     rows = picked.selection.rows if picked else []
     texts = pairs.iloc[rows[0] if rows else first]
     return Pair(prompts.index(texts["prompt"]), texts, found["score"])
 
 
+def _words(found: Mapping[Hashable | None, Any]) -> str:
+    return plain_words(f"generation.{found['score']}")
+
+
 def _show_texts(selection: Selection, pair: Pair) -> None:
     palette, texts = colours(selection.all_arms), pair.texts
     parts = [block(texts["prompt"], label="prompt", muted=True)]
     for arm in selection.arms:
-        label = f"{arm} ({pair.measure} {texts[arm + ' score']:.3g})"
+        label = f"{arm} ({texts[arm + ' score']:.3g})"
         parts.append(block(texts[arm], label=label, colour=palette[arm]))
     parts.append(block(texts["reference"], label="human", colour=surface().muted))
     st.html(blocks(parts))
 
 
 def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None:
-    """Prompts where the better reconstructor wrote worse, the widest gap first.
+    """Prompts by how much worse the better reconstructor wrote, the most typical gap first.
+
+    A gap below zero is a prompt where it wrote better. The first row is the one nearest the median
+    gap, so that no example is picked for its effect.
 
     A score without a value a prompt, as MAUVE, is stood in for by the judge's nats per token;
     `attrs["score"]` of the table says which it is; `count` of `known` prompts are such.
@@ -118,9 +127,9 @@ def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None
             "score gap": gap,
         }
     )
-    known = int(np.isfinite(gap).sum())
-    frame = frame[np.isfinite(gap) & (gap > 0)]
-    count = len(frame)
-    frame = frame.sort_values("score gap", ascending=False).head(40).reset_index(drop=True)
-    frame.attrs |= {"score": column, "better": better, "count": count, "known": known}
+    frame = frame[np.isfinite(gap)]
+    away = (frame["score gap"] - frame["score gap"].median()).abs()
+    frame = frame.loc[away.sort_values(kind="stable").index].reset_index(drop=True)
+    count = int((frame["score gap"] > 0).sum())
+    frame.attrs |= {"score": column, "better": better, "count": count, "known": len(frame)}
     return frame

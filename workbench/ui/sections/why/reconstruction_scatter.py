@@ -20,6 +20,7 @@ from workbench.report.predictors import RankCorrelation, reconstruction_correlat
 from workbench.score.directions import ACCURACY, FIDELITY, FIDELITY_NOTE
 from workbench.ui.kit.cached import comparison_of, course_of
 from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.named_choice import choose_named
 from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.scan import found_studies, study_of
 from workbench.ui.kit.theme import theme
@@ -48,9 +49,9 @@ def choose_score(comparison: Mapping[str, Any]) -> str:
     """A generation score; that which the study's ladder of damage chose stands first."""
     scores = [name for name in metric_names(comparison) if name.startswith("generation.")]
     first = headline_score(comparison) or scores[0]
-    return st.selectbox(
-        "Generation score", scores, index=scores.index(first), key="score", bind="query-params",
-        help="The figure's axis says it in plain words; the arrow points at its better end.",
+    return choose_named(
+        "How writing is scored", scores, "score", words=plain_words, first=first,
+        help="The arrow points at the better end.",
     )  # fmt: skip
 
 

@@ -1,0 +1,71 @@
+"""The examples that pages open on: a typical word and its label, by rules that name no score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.probes.typical_word import typical_place
+from workbench.ui.kit.cached import probe_results, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workbench.probes.spaces import Items
+    from workbench.ui.kit.selection import Selection
+
+PREFIX = "knn_coherence.token.other_id."
+
+
+@dataclass(frozen=True)
+class Typical:
+    """A word that stands for all.
+
+    Attributes:
+        row: of the held-out words.
+        label: the kind that is looked at, such as `pos`.
+        shares: arm -> stored share over all words, with interval, chance and n.
+    """
+
+    row: int
+    label: str
+    shares: Mapping[str, Mapping[str, Any]]
+
+
+def typical_word(selection: Selection, items: Items) -> Typical | None:
+    """The typical word of the first kind that is probed in every arm; None where none is."""
+    results = {arm: probe_results(run) for arm, run in selection.runs.items()}
+    label = next((name for name in items.labels if _is_probed(results, PREFIX + name)), None)
+    if label is None:
+        return None
+    tables = {
+        arm: read_table(run.probes_dir / f"{PREFIX}{label}.parquet")
+        for arm, run in selection.runs.items()
+    }
+    rows = next(iter(tables.values()))["row"].to_numpy(np.int64)
+    if any(not np.array_equal(rows, table["row"]) for table in tables.values()):
+        return None
+    place = typical_place([t["share"].to_numpy() for t in tables.values()], items.ids[rows])
+    shares = {arm: own[PREFIX + label] for arm, own in results.items()}
+    return Typical(int(rows[place]), label, shares)
+
+
+def _is_probed(results: Mapping[str, Mapping[str, Any]], name: str) -> bool:
+    return all(own.get(name, {}).get("score") is not None for own in results.values())
+
+
+def parting_label(selection: Selection, items: Items, level: str) -> str:
+    """The label whose stored neighbour share differs most between the arms; else the first.
+
+    At level `tokens` neighbours that are the same word do not count, for they share every label.
+    """
+    prefix = PREFIX if level == "tokens" else "knn_coherence.text."
+    results = {arm: probe_results(run) for arm, run in selection.runs.items()}
+    gaps = {
+        name: np.ptp([own[prefix + name]["score"] for own in results.values()])
+        for name in items.labels
+        if _is_probed(results, prefix + name)
+    }
+    return max(gaps, key=lambda name: gaps[name]) if gaps else next(iter(items.labels))

@@ -1,0 +1,120 @@
+"""One word's neighbours in every space, beside the share over all words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from workbench.probes.spaces import TEACHER, nearest_items
+from workbench.ui.kit.escape import html_text
+from workbench.ui.kit.plain_words import label_words
+from workbench.ui.kit.theme import colours, surface
+from workbench.ui.sections.shared.held_out import key_of
+
+if TYPE_CHECKING:
+    from workbench.probes.spaces import Items
+    from workbench.ui.kit.selection import Selection
+    from workbench.ui.sections.shared.typical_example import Typical
+
+SHOWN = 10  # as many as the probe counts, so that the list and the share say the same
+
+
+@dataclass(frozen=True)
+class Near:
+    """A neighbouring word: how many of its places are near, and whether it is of the same kind.
+
+    `same` is None where the corpus does not know the kind.
+    """
+
+    word: str
+    count: int
+    same: bool | None
+
+
+def neighbours_of(items: Items, space: str, row: int, label: str) -> list[Near]:
+    """The nearest places of other words, grouped by word, nearest word first."""
+    company = nearest_items(
+        items, space, items.spaces[space][row], SHOWN, own=row, other_words=True
+    )
+    codes, _ = items.labels.get(label, (np.full(len(items.names), -1), ()))
+    found: dict[str, list[int]] = {}
+    for other in company.rows:
+        found.setdefault(items.names[other], []).append(other)
+    return [
+        Near(word, len(rows), bool(codes[rows[0]] == codes[row]) if codes[row] >= 0 else None)
+        for word, rows in found.items()
+    ]
+
+
+def show_company(
+    selection: Selection, items: Items, row: int, label: str, typical: Typical | None
+) -> None:
+    """A column per space: the share over all words, then this word's nearest other words."""
+    palette = {**colours(selection.all_arms), TEACHER: surface().muted}
+    overall = dict(typical.shares) if typical else {}
+    if typical and TEACHER in items.spaces:
+        overall[TEACHER] = _teacher_share(key_of(selection, "tokens"), typical.label, items)
+    for column, space in zip(st.columns(len(items.spaces)), items.spaces, strict=True):
+        near = neighbours_of(items, space, row, label)
+        column.html(_column(space, palette[space], overall.get(space), near))
+
+
+def _column(space: str, colour: str, overall: Mapping[str, Any] | None, near: list[Near]) -> str:
+    share = "" if overall is None else _share(overall)
+    words = "".join(_word(other) for other in near)
+    own = sum(other.count for other in near if other.same)
+    known = any(other.same is not None for other in near)
+    of_this = f"{own} of this word's {sum(n.count for n in near)} nearest" if known else ""
+    return (
+        f'<div style="border-top:3px solid {colour};padding-top:.3rem">'
+        f'<b style="color:{colour}">{html_text(space)}</b>{share}'
+        f'<div style="margin-top:.4rem;font-size:.9rem">{of_this}</div>'
+        f'<ul style="margin:.1rem 0 0;padding-left:1.1rem;line-height:1.45">{words}</ul></div>'
+    )
+
+
+def _share(overall: Mapping[str, Any]) -> str:
+    """The share over all words in large figures, with its interval."""
+    low, high = overall.get("low"), overall.get("high")
+    interval = "" if low is None or high is None else f"[{low:.0%}, {high:.0%}] "
+    return (
+        f'<div style="font-size:1.7rem;line-height:1.2">{overall["score"]:.0%}</div>'
+        f'<div style="font-size:.82rem;opacity:.75">{interval}of the neighbours of all '
+        f"{overall['n']:,} words</div>"
+    )
+
+
+def _word(near: Near) -> str:
+    times = f" × {near.count}" if near.count > 1 else ""
+    text = f"{html_text(near.word)}{times}"
+    if near.same is None:
+        return f"<li>{text}</li>"
+    if near.same:
+        return f'<li><b>{text}</b> <span aria-label="same kind">✓</span></li>'
+    return f'<li style="opacity:.65">{text}</li>'
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _teacher_share(key: str, label: str, _items: Items) -> dict[str, Any]:
+    """The same share in the teacher's space, which no probe of an arm stores."""
+    from analyses.spaces.knn_coherence import KnnCoherenceConfig, knn_coherence
+
+    config = KnnCoherenceConfig(level="token.other_id", num_permutations=1)
+    codes, _ = _items.labels[label]
+    found = knn_coherence(_items.spaces[TEACHER], codes, config, exclude=_items.ids)
+    return {"score": found.score, "low": found.low, "high": found.high, "n": found.n}
+
+
+def company_caption(label: str, typical: Typical | None) -> str:
+    """What the columns show, and the chance beside them."""
+    text = (
+        f"Large: the share of nearest latents of other words that are the same "
+        f"{label_words(label)} (✓), over all words"
+    )
+    chance = next((own.get("chance") for own in typical.shares.values()), None) if typical else None
+    known = "" if chance is None else f"; by chance {chance:.0%}"
+    return f"{text}{known}. A generator's small miss lands on one of these."
