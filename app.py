@@ -7,10 +7,12 @@ import streamlit as st
 
 from workbench.ui.kit.error_card import run_guarded
 from workbench.ui.kit.sidebar import draw_sidebar
+from workbench.ui.kit.theme import PAGE_STYLE
 from workbench.ui.navigation import ICON, all_pages
 
 # A file of our own: Streamlit fetches icons by name from the network.
 st.set_page_config(page_title="Latent geometry workbench", page_icon=ICON, layout="wide")
 page = st.navigation(all_pages())
+st.html(PAGE_STYLE)
 draw_sidebar()
 run_guarded(page)

@@ -81,6 +81,35 @@ def fidelity(
     )
 
 
+def kept_facts(
+    continuation: str,
+    prompt: str,
+    reference: str,
+    facts: Mapping[str, str],
+    fact_values: Mapping[str, Sequence[str]],
+) -> dict[str, bool]:
+    """Expected field -> whether one continuation keeps it; `fidelity` is the mean of these.
+
+    Args:
+        continuation: Generated text.
+        prompt: Its prompt.
+        reference: Human continuation of the same prompt.
+        facts: Field -> value of the text.
+        fact_values: Field -> every value that it may take.
+
+    Raises:
+        ValueError: If the text has a field or value that `fact_values` lacks.
+    """
+    _check_facts([facts], fact_values)
+    own, kept = {value.lower() for value in facts.values()}, {}
+    for name, values in fact_values.items():
+        pattern, right = _mention_pattern(values), facts.get(name, "").lower()
+        if right and right in _mentions(pattern, prompt) & _mentions(pattern, reference):
+            said = _mentions(pattern, continuation)
+            kept[name] = right in said and not said - own
+    return kept
+
+
 def _mention_pattern(values: Sequence[str]) -> re.Pattern[str]:
     """Match any of the values as whole words, the longest first ("dark blue" before "blue")."""
     ordered = sorted({value.lower() for value in values}, key=lambda value: (-len(value), value))

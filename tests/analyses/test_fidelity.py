@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analyses.texts.fidelity import fidelity
+from analyses.texts.fidelity import fidelity, kept_facts
 from analyses.texts.generation_controls import CONTROLS, control_texts, derangement
 
 VALUES = {
@@ -37,6 +37,9 @@ def scores(continuation, **changes):
 )
 def test_known_answers(continuation, kept, contradicted):
     assert scores(continuation) == (kept, contradicted)
+    each = kept_facts(continuation, PROMPT, REFERENCE, FACTS, VALUES)
+    assert set(each) == {"hero", "colour"}
+    assert np.mean(list(each.values())) == kept
 
 
 def test_a_fact_is_expected_only_where_prompt_and_reference_both_mention_it():

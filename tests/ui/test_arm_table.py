@@ -48,7 +48,10 @@ def test_sentences_read_the_same_from_either_side():
 
 def test_measures_have_plain_words_and_keep_their_name_without():
     assert plain_words("generation.mauve[minilm]").startswith("MAUVE")
-    assert plain_words("generation.contradiction") == "contradiction"
+    assert plain_words("generation.not_named_yet") == "not named yet"
+    assert plain_words("knn_coherence.token.other_id.pos") == (
+        "neighbours that mean alike: part of speech"
+    )
 
 
 def test_plain_words_are_of_what_is_measured_and_point_at_its_better_end(smoke_runs):

@@ -105,9 +105,28 @@ def test_words_of_the_player_stay_inside_their_lane(page, address):
     assert inside
 
 
+def test_player_words_and_curves_stand_in_one_view(browser, address):
+    """At 1440 x 900 without scrolling; at 900 pixels wide nothing of it is cut off."""
+    for width, height in ((1440, 900), (900, 900)):
+        context = browser.new_context(viewport={"width": width, "height": height})
+        page = context.new_page()
+        page.set_default_timeout(SECONDS * 1000)
+        visit(page, address, "playback")
+        frame = player(page)
+        page.wait_for_timeout(1500)
+        box = page.query_selector('iframe[title="Denoising player"]').bounding_box()
+        curves = frame.evaluate("document.getElementById('curves').getBoundingClientRect().bottom")
+        whole = frame.evaluate("document.documentElement.scrollHeight")
+        assert whole <= box["height"] + 2
+        if width == 1440:
+            assert box["y"] + curves <= height
+        context.close()
+
+
 def test_branch_adds_a_lane(page, address):
     visit(page, address, "playback")
     assert len(player(page).query_selector_all(".lane")) == 2
+    page.get_by_text("Prompt, noise, solver, and a branch").click()
     page.get_by_text("Branch: change one thing").click()
     settle(page)
     wait_for(lambda: len(player(page).query_selector_all(".lane")) == 3)

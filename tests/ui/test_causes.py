@@ -46,6 +46,8 @@ def test_at_first_only_the_gate_and_what_parts_are_shown():
         "size against noise",
         "evenness of directions: y",
     ]
+    assert "what it means" not in shown
+    assert "what it means" in first_reading(causes(), whole=True)
 
 
 def test_an_arm_is_favoured_where_intervals_part_and_an_end_is_better():

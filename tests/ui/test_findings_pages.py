@@ -107,7 +107,7 @@ def test_lasso_is_part_of_the_finding_and_comes_back(open_page, copied_runs, mon
 
 
 def test_row_of_the_neighbours_comes_back(open_page, copied_runs):
-    app = open_page("neighbours", copied_runs)
+    app = open_page("neighbours", copied_runs, level="texts")
     app.session_state["_neighbour_row"] = {"texts": 6}
     keep(app.run())
     path, finding = kept(copied_runs)
@@ -118,7 +118,7 @@ def test_row_of_the_neighbours_comes_back(open_page, copied_runs):
 
 
 def test_typed_sentence_is_kept_with_its_neighbours(open_page, copied_runs):
-    keep(open_page("neighbours", copied_runs, typed="anna saw the key", k="3"))
+    keep(open_page("neighbours", copied_runs, level="texts", typed="anna saw the key", k="3"))
     path, finding = kept(copied_runs)
     assert finding.selection is None
     assert len(finding.numbers) == 3 * 3 * 2  # neighbours, spaces, row and distance

@@ -1,12 +1,15 @@
-"""A near miss: the words around one word, each once, of other words only, starred by kind."""
+"""The word that pages open on: chosen by a rule, with its neighbours in every space."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from workbench.errors import InputError
 from workbench.probes.spaces import Items
-from workbench.ui.sections.why.near_miss import neighbours_of, words_of
+from workbench.probes.typical_word import typical_place
+from workbench.ui.sections.shared.word_company import Near, neighbours_of
+from workbench.ui.sections.why.near_miss import words_of
 
 NAMES = ["the", "dog", "cat", "runs", "dog", "cat", "hat"]
 CODES = np.array([0, 1, 1, 2, 1, 1, -1])
@@ -22,24 +25,58 @@ def items(*, labelled: bool = True) -> Items:
     )  # fmt: skip
 
 
-def test_words_are_nouns_in_the_order_of_the_texts():
-    assert words_of(items()) == {"dog": 1, "cat": 2}
-    assert list(words_of(items(labelled=False))) == ["the", "dog", "cat", "runs", "hat"]
+def test_words_begin_with_the_one_that_the_rule_chose():
+    assert list(words_of(items(), None)) == ["cat", "dog", "hat", "runs", "the"]
+    chosen = words_of(items(), 5)
+    assert next(iter(chosen.items())) == ("cat", 5)
+    assert list(chosen) == ["cat", "dog", "hat", "runs", "the"]
 
 
-def test_other_words_stand_once_nearest_first_with_their_kind():
-    found = neighbours_of(items(), "none", 1)
-    assert found == [("cat", True), ("runs", False), ("the", False), ("hat", False)]
-    assert [same for _, same in neighbours_of(items(labelled=False), "none", 1)] == [None] * 4
-    assert {same for _, same in neighbours_of(items(), "none", 6)} == {None}
+def test_places_of_other_words_are_counted_word_by_word_nearest_first():
+    found = neighbours_of(items(), "none", 1, "pos")
+    expected = [Near("cat", 2, True), Near("runs", 1, False), Near("the", 1, False)]
+    assert found == [*expected, Near("hat", 1, False)]
+    assert {near.same for near in neighbours_of(items(labelled=False), "none", 1, "pos")} == {None}
+    assert {near.same for near in neighbours_of(items(), "none", 6, "pos")} == {None}
+
+
+def test_the_rule_picks_the_word_nearest_the_shares_over_all():
+    """Word 1 lies nearest both means, word 0 shows too much, word 2 occurs too seldom."""
+    ids = np.repeat([0, 1, 2], [6, 12, 1])
+    first = np.r_[np.full(6, 0.6), np.tile([0.1, 0.3, 0.2], 4), 0.33]
+    second = np.r_[np.full(6, 0.9), np.tile([0.4, 0.6, 0.5], 4), 0.63]
+    assert typical_place([first, second], ids) == 7  # its place nearest both means, the first one
+    assert typical_place([first[:4], second[:4]], np.arange(4)) == 0  # none is frequent, all tie
+
+
+def test_the_rule_needs_places_that_pair():
+    with pytest.raises(InputError, match="do not pair"):
+        typical_place([np.zeros(3), np.zeros(2)], np.arange(3))
+    with pytest.raises(InputError, match="0 places"):
+        typical_place([], np.arange(0))
+
+
+@pytest.mark.parametrize("page", ["study", "why"])
+def test_page_shows_the_share_over_all_words_and_its_chance(page, open_page, smoke_runs):
+    app = open_page(page, smoke_runs)
+    assert not app.error
+    shown = " ".join(part.proto.body for part in app.get("html"))
+    assert shown.count("of the neighbours of all") == 3  # both arms and the teacher
+    assert any("by chance" in caption.value for caption in app.caption)
+
+
+def test_pages_open_on_the_same_word(open_page, smoke_runs):
+    heading = next(h.value for h in open_page("study", smoke_runs).subheader if "Why" in h.value)
+    word = open_page("why", smoke_runs).selectbox(key="miss").value
+    assert word in heading
+    asked = open_page("neighbours", smoke_runs).get("html")
+    assert any(f"Asked:</span> {word} (word" in part.proto.body for part in asked)
 
 
 @pytest.mark.parametrize("word", ["", "zebra"])
-def test_page_shows_the_words_of_both_arms(word, open_page, smoke_runs):
+def test_a_word_that_is_no_option_gives_way(word, open_page, smoke_runs):
     app = open_page("why", smoke_runs, miss=word)
     assert not app.exception
     assert not app.error
     box = app.selectbox(key="miss")
-    shown = " ".join(part.proto.body for part in app.get("html"))
     assert box.value in box.options
-    assert shown.count("*") >= 1

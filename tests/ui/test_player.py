@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.ui.test_playback_page import lane
+from workbench.sample.follow import KeptFact
 from workbench.ui.player.build import Lane, player_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -29,8 +30,8 @@ def play(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     def played(*lanes: Lane, **parts: str) -> Any:
         file = tmp_path / "player.html"
         page = player_page(
-            lanes, prompt="p", reference="r", theme="light", title="t", far_limit=2.0,
-            standalone=True, **parts,
+            lanes, **{"prompt": "p", "reference": "r", "theme": "light", "title": "t", **parts},
+            far_limit=2.0, standalone=True,
         )  # fmt: skip
         file.write_text(page, encoding="utf-8")
         opened.goto(file.as_uri())
@@ -61,7 +62,44 @@ def test_text_that_ends_at_once_is_called_that(play):
     page = play(silent((1,)))
     assert page.inner_text(".lane .note") == ""
     page.fill("#step", "1")
-    assert "No text at this step" in page.inner_text(".lane .note")
+    assert "No text yet" in page.inner_text(".lane .note")
+
+
+def test_it_opens_on_noise(play):
+    page = play(lane())
+    assert page.input_value("#step") == "0"
+    assert "step 0 of 4, t = 0.00" in page.inner_text("#clock")
+
+
+def test_facts_are_marked_kept_or_lost_at_each_step(play):
+    facts = [
+        KeptFact("word", np.array([False, False, True, True, True])),
+        KeptFact("red kite", np.array([False] * 5)),
+    ]
+    page = play(replace(lane(), facts=facts), prompt="A word of a RED kite, not words.")
+    assert page.eval_on_selector_all("#prompt mark", "all => all.map((m) => m.textContent)") == [
+        "word",
+        "RED kite",
+    ]
+    assert "Facts kept: 0 of 2" in page.inner_text(".facts")
+    assert page.query_selector(".token.fact-word") is None
+    page.fill("#step", "3")
+    assert "Facts kept: 1 of 2" in page.inner_text(".facts")
+    assert page.inner_text(".fact.kept").endswith("word")
+    assert page.inner_text(".fact.lost").endswith("red kite")
+    assert len(page.query_selector_all(".token.fact-word")) == 4
+
+
+def test_nothing_moves_while_it_plays(play):
+    long = lane(tokens="a-rather-long-token-of-many-letters")
+    is_text = long.is_text.copy()
+    is_text[:3] = False
+    page = play(replace(long, is_text=is_text))
+    heights = set()
+    for step in range(5):
+        page.fill("#step", str(step))
+        heights.add(page.evaluate("document.getElementById('curves').getBoundingClientRect().top"))
+    assert len(heights) == 1
 
 
 def test_words_take_the_colour_that_is_chosen(play):
@@ -70,7 +108,7 @@ def test_words_take_the_colour_that_is_chosen(play):
     page.select_option("#paint", "far")
     by_distance = backgrounds(page)
     assert by_distance != by_step
-    page.click("#back")
+    page.click("#next")
     assert backgrounds(page) != by_distance
     assert "violet: 0, yellow:" in page.inner_text("#scale-text")
 

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from workbench.ui.kit.plain_words import label_words, result_words
 from workbench.ui.sections.separability.captions import beyond_sentence, parted_sentence
 
 
@@ -18,14 +19,28 @@ def figure(app, name: str) -> str:
 
 def test_the_colour_box_follows_when_its_label_is_gone(open_page, smoke_runs):
     app = open_page("latent_map", smoke_runs)
-    app.selectbox(key="colour").select("semantic_class").run()
+    app.selectbox(key="colour").set_value("pos").run()
     app.session_state["level"] = "texts"
     app.run()
     box = app.selectbox(key="colour")
-    assert box.value == "tense"
+    assert box.value != "pos"
     assert box.proto.set_value, "the browser would go on showing the old label"
-    assert box.proto.raw_value == "tense"
-    assert '"past"' in figure(app, "map-texts")
+    assert box.proto.raw_value == label_words(box.value)
+
+
+def test_map_opens_on_the_colour_whose_neighbours_differ_most(open_page, smoke_runs):
+    app = open_page("latent_map", smoke_runs)
+    selection = app.session_state["_selection"]
+    gaps = {}
+    for run in selection.runs.values():
+        stored = json.loads((run.probes_dir / "knn_coherence.json").read_text())["results"]
+        for name, result in stored.items():
+            label = name.removeprefix("knn_coherence.token.other_id.")
+            if label != name:
+                gaps.setdefault(label, []).append(result["score"])
+    widest = max(gaps, key=lambda label: abs(gaps[label][0] - gaps[label][1]))
+    assert app.selectbox(key="colour").value == widest
+    assert all(f"alike {share:.0%}" in figure(app, "map-tokens") for share in gaps[widest])
 
 
 def test_a_search_without_a_hit_is_answered_and_forgets_no_lasso(open_page, smoke_runs):
@@ -87,8 +102,9 @@ def test_texts_of_tables_have_room(page, level, open_page, smoke_runs):
 def test_ends_of_paths_are_told_apart_from_their_chance(open_page, smoke_runs):
     app = open_page("geometry", smoke_runs, what="Paths")
     assert [error.value for error in app.error] == []
-    assert "off_manifold" not in figure(app, "trajectory")
-    assert "off_manifold" in figure(app, "path-ends")
+    ends_of_paths = result_words("trajectory.off_manifold")
+    assert ends_of_paths not in figure(app, "trajectory")
+    assert ends_of_paths in figure(app, "path-ends")
     curves = json.loads(figure(app, "off-manifold"))["data"]
     ends = {trace["name"]: values(trace["y"])[-1] for trace in curves}
     (caption,) = [c.value for c in app.caption if "nearest real latent, in units" in c.value]

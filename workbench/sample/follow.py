@@ -6,6 +6,7 @@ each moment, when each word settled, distance from real latents, fluency and fid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,14 @@ class PlaybackView:
     seed: int
 
 
+@dataclass(frozen=True, slots=True)
+class KeptFact:
+    """A fact's value, and (S + 1,) whether each moment's text keeps it."""
+
+    value: str
+    kept: np.ndarray
+
+
 @dataclass(frozen=True)
 class Following:
     """One trajectory and what was measured on it.
@@ -60,6 +69,8 @@ class Following:
         far_limit: the distance that 95 % of real latents stay below.
         curves: name -> (S + 1,), NaN at moments without text.
         text: the text at the last moment.
+        facts: expected facts of the prompt; none for a typed prompt, and where no fact returns in
+            what a human wrote next.
     """
 
     track: Trajectory
@@ -70,6 +81,7 @@ class Following:
     far_limit: float
     curves: dict[str, np.ndarray]
     text: str
+    facts: list[KeptFact]
 
     @property
     def settled(self) -> np.ndarray:
@@ -108,6 +120,7 @@ class Follower:
         is_text = np.cumsum(ids == self.corpus.tokenizer.eot_id, axis=1) == 0
         far, limit = self._distances(track)
         texts = [self.corpus.tokenizer.decode(line) for line in ids]
+        facts = self._facts(view, texts)
         return Following(
             track=track,
             tokens=[self.corpus.tokenizer.decode_tokens(line) for line in ids],
@@ -115,8 +128,9 @@ class Follower:
             commit=commit_steps(ids),
             far=far,
             far_limit=limit,
-            curves=self._curves(view, track, is_text, far, texts),
+            curves=self._curves(track, is_text, far, facts),
             text=texts[-1],
+            facts=facts,
         )
 
     def prompt(self, view: PlaybackView) -> Prompts:
@@ -150,11 +164,10 @@ class Follower:
 
     def _curves(
         self,
-        view: PlaybackView,
         track: Trajectory,
         is_text: np.ndarray,
         far: np.ndarray,
-        texts: list[str],
+        facts: Sequence[KeptFact],
     ) -> dict[str, np.ndarray]:
         """Curves over the moments; each mean is over the tokens of that moment's text."""
         ids = track.token_ids[:, track.cut :]
@@ -170,9 +183,8 @@ class Follower:
             "distance from real latents (× usual)": mean(far),
             NATS: self._nats(track),
         }
-        kept = self._fidelity(view, texts)
-        if np.isfinite(kept).any():
-            curves[FIDELITY] = kept
+        if facts:
+            curves[FIDELITY] = np.mean([fact.kept for fact in facts], axis=0)
         return {name: np.where(counts > 0, values, np.nan) for name, values in curves.items()}
 
     def _nats(self, track: Trajectory) -> np.ndarray:
@@ -190,21 +202,21 @@ class Follower:
         with torch.inference_mode():
             return self.language_model.nats_per_token(*parts).cpu().numpy()
 
-    def _fidelity(self, view: PlaybackView, texts: list[str]) -> np.ndarray:
-        """Share of the prompt's facts that each moment's text keeps; NaN where there are none."""
-        from analyses.texts.fidelity import fidelity
+    def _facts(self, view: PlaybackView, texts: list[str]) -> list[KeptFact]:
+        """Each expected fact of the prompt, and which moments' texts keep it."""
+        from analyses.texts.fidelity import kept_facts
 
-        unknown, known, n = np.full(len(texts), np.nan), self.references, len(texts)
-        if view.row < 0 or not known.facts[view.row]:
-            return unknown
-        scored = fidelity(
-            texts,
-            [known.prompts[view.row]] * n,
-            [known.continuations[view.row]] * n,
-            [known.facts[view.row]] * n,
-            self.corpus.fact_values,
-        )
-        return scored.values["fidelity"]
+        known = self.references
+        facts = known.facts[view.row] if view.row >= 0 else None
+        if not facts:
+            return []
+        prompt, reference = known.prompts[view.row], known.continuations[view.row]
+        moments = [
+            kept_facts(text, prompt, reference, facts, self.corpus.fact_values) for text in texts
+        ]
+        return [
+            KeptFact(facts[name], np.array([kept[name] for kept in moments])) for name in moments[0]
+        ]
 
 
 def commit_steps(ids: np.ndarray) -> np.ndarray:

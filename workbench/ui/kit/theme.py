@@ -8,6 +8,8 @@ import streamlit as st
 
 from analyses.figures.theme import SURFACES, ArmStyle, Surface, Theme, arm_styles
 
+# What a page is about stands in its first view: less room above the title.
+PAGE_STYLE = "<style>[data-testid=stMainBlockContainer]{padding-top:2.6rem}</style>"
 # Standard arms in plain words, for readers who did not read the paper.
 ARM_MEANING: Mapping[str, str] = {
     "none": "autoencoder alone",

@@ -13,9 +13,8 @@ from workbench.ui.sections.shared.empty_state import require_runs, selection_or_
 
 st.title("Generate")
 st.caption(
-    "Every arm continues the same prompts from the same noise. Look at whether it stays fluent and "
-    "whether it stays with the prompt's people and things; these come apart. It would surprise if "
-    "more steps helped both arms alike."
+    "Every arm continues the same prompts from the same noise. Fluent, and true to the prompt's "
+    "people and things, are two matters."
 )
 selection = selection_or_stop()
 require_runs(selection)

@@ -11,12 +11,6 @@ from workbench.ui.sections.latent_map.moved_items import show_moved
 from workbench.ui.sections.shared.empty_state import require_runs, selection_or_stop
 
 st.title("Latent map")
-st.caption(
-    "The same words (or texts) in each arm's space and in the teacher's, the language model that "
-    "an arm may be aligned with. Look at whether colours (*pos*: part of speech) gather; it would "
-    "surprise if the teacher's groups were found in the arm that never saw it. A map can lie: the "
-    "number in each title says how far its neighbours are true neighbours."
-)
 selection = selection_or_stop()
 require_runs(selection, bundles=True)
 choice = choose_map(selection)

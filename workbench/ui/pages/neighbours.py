@@ -11,11 +11,6 @@ from workbench.ui.sections.neighbours.neighbour_lists import show_neighbours
 from workbench.ui.sections.shared.empty_state import require_runs, selection_or_stop
 
 st.title("Neighbours")
-st.caption(
-    "Distances of the full space, not of a map. Look at which neighbours the twins share: a mark "
-    "says in how many other spaces an item is a neighbour too. It would surprise if the arm that "
-    "never saw the teacher kept the teacher's neighbours."
-)
 selection = selection_or_stop()
 require_runs(selection, bundles=True)
 asked = ask(selection)

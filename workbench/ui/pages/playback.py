@@ -12,22 +12,20 @@ from workbench.ui.sections.shared.empty_state import require_runs, selection_or_
 from workbench.ui.sections.shared.predict_first import predict_first, settling_lesson
 
 st.title("Playback")
-st.caption(
-    "Both arms start from the same noise and are read by their own decoder at every step. Watch "
-    "which words settle first (violet = early, yellow = late) and whether a fluent text drops the "
-    "prompt's facts. Which arm settles earlier, reconstruction does not say."
-)
 selection = selection_or_stop()
 runs = require_runs(selection)
-view = choose_view(selection)
-branch = choose_branch(selection, view)
-followed = follow_arms(runs, view, branch)
-if not followed.lanes:
-    st.stop()
-prompt = prompt_of(selection, followed)
-if not predict_first("playback", lambda: settling_lesson(followed.bases, prompt)):
-    st.stop()
-show_player(selection, followed)
+player = st.container()
+with st.expander("Prompt, noise, solver, and a branch", key="controls"):
+    view = choose_view(selection)
+    branch = choose_branch(selection, view)
+with player:
+    followed = follow_arms(runs, view, branch)
+    if not followed.lanes:
+        st.stop()
+    prompt = prompt_of(selection, followed)
+    if not predict_first("playback", lambda: settling_lesson(followed.bases, prompt)):
+        st.stop()
+    show_player(selection, followed)
 
 keep_this(
     selection,

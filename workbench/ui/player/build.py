@@ -15,6 +15,7 @@ from analyses.maps.linear_basis import LinearBasis
 from workbench.ui.kit.escape import html_text
 
 if TYPE_CHECKING:
+    from workbench.sample.follow import KeptFact
     from workbench.sample.trajectories import Trajectory
 
 FOLDER = Path(__file__).parent
@@ -38,6 +39,7 @@ class Lane:
         basis: axes of the map, shared by all lanes of an arm.
         cloud: (M, D) real latents behind the path.
         curves: name -> (S + 1,), NaN where undefined.
+        facts: expected facts of the prompt, and at which moments each is kept.
     """
 
     title: str
@@ -51,6 +53,7 @@ class Lane:
     basis: LinearBasis
     cloud: np.ndarray
     curves: Mapping[str, np.ndarray]
+    facts: Sequence[KeptFact] = ()
 
 
 def player_page(
@@ -139,6 +142,7 @@ def _lane(lane: Lane) -> dict[str, Any]:
         "cloud": _rounded(lane.basis.project(lane.cloud[:CLOUD_POINTS])),
         "explained": _rounded(lane.basis.explained),
         "curves": {name: _rounded(values) for name, values in lane.curves.items()},
+        "facts": [[fact.value, fact.kept.astype(int).tolist()] for fact in lane.facts],
     }
 
 

@@ -43,6 +43,25 @@ function labelled(node, label, text) {
   node.append(text);
 }
 labelled($("prompt"), "Prompt", data.prompt);
+markFacts($("prompt"));
+
+// The prompt's facts that a faithful text keeps, underlined where they stand in the prompt.
+function markFacts(node) {
+  const facts = lanes[0].facts.map(([value]) => value);
+  if (!facts.length || !node.isConnected) return;
+  const text = node.lastChild.textContent, lower = text.toLowerCase();
+  node.lastChild.remove();
+  let from = 0;
+  for (let i = 0; i < text.length;) {
+    const fact = facts.find((f) => lower.startsWith(f.toLowerCase(), i) &&
+      !/\w/.test(lower[i - 1] || " ") && !/\w/.test(lower[i + f.length] || " "));
+    if (!fact) { i++; continue; }
+    node.append(text.slice(from, i));
+    element("mark", node, "", text.slice(i, i + fact.length));
+    from = i += fact.length;
+  }
+  node.append(text.slice(from));
+}
 labelled($("reference"), "What a human wrote next", data.reference);
 
 for (const lane of lanes) {
@@ -50,9 +69,13 @@ for (const lane of lanes) {
   const heading = element("h2", box, "", lane.title);
   heading.style.color = lane.colour;
   element("small", heading, "", `${lane.subtitle} · ${lane.nfe} network evaluations`);
+  lane.factLine = element("p", box, "facts");
   lane.canvas = element("canvas", box);
-  lane.note = element("p", box, "note");
-  lane.text = element("div", box, "text");
+  lane.canvas.setAttribute("role", "img");
+  lane.canvas.setAttribute("aria-label", `Path of ${lane.title}`);
+  lane.words = element("div", box);
+  lane.note = element("p", lane.words, "note");
+  lane.text = element("div", lane.words, "text");
   lane.spans = lane.commit.map((_, k) => {
     const span = element("span", lane.text, "token");
     span.onmouseenter = () => { lit = k; draw(); };
@@ -181,11 +204,26 @@ const writes = (lane, s) => lane.is_text[s][0] === 1;
 function absence(lane) {
   if (!writes(lane, lane.is_text.length - 1))
     return "Ended at once: no text after this prompt, only the end mark ∎. Its curves have gaps.";
-  return writes(lane, at(lane)) ? "" : "No text at this step yet, only the end mark ∎.";
+  return writes(lane, at(lane)) ? "" : "No text yet: at this step the decoder reads the end mark ∎ " +
+    "first, and nothing after it counts.";
+}
+
+// Which of the prompt's facts this step's text keeps, by name.
+function drawFacts(lane) {
+  const facts = lane.facts, now = at(lane);
+  lane.factLine.replaceChildren();
+  if (!facts.length) return;
+  const kept = facts.filter(([, at]) => at[now]).length;
+  element("span", lane.factLine, "", `Facts kept: ${kept} of ${facts.length} `);
+  for (const [value, at] of facts)
+    element("span", lane.factLine, `fact ${at[now] ? "kept" : "lost"}`, value);
+  lane.keptWords = new Set(
+    facts.filter(([, at]) => at[now]).flatMap(([value]) => value.toLowerCase().split(/\s+/)));
 }
 
 function drawText(lane) {
   const now = at(lane);
+  drawFacts(lane);
   lane.note.textContent = absence(lane);
   lane.spans.forEach((span, k) => {
     const inText = lane.is_text[now][k];
@@ -194,7 +232,8 @@ function drawText(lane) {
     span.hidden = span.textContent === "";
     const settled = committed(lane, k), far = lane.far[now][k] > data.far_limit;
     span.className = "token" + (settled ? "" : " open") + (inText ? "" : " end") +
-      (far && inText ? " far" : "") + (lit === k ? " lit" : "");
+      (far && inText ? " far" : "") + (lit === k ? " lit" : "") +
+      (inText && lane.keptWords && lane.keptWords.has(name.toLowerCase()) ? " fact-word" : "");
     // Entropy and distance are of this moment, so that an unsettled word has them too.
     const coloured = settled || $("paint").value !== "commit";
     span.style.borderBottomColor = coloured ? paint(lane, k, 1) : "transparent";
@@ -311,5 +350,19 @@ document.onkeydown = (event) => {
   if (event.key === "ArrowRight") go(step + 1);
   if (event.key === "ArrowLeft") go(step - 1);
 };
-window.onresize = draw;
-go(last);
+// Room for the longest text of any step, so that nothing jumps while it plays.
+function reserve() {
+  const before = step;
+  for (const lane of lanes) lane.words.style.minHeight = "";
+  const tallest = lanes.map(() => 0);
+  for (step = 0; step <= last; step++)
+    lanes.forEach((lane, n) => {
+      drawText(lane);
+      tallest[n] = Math.max(tallest[n], lane.words.offsetHeight);
+    });
+  lanes.forEach((lane, n) => { lane.words.style.minHeight = `${tallest[n]}px`; });
+  step = before;
+}
+window.onresize = () => { reserve(); draw(); };
+reserve();
+go(0);

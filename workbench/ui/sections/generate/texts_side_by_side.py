@@ -12,6 +12,7 @@ from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import block, blocks
 from workbench.ui.kit.theme import colours, surface
 from workbench.ui.sections.generate.continuations import baseline_texts, write
+from workbench.ui.sections.generate.fact_marks import fact_marks, kept_in
 
 if TYPE_CHECKING:
     from workbench.sample.continuations import Continuations
@@ -47,6 +48,8 @@ def show_texts(
         parts = [block(prompt, label=f"{row + 1}.", muted=True)]
         for arm, own in written.items():
             parts.append(block(own.texts[row].strip() or NOTHING, label=arm, colour=palette[arm]))
+            if not view.prompts:
+                parts.append(fact_marks(kept_in(selection, row, own.texts[row])))
         parts += [block(texts[row], label=name, colour=grey) for name, texts in others.items()]
         st.html(blocks(parts))
         st.space("small")

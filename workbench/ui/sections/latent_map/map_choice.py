@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import streamlit as st
 from workbench.ui.kit.named_choice import choose_named
 from workbench.ui.kit.plain_words import label_words
 from workbench.ui.sections.shared.held_out import displaced, items_of, key_of
-from workbench.ui.sections.shared.typical_example import parting_label
+from workbench.ui.sections.shared.typical_example import neighbour_shares, parting_label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,7 @@ class MapChoice:
         items: of the level.
         key: names the items.
         moved: (N,) displacement between the arms; None for one arm.
+        alike: arm -> stored share of neighbours in the space that have the same colour.
     """
 
     level: str
@@ -42,6 +44,7 @@ class MapChoice:
     items: Items
     key: str
     moved: np.ndarray | None
+    alike: Mapping[str, float]
 
     @property
     def found(self) -> list[int]:
@@ -69,4 +72,5 @@ def choose_map(selection: Selection) -> MapChoice:
     search = four.text_input("Find", key="find", bind="query-params", max_chars=80,
                              placeholder="a word, or part of a text")  # fmt: skip
     moved = displaced(key, selection.first, selection.second, items.spaces) if twins else None
-    return MapChoice(level, method, colour, search, items, key, moved)
+    alike = neighbour_shares(selection, colour, level)
+    return MapChoice(level, method, colour, search, items, key, moved, alike)

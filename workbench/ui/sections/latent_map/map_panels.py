@@ -48,16 +48,18 @@ def show_maps(selection: Selection, choice: MapChoice, maps: Maps) -> list[int]:
     """Draw every space; returns the rows that are chosen by lasso, search or a finding."""
     items = choice.items
     drawn = maps_figure(
-        maps.coords, _titles(maps), items.hover, _colouring(choice, maps), theme=theme()
+        maps.coords, _titles(choice, maps), items.hover, _colouring(choice, maps), theme=theme()
     )
     count = len(items.hover)
     sampled = f" {count:,} items: a sample of {MOST_POINTS:,} over the density of all."
     state = show_figure(
         drawn.figure,
         f"map-{choice.level}",
-        caption="Draw a lasso in any panel: the same items light up in all of them below. Axes "
-        "have no unit; only who is near whom may be read."
-        + (sampled if count > MOST_POINTS else ""),
+        caption="The same words (or texts) in each arm's space and in the teacher's. It opens on "
+        "the colour whose neighbours differ most between the arms. *Trust*: how far neighbours on "
+        "the map are neighbours in the space, 1 = all; *alike*: share of neighbours in the space, "
+        "of other words, that have the same colour. Draw a lasso in any panel: its items light up "
+        "in all of them below. Axes have no unit." + (sampled if count > MOST_POINTS else ""),
         table=lambda: _coordinates(choice, maps),
         on_select="rerun",
         selection_mode=("box", "lasso"),
@@ -86,11 +88,15 @@ def _colouring(choice: MapChoice, maps: Maps) -> Colouring:
     return Colouring(name=choice.colour, codes=codes, classes=classes)
 
 
-def _titles(maps: Maps) -> dict[str, str]:
-    return {
-        space: space if (trust := maps.mean_trust[space]) is None else f"{space}, trust {trust:.2f}"
-        for space in maps.coords
-    }
+def _titles(choice: MapChoice, maps: Maps) -> dict[str, str]:
+    """Each space with its trust, and how far its neighbours share the colour."""
+    titles = {}
+    for space in maps.coords:
+        trust, alike = maps.mean_trust[space], choice.alike.get(space)
+        known = [] if trust is None else [f"trust {trust:.2f}"]
+        known += [] if alike is None else [f"alike {alike:.0%}"]
+        titles[space] = ", ".join([space, *known])
+    return titles
 
 
 def _coordinates(choice: MapChoice, maps: Maps) -> pd.DataFrame:
@@ -111,7 +117,9 @@ def show_chosen(choice: MapChoice, maps: Maps, chosen: list[int]) -> None:
         memory.pop(choice.key, None)
         st.rerun()
     show_figure(
-        highlight_figure(maps.coords, _titles(maps), choice.items.hover, chosen, theme=theme()),
+        highlight_figure(
+            maps.coords, _titles(choice, maps), choice.items.hover, chosen, theme=theme()
+        ),
         f"chosen-{choice.level}",
         caption="The chosen items in every space. A group that stays together keeps its meaning; "
         "one that scatters was held together by something the other space does not know.",

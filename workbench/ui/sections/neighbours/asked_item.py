@@ -59,7 +59,8 @@ def ask(selection: Selection) -> Asked:
     items, key = items_of(selection, level), key_of(selection, level)
     typed = three.text_input(
         "A sentence of your own" if level == "texts" else "A word to look for", key="typed",
-        bind="query-params", max_chars=400, placeholder="Anna was happy because the rain stopped.",
+        bind="query-params", max_chars=400,
+        placeholder="Anna was happy because the rain stopped." if level == "texts" else "fox",
     )  # fmt: skip
     other_words = level == "tokens" and st.toggle(
         "Leave out the same word", value=True, key="other", bind="query-params"

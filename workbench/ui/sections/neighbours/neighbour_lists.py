@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from workbench.ui.kit.selection import Selection
     from workbench.ui.sections.neighbours.asked_item import Asked
 
+FIRST_WORDS = 7
+
 
 def show_neighbours(selection: Selection, asked: Asked) -> dict[str, Company]:
     """One list per space, beside each other; returns the neighbours by space."""
@@ -40,10 +42,11 @@ def _show_lists(selection: Selection, asked: Asked, found: Mapping[str, Company]
     for column, (space, near) in zip(st.columns(len(found)), found.items(), strict=True):
         with column:
             st.html(f'<b style="color:{palette[space]}">{html_text(space)}</b>')
-            st.html(company_list(asked.items, near, marks, show_text=asked.level == "tokens"))
+            st.html(company_list(asked.items, near, marks))
     st.caption(
-        "● = also a neighbour in one other space, ●● in two; the number is cosine distance "
-        "after centring, 0 = same direction, 1 = unrelated."
+        "Distances of the full space, not of a map. ● = also a neighbour in one other space, ●● in "
+        "two; the number is cosine distance after centring, 0 = same direction, 1 = unrelated. "
+        "Whole texts: point at a line."
     )
 
 
@@ -52,19 +55,21 @@ def agreement(found: Mapping[str, Company]) -> Counter[int]:
     return Counter(row for company in found.values() for row in company.rows)
 
 
-def company_list(items: Items, company: Company, marks: Counter[int], *, show_text: bool) -> str:
-    """Neighbours as an HTML list: agreement marks, the item, its distance, its text if wanted."""
+def company_list(items: Items, company: Company, marks: Counter[int]) -> str:
+    """Neighbours as an HTML list: agreement marks, the item, its distance; its text on hover."""
     lines = []
     for row, distance in zip(company.rows, company.distances, strict=True):
         others = marks[row] - 1
-        text = (
-            f'<br><span style="opacity:.6;font-size:.85em">{html_text(items.texts[row])}</span>'
-            if show_text
-            else ""
-        )
         lines.append(
-            f'<li style="margin:.3rem 0"><span title="in {others} other spaces too">'
-            f"{'●' * others or '○'}</span> {html_text(items.names[row])} "
-            f'<span style="opacity:.6">{distance:.2f}</span>{text}</li>'
+            f'<li style="margin:.3rem 0" title="{html_text(items.texts[row])}">'
+            f'<span title="in {others} other spaces too">{"●" * others or "○"}</span> '
+            f"{html_text(shorter(items.names[row]))} "
+            f'<span style="opacity:.6">{distance:.2f}</span></li>'
         )
     return f'<ol style="padding-left:1.2rem;line-height:1.4">{"".join(lines)}</ol>'
+
+
+def shorter(text: str) -> str:
+    """The first words of a text, with a mark where more follow."""
+    words = text.split()
+    return text if len(words) <= FIRST_WORDS else f"{' '.join(words[:FIRST_WORDS])} …"

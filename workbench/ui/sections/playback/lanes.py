@@ -63,6 +63,7 @@ def lanes_of(
                 basis=axes[run.arm],
                 cloud=cloud,
                 curves=found.curves,
+                facts=found.facts,
             )
         )
     return lanes

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from workbench.ui.kit.selection import Selection
     from workbench.ui.sections.playback.followed_arms import Followed
 
-HEIGHT = 890
 CLOCKS = {
     "quantile": "Steps are placed by quantiles of the training times: t moves little where "
     "training looked most and jumps at the ends; the last step goes to 1.",
@@ -33,13 +32,12 @@ def show_player(selection: Selection, followed: Followed) -> None:
     """Draw the player and offer it as a file."""
     lanes = lanes_of(followed.lanes, followed.bases, colours(selection.all_arms))
     page = _parts(selection, followed)
-    st.iframe(player_page(lanes, **page), height=HEIGHT, alt="Denoising player")
+    st.iframe(player_page(lanes, **page), height="content", alt="Denoising player")
     st.caption(
-        "Dots are target tokens on the two main axes of that arm's latents and path (linear, so "
-        "noise is not thrown onto clusters); grey is real text, the thick line the mean. A dashed "
-        "ring marks a latent farther from real ones than 95 % of real ones are from each other. "
-        "Italic words may still change. Maps of two arms share no axes: compare shapes, not "
-        f"places. {page['clock']}"
+        "Both arms start from the same noise. Dots: words on the two main axes of that arm's "
+        "latents; grey: real text; thick line: the mean. Dashed ring: farther from real latents "
+        "than 95 % of real ones are from each other. Italic words may still change. Underlined: "
+        "facts of the prompt. The two maps share no axes."
     )
     st.download_button(
         "Export: this playback as one HTML file that plays offline",

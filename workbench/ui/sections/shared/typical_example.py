@@ -37,7 +37,14 @@ class Typical:
 def typical_word(selection: Selection, items: Items) -> Typical | None:
     """The typical word of the first kind that is probed in every arm; None where none is."""
     results = {arm: probe_results(run) for arm, run in selection.runs.items()}
-    label = next((name for name in items.labels if _is_probed(results, PREFIX + name)), None)
+    label = next(
+        (
+            name
+            for name in items.labels
+            if all(_is_known(own, PREFIX + name) for own in results.values())
+        ),
+        None,
+    )
     if label is None:
         return None
     tables = {
@@ -52,20 +59,26 @@ def typical_word(selection: Selection, items: Items) -> Typical | None:
     return Typical(int(rows[place]), label, shares)
 
 
-def _is_probed(results: Mapping[str, Mapping[str, Any]], name: str) -> bool:
-    return all(own.get(name, {}).get("score") is not None for own in results.values())
+def _is_known(results: Mapping[str, Any], name: str) -> bool:
+    return results.get(name, {}).get("score") is not None
 
 
-def parting_label(selection: Selection, items: Items, level: str) -> str:
-    """The label whose stored neighbour share differs most between the arms; else the first.
+def neighbour_shares(selection: Selection, label: str, level: str) -> dict[str, float]:
+    """Arm -> stored share of its neighbours that have the same label; absent where not probed.
 
     At level `tokens` neighbours that are the same word do not count, for they share every label.
     """
-    prefix = PREFIX if level == "tokens" else "knn_coherence.text."
+    name = f"{PREFIX if level == 'tokens' else 'knn_coherence.text.'}{label}"
     results = {arm: probe_results(run) for arm, run in selection.runs.items()}
+    return {arm: own[name]["score"] for arm, own in results.items() if _is_known(own, name)}
+
+
+def parting_label(selection: Selection, items: Items, level: str) -> str:
+    """The label whose stored neighbour share differs most between the arms; else the first."""
+    shares = {name: neighbour_shares(selection, name, level) for name in items.labels}
     gaps = {
-        name: np.ptp([own[prefix + name]["score"] for own in results.values()])
-        for name in items.labels
-        if _is_probed(results, prefix + name)
+        name: max(own.values()) - min(own.values())
+        for name, own in shares.items()
+        if len(own) == len(selection.arms)
     }
     return max(gaps, key=lambda name: gaps[name]) if gaps else next(iter(items.labels))
