@@ -18,6 +18,7 @@ from analyses.figures.foretelling import foretelling_figure
 from analyses.figures.ladder import ladder_figure
 from analyses.figures.loss_floors import LossCurve, loss_figure
 from analyses.figures.over_training import CoursePoints, over_training_figure
+from analyses.figures.parting import Gap, parting_figure
 from analyses.figures.reconstruction_generation import RunPoint, reconstruction_generation_figure
 from analyses.figures.samples import samples_figure
 from analyses.figures.training_log import training_log_figure
@@ -225,6 +226,10 @@ MASKED = {"rows": ("features",), "beside": ("mask", "sentences"), "few": False}
 LABELLED = {"rows": ("features",), "beside": ("labels", "exclude", "groups")}
 PATH = {"rows": ("path",), "axis": 1, "few": False}
 
+GAPS = [
+    Gap(name="size", first=(1.0, 0.5, 1.5), second=(3.0, 2.0, 4.0), higher_is_better=True),
+    Gap(name="shape", first=(1.0, 0.0, 2.0), second=(1.5, 0.5, 2.5), higher_is_better=None),
+]
 TABLE = [
     Measure(alignment.linear_cka, pair("other", config=FEW), **PAIRED),
     Measure(alignment.cknna, pair("other", config=FEW), **PAIRED),
@@ -329,6 +334,7 @@ TABLE = [
     Measure(linked_maps.maps_figure, drawn(**MAPS, colouring=COLOURS)),
     Measure(linked_maps.highlight_figure, drawn(**MAPS, chosen=[1, 5])),
     Measure(training_log_figure, drawn(table=LOG, arms=["none"])),
+    Measure(parting_figure, drawn(gaps=GAPS, arms=("none", "repa"), all_arms=["none", "repa"])),
     Measure(twin_heat_figure, drawn(first=HEAT, second=HEAT, titles=("a", "b"), x="step",
                                     value="accuracy")),
     Measure(samples_figure, lambda: {"prompts": ["p"], "references": ["r"],

@@ -80,7 +80,7 @@ def test_damaged_study_is_named_and_the_other_still_shows(page, open_page, copie
 def test_damaged_probe_is_a_card_and_no_more(page, open_page, copied_runs):
     probes = copied_runs / "smoke" / "arms" / "repa" / "seed-0" / "probes"
     (probes / "scale.json").write_text('{"fingerprint": "x", "resu')
-    app = open_page(page, copied_runs)
+    app = open_page(page, copied_runs, **({"what": "Dimension"} if page == "geometry" else {}))
     assert not app.exception
     assert len(app.error) == 1
     assert str(probes / "scale.json").replace("-", "\\-").split("/")[-1][:5] in app.error[0].value

@@ -34,8 +34,8 @@ def typical_place(shares: Sequence[np.ndarray], ids: np.ndarray) -> int:
         InputError: there is no place, or the arms have different numbers of places.
     """
     if not len(ids) or {len(own) for own in shares} != {len(ids)}:
-        counts = ", ".join(str(len(own)) for own in shares)
-        raise InputError(f"{len(ids)} places, and shares of {counts}: these do not pair")
+        sizes = ", ".join(str(len(own)) for own in shares)
+        raise InputError(f"{len(ids)} places, and shares of {sizes}: these do not pair")
     values = np.stack([np.asarray(own, np.float64) for own in shares])
     overall = values.mean(axis=1, keepdims=True)
     _, word, counts = np.unique(ids, return_inverse=True, return_counts=True)

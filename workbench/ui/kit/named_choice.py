@@ -36,11 +36,12 @@ def choose_named(
         # Deleted, it would leave the old words in the browser's box.
         st.session_state[key] = first or options[0]
     asked = st.query_params.get(key)
-    opened = asked if asked in options else (first or options[0])
+    default = first or options[0]
+    opened = asked if asked is not None and asked in options else default
     chosen = where.selectbox(
         label, options, index=list(options).index(opened), key=key, format_func=words, **more
     )
     chosen = chosen if chosen in options else opened
-    if chosen != (first or options[0]) or asked in options:
-        st.query_params[key] = chosen
+    if chosen != default or asked in options:
+        st.query_params[key] = str(chosen)
     return str(chosen)

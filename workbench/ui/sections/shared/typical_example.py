@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.errors import WorkbenchError
 from workbench.probes.typical_word import typical_place
 from workbench.ui.kit.cached import probe_results, read_table
 
@@ -36,7 +37,7 @@ class Typical:
 
 def typical_word(selection: Selection, items: Items) -> Typical | None:
     """The typical word of the first kind that is probed in every arm; None where none is."""
-    results = {arm: probe_results(run) for arm, run in selection.runs.items()}
+    results = _known_results(selection)
     label = next(
         (
             name
@@ -59,6 +60,20 @@ def typical_word(selection: Selection, items: Items) -> Typical | None:
     return Typical(int(rows[place]), label, shares)
 
 
+def _known_results(selection: Selection) -> dict[str, dict[str, dict[str, Any]]]:
+    """Stored results of each arm; none of an arm whose files cannot be read.
+
+    An example has no card of its own: the page that shows the numbers says what is damaged.
+    """
+    results: dict[str, dict[str, dict[str, Any]]] = {}
+    for arm, run in selection.runs.items():
+        try:
+            results[arm] = probe_results(run)
+        except (WorkbenchError, OSError):
+            results[arm] = {}
+    return results
+
+
 def _is_known(results: Mapping[str, Any], name: str) -> bool:
     return results.get(name, {}).get("score") is not None
 
@@ -69,7 +84,7 @@ def neighbour_shares(selection: Selection, label: str, level: str) -> dict[str, 
     At level `tokens` neighbours that are the same word do not count, for they share every label.
     """
     name = f"{PREFIX if level == 'tokens' else 'knn_coherence.text.'}{label}"
-    results = {arm: probe_results(run) for arm, run in selection.runs.items()}
+    results = _known_results(selection)
     return {arm: own[name]["score"] for arm, own in results.items() if _is_known(own, name)}
 
 
