@@ -43,7 +43,7 @@ def show_scores(comparison: Mapping[str, Any], family: str) -> None:
         caption="Mean [95 % interval] of *n* items (prompts, texts or words)."
         + (chance if "chance" in table else "")
         + (controls if "human" in table else "")
-        + (f" {NATS_NOTE} {FIDELITY_NOTE}" if FIDELITY in table["metric"].to_list() else ""),
+        + (f" {NATS_NOTE} {FIDELITY_NOTE}" if FIDELITY in table["code name"].to_list() else ""),
     )
 
 
