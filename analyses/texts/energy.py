@@ -87,7 +87,7 @@ def energy_distance(
     pairs = _pairs(human, written, empty, config)
     n = len(pairs.excess)
     if pairs.scale == 0.0:
-        reason = "all texts have the same features"
+        reason = "no text differs from the human text of its prompt"
         return undefined(name, reason, n, chance=0.0, higher_is_better=False)
     distance = _off_diagonal_mean(pairs.excess)
     interval = _interval([[pairs]], [1.0], distance / pairs.scale, n, config)
@@ -145,7 +145,7 @@ def energy_contrast(
     ]
     n = len(human)
     if any(pairs.scale == 0.0 for runs in arms for pairs in runs):
-        reason = "all texts of a run have the same features"
+        reason = "no text of a run differs from the human text of its prompt"
         return Contrast(difference=None, low=None, high=None, n=n, reason=reason)
     difference = _weighted(arms, [1.0, -1.0], np.arange(n))
     interval = _interval(arms, [1.0, -1.0], difference, n, config)
