@@ -198,7 +198,7 @@ UNDEFINED = [
      "fidelity never rises above its start"),
     (given("mauve_score", references=cloud(2, F), continuations=cloud(2, F)),
      "4 texts cannot fill 5 buckets"),
-    (given("energy_distance", human=ONES, written=ONES), "all texts have the same features"),
+    (given("energy_distance", human=ONES, written=ONES), "differs from the human text"),
     (given("bootstrap", values=np.array([np.nan])), "no item is defined"),
     (given("seed_interval", values=np.array([1.0])), "one seed has no spread"),
     (given("half_sample_interval", statistic=lambda rows: None), "half samples"),
