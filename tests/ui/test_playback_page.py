@@ -13,8 +13,8 @@ import pytest
 from analyses.maps.linear_basis import fit_linear_basis
 from models.configs.flow import SamplerConfig
 from workbench.report.findings.places import playback_readings
-from workbench.sample.follow import FIDELITY, PlaybackView, commit_steps
-from workbench.sample.playback import Branch, follow_prompt
+from workbench.sample.branches import Branch, follow_prompt
+from workbench.sample.playback import FIDELITY, PlaybackView, commit_steps
 from workbench.sample.trajectories import Trajectory
 from workbench.ui.player.build import Lane, player_page
 
@@ -25,7 +25,7 @@ def traced(smoke_runs: Path):
     from data.corpus_store import open_corpus
     from models.configs.flow import GuidanceConfig
     from workbench.machine.devices import find_placement
-    from workbench.sample.generate import load_generator
+    from workbench.sample.generator import load_generator
     from workbench.sample.prompts import typed_prompts
     from workbench.study.folders import open_study
 
@@ -207,7 +207,7 @@ def test_commit_step_is_the_first_that_never_changes_again():
 def follower(smoke_runs, traced):
     from data.corpus_store import open_corpus
     from workbench.machine.devices import find_placement
-    from workbench.sample.follow import Follower
+    from workbench.sample.playback import Follower
     from workbench.sample.references import open_references
     from workbench.score.judge import Judge
     from workbench.study.folders import open_study
@@ -238,7 +238,7 @@ def test_moments_without_text_are_gaps_in_every_curve(follower, traced, monkeypa
     ids[1:3, cut] = eot
     silent = np.isin(np.arange(7), (1, 2))
     track = replace(plain.track, token_ids=ids)
-    monkeypatch.setattr("workbench.sample.follow.follow_prompt", lambda *_: track)
+    monkeypatch.setattr("workbench.sample.playback.follow_prompt", lambda *_: track)
     for name, curve in follower.follow(view).curves.items():
         np.testing.assert_array_equal(np.isnan(curve), silent, err_msg=name)
     ids[:, cut] = eot

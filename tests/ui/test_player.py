@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.ui.test_playback_page import lane
-from workbench.sample.follow import KeptFact
+from workbench.sample.playback import KeptFact
 from workbench.ui.player.build import Lane, player_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]

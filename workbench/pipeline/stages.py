@@ -1,7 +1,8 @@
 """The table of stages: what a study consists of, each stage below those it needs.
 
 Running a study, running one stage, showing states on pages, and forking are loops over this table.
-A new kind of stage is one new entry; its code and fingerprint are in the stage's own room. This
+A new kind of stage is one new entry; its code and fingerprint are in the stage's own room. What
+follows all runs (pairs, comparison, report) is `run_study.conclude`. This
 module imports them all, so import it late where only a stage's name is needed.
 """
 

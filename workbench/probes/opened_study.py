@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from workbench.machine.devices import Placement
     from workbench.probes.inputs.probe_inputs import ProbeInputs
     from workbench.probes.typed_text import TypedTeacher
-    from workbench.sample.follow import Follower
-    from workbench.sample.generate import Generator
+    from workbench.sample.generator import Generator
+    from workbench.sample.playback import Follower
     from workbench.sample.references import References
     from workbench.study.folders import Run, Study
 
@@ -92,7 +92,7 @@ class OpenedStudy:
 
     def generator(self, run: Run) -> Generator:
         """A run's VAE and flow."""
-        from workbench.sample.generate import load_generator
+        from workbench.sample.generator import load_generator
 
         return self.once(
             ("generator", run.name, version_of(run.vae_dir, run.flow_dir)),
@@ -135,7 +135,7 @@ class OpenedStudy:
 
     def follower(self, run: Run) -> Follower:
         """Everything needed to follow prompts through a run."""
-        from workbench.sample.follow import Follower
+        from workbench.sample.playback import Follower
 
         return Follower(
             run=run,

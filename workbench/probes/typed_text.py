@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
     from workbench.machine.devices import Placement
-    from workbench.sample.generate import Generator
+    from workbench.sample.generator import Generator
     from workbench.study.folders import Run
 
 

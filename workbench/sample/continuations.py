@@ -14,7 +14,7 @@ from torch import Tensor
 
 from workbench.machine.context import StageContext
 from workbench.machine.memory import halving_batches
-from workbench.sample.generate import (
+from workbench.sample.generator import (
     Generator,
     load_generator,
     read_latents,

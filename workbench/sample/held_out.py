@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.sample.continuations import Continuations, continue_prompts
-from workbench.sample.generate import load_generator
+from workbench.sample.generator import load_generator
 from workbench.sample.prompts import Prompts, held_out_prompts
 from workbench.sample.references import References, open_references
 from workbench.sample.trajectories import write_trajectory

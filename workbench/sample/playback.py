@@ -1,216 +1,226 @@
-"""One prompt, one noise, one arm: a denoising run moment by moment, and what it might become.
+"""One prompt followed from noise to text, and everything measured along the way.
 
-A moment is a grid point: its state, the clean latent that the network predicts there, and the
-decoder's reading of that latent. A branch follows the run up to a step, changes one thing, and
-continues with the same network and self-conditioning. A branch without a change is the run itself.
+Playback shows these measures, and its findings are checked against them: the decoder's reading of
+each moment, when each word settled, distance from real latents, fluency and fidelity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from models.configs.flow import GuidanceConfig, SamplerConfig
-from models.guidance import ContextVelocity, Guided
-from models.samplers import SAMPLERS, renoise
-from models.time_samplers import TimeSampler, sampling_times
-from workbench.machine.devices import autocast
-from workbench.machine.seeds import step_generator
-from workbench.sample.generate import Generator, read_latents, renoising, starting_noise
-from workbench.sample.prompts import Prompts, encode_context
+from workbench.sample.branches import Branch, follow_prompt
 from workbench.sample.trajectories import Trajectory
 
 if TYPE_CHECKING:
-    from workbench.train.texts import TextBatch
+    from data.corpus_store import Corpus
+    from models.configs.flow import SamplerConfig
+    from workbench.sample.generator import Generator
+    from workbench.sample.prompts import Prompts
+    from workbench.sample.references import References
+    from workbench.study.folders import Run
 
-BranchKind = Literal["nudge", "blend", "renoise", "guidance"]
+FAR_QUANTILE = 0.95
+NATS, FIDELITY = "fluency: nats a token", "fidelity: share of facts"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Branch:
-    """One change to a run at a step.
+class PlaybackView:
+    """Everything that determines one playback; part of cache keys.
 
     Attributes:
-        step: grid point of the change, 1 to num_steps - 1.
-        kind: `nudge` adds Gaussian noise of size `strength` (in latent standard deviations) to the
-            target; `blend` moves the target by `strength` in [0, 1] along the sphere towards the
-            same step of a run from another noise; `renoise` goes back to the grid point `back_to`
-            with fresh noise; `guidance` continues at `guidance_scale`.
-        strength: see `kind`.
-        back_to: see `kind`, smaller than `step`.
-        guidance_scale: see `kind`.
-        seed: of the nudge, the other noise, the fresh noise.
+        row: row of the held-out prompt, or -1 for `typed`.
+        typed: the user's own prompt.
+        sampler: solver.
+        num_steps: intervals.
+        guidance_scale: 1 is off.
+        seed: for the starting noise.
     """
 
-    step: int
-    kind: BranchKind
-    strength: float = 0.5
-    back_to: int = 0
-    guidance_scale: float = 1.0
-    seed: int = 1
+    row: int
+    typed: str
+    sampler: str
+    num_steps: int
+    guidance_scale: float
+    seed: int
 
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(BranchKind):
-            raise ValueError(
-                f"kind must be one of {', '.join(get_args(BranchKind))}: {self.kind!r}"
-            )
-        if self.step < 1:
-            raise ValueError(f"step must be >= 1, got {self.step}")
-        if self.strength < 0 or (self.kind == "blend" and self.strength > 1):
-            raise ValueError(f"strength must be >= 0, and <= 1 for a blend, got {self.strength}")
-        if self.kind == "renoise" and not 0 <= self.back_to < self.step:
-            raise ValueError(f"back_to must lie in [0, {self.step}), got {self.back_to}")
 
-    def describe(self) -> str:
-        """The change in words."""
-        what = {
-            "nudge": f"nudged by {self.strength:g} std (seed {self.seed})",
-            "blend": f"blended {self.strength:.0%} with noise seed {self.seed}",
-            "renoise": f"sent back to step {self.back_to} with fresh noise (seed {self.seed})",
-            "guidance": f"guidance {self.guidance_scale:g} from here",
+@dataclass(frozen=True, slots=True)
+class KeptFact:
+    """A fact's value, and (S + 1,) whether each moment's text keeps it."""
+
+    value: str
+    kept: np.ndarray
+
+
+@dataclass(frozen=True)
+class Following:
+    """One trajectory and what was measured on it.
+
+    Attributes:
+        track: the moments.
+        tokens: the target's tokens at each moment, as text.
+        is_text: (S + 1, T) bool, before the first end-of-text.
+        commit: (T,) first moment after which each token never changes.
+        far: (S + 1, T) distance to the nearest real latent; 1 = as real latents to each other.
+        far_limit: the distance that 95 % of real latents stay below.
+        curves: name -> (S + 1,), NaN at moments without text.
+        text: the text at the last moment.
+        facts: expected facts of the prompt; none for a typed prompt, and where no fact returns in
+            what a human wrote next.
+    """
+
+    track: Trajectory
+    tokens: list[list[str]]
+    is_text: np.ndarray
+    commit: np.ndarray
+    far: np.ndarray
+    far_limit: float
+    curves: dict[str, np.ndarray]
+    text: str
+    facts: list[KeptFact]
+
+    @property
+    def settled(self) -> np.ndarray:
+        """(T,) share of the way at which each token of the final text settled; NaN past its end."""
+        share = self.commit / max(1, len(self.track.t) - 1)
+        return np.where(self.is_text[-1], share, np.nan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Follower:
+    """Everything needed to follow prompts through one run.
+
+    Attributes:
+        run: the arm.
+        generator: its VAE and flow.
+        references: held-out prompts.
+        language_model: the judge of fluency.
+        real: (N, D) latents of real tokens.
+    """
+
+    run: Run
+    corpus: Corpus
+    generator: Generator
+    references: References
+    language_model: Any
+    real: np.ndarray
+
+    def follow(self, view: PlaybackView, branch: Branch | None = None) -> Following:
+        """Trace one prompt and measure its moments."""
+        guidance = self.run.config.sampling.guidance(view.guidance_scale)
+        sampler = self._sampler(view)
+        track = follow_prompt(
+            self.generator, self.prompt(view), sampler, guidance, view.seed, branch
+        )
+        ids = track.token_ids[:, track.cut :]
+        is_text = np.cumsum(ids == self.corpus.tokenizer.eot_id, axis=1) == 0
+        far, limit = self._distances(track)
+        texts = [self.corpus.tokenizer.decode(line) for line in ids]
+        facts = self._facts(view, texts)
+        return Following(
+            track=track,
+            tokens=[self.corpus.tokenizer.decode_tokens(line) for line in ids],
+            is_text=is_text,
+            commit=commit_steps(ids),
+            far=far,
+            far_limit=limit,
+            curves=self._curves(track, is_text, far, facts),
+            text=texts[-1],
+            facts=facts,
+        )
+
+    def prompt(self, view: PlaybackView) -> Prompts:
+        """The view's prompt; held-out prompts keep their identity, so arms share their noise."""
+        from workbench.sample.prompts import held_out_prompts, typed_prompts
+
+        if view.row < 0:
+            return typed_prompts(self.corpus, [view.typed], self.references)
+        row, known = slice(view.row, view.row + 1), self.references
+        joint = self.run.study.config.base.context.joint
+        return held_out_prompts(
+            self.corpus, known.indices[row], known.cuts[row], known.prompts[row], joint=joint
+        )
+
+    def _sampler(self, view: PlaybackView) -> SamplerConfig:
+        """The run's sampler with the view's choices."""
+        stored = self.run.config.sampling.sampler
+        return replace(stored, name=view.sampler, num_steps=view.num_steps)
+
+    def _distances(self, track: Trajectory) -> tuple[np.ndarray, float]:
+        """Distance of each target latent to the nearest real one, and the usual upper limit."""
+        from analyses.numerics.neighbors import NeighborConfig, nearest_in, nearest_neighbors
+
+        search = NeighborConfig(k=1, metric="euclidean")
+        own = nearest_neighbors(self.real, search).distances[:, 0]
+        unit = float(np.median(own)) or 1.0
+        target = track.z_t[:, track.cut :]
+        flat = target.reshape(-1, target.shape[-1])
+        away = nearest_in(flat, self.real, search).distances[:, 0]
+        return away.reshape(target.shape[:2]) / unit, float(np.quantile(own, FAR_QUANTILE)) / unit
+
+    def _curves(
+        self,
+        track: Trajectory,
+        is_text: np.ndarray,
+        far: np.ndarray,
+        facts: Sequence[KeptFact],
+    ) -> dict[str, np.ndarray]:
+        """Curves over the moments; each mean is over the tokens of that moment's text."""
+        ids = track.token_ids[:, track.cut :]
+        counts = is_text.sum(axis=1)
+
+        def mean(values: np.ndarray) -> np.ndarray:
+            return (values * is_text).sum(axis=1) / np.maximum(counts, 1)
+
+        curves = {
+            "entropy (nats)": mean(track.entropy[:, track.cut :]),
+            "margin (probability)": mean(track.margin[:, track.cut :]),
+            "tokens as in the end": (ids == ids[-1]).mean(axis=1),
+            "distance from real latents (× usual)": mean(far),
+            NATS: self._nats(track),
         }
-        return f"at step {self.step}: {what[self.kind]}"
+        if facts:
+            curves[FIDELITY] = np.mean([fact.kept for fact in facts], axis=0)
+        return {name: np.where(counts > 0, values, np.nan) for name, values in curves.items()}
+
+    def _nats(self, track: Trajectory) -> np.ndarray:
+        """The judge's nats per token for each moment's text after its prompt."""
+        import torch
+
+        eot = self.corpus.tokenizer.eot_id
+        ids = track.token_ids.copy()
+        ended = np.cumsum(ids[:, track.cut :] == eot, axis=1) > 0
+        ids[:, track.cut :][ended] = eot
+        lengths = track.cut + (~ended).sum(axis=1)
+        mask = np.arange(ids.shape[1]) < lengths[:, None]
+        cuts = np.full(len(ids), track.cut, np.int64)
+        parts = (torch.from_numpy(part) for part in (ids, mask, cuts))
+        with torch.inference_mode():
+            return self.language_model.nats_per_token(*parts).cpu().numpy()
+
+    def _facts(self, view: PlaybackView, texts: list[str]) -> list[KeptFact]:
+        """Each expected fact of the prompt, and which moments' texts keep it."""
+        from analyses.texts.fidelity import kept_facts
+
+        known = self.references
+        facts = known.facts[view.row] if view.row >= 0 else None
+        if not facts:
+            return []
+        prompt, reference = known.prompts[view.row], known.continuations[view.row]
+        moments = [
+            kept_facts(text, prompt, reference, facts, self.corpus.fact_values) for text in texts
+        ]
+        return [
+            KeptFact(facts[name], np.array([kept[name] for kept in moments])) for name in moments[0]
+        ]
 
 
-@torch.inference_mode()
-def follow_prompt(
-    generator: Generator,
-    prompt: Prompts,
-    sampler: SamplerConfig,
-    guidance: GuidanceConfig,
-    seed: int,
-    branch: Branch | None = None,
-) -> Trajectory:
-    """Follow one prompt from noise to text, along a branch if one is given.
-
-    Args:
-        generator: an arm's trained pair.
-        prompt: one prompt; the noise depends on its identity and the seed, so arms share it.
-        sampler: solver, steps, grid, re-noising.
-        guidance: scale and interval.
-        seed: for the starting noise and the re-noising.
-        branch: the change, if any.
-
-    Raises:
-        ValueError: there is more than one prompt, or the branch starts beyond the last step.
-    """
-    if len(prompt) != 1:
-        raise ValueError(f"playback follows one prompt, got {len(prompt)}")
-    with autocast(generator.place, "auto"):
-        run = _Run(generator, prompt, sampler, seed)
-        if branch is None:
-            moments = list(run.follow(run.noise(seed), run.times, guidance))
-        else:
-            moments = run.branched(guidance, branch)
-    return _read(generator, moments, prompt.cuts[0])
-
-
-class _Seen(NamedTuple):
-    """A moment before the decoder has read it."""
-
-    t: float
-    z_t: Tensor
-    z_hat: Tensor
-    nfe: int
-
-
-class _Run:
-    """One prompt's velocity field; a branch keeps its self-conditioning."""
-
-    def __init__(
-        self, generator: Generator, prompt: Prompts, sampler: SamplerConfig, seed: int
-    ) -> None:
-        self.place, self.sampler, self.seed = generator.place, sampler, seed
-        self.prompt, self.width = prompt, generator.vae.config.latent_width
-        batch: TextBatch = prompt.batch(slice(0, 1)).to(self.place.device)
-        self.ctx_mask = batch.ctx_mask
-        ctx = encode_context(generator.vae, batch, joint=generator.joint)
-        self.velocity = ContextVelocity(
-            generator.dit, ctx, self.ctx_mask, generator.flow.prediction
-        )
-        self.times = sampling_times(sampler, TimeSampler(generator.flow.time))
-
-    def noise(self, seed: int) -> Tensor:
-        """The starting noise (1, L, D) for a seed."""
-        shape = (self.prompt.token_ids.shape[1], self.width)
-        return starting_noise(self.prompt, slice(0, 1), shape, seed).to(self.place.device)
-
-    def follow(self, z_t: Tensor, times: list[float], guidance: GuidanceConfig) -> Iterator[_Seen]:
-        """The moments along `times`; the last state is where the solver ends.
-
-        Each time has the state before its fresh noise, if there is any, and the estimate after it.
-        """
-        solver = SAMPLERS[self.sampler.name]
-        churn = renoising(self.place.device, self.seed, int(self.prompt.identities[0]))
-        starts = (start for start, end in pairwise(times) if start < end)
-        steps = solver(Guided(self.velocity, guidance), z_t, times, self.sampler.churn, churn)
-        for start, step in zip(starts, steps, strict=True):
-            yield _Seen(start, z_t, step.z_hat, self.velocity.nfe)
-            z_t = step.z_t
-        yield _Seen(times[-1], z_t, z_t, self.velocity.nfe)
-
-    def branched(self, guidance: GuidanceConfig, branch: Branch) -> list[_Seen]:
-        """The run up to the branch, then the branch."""
-        k = branch.step
-        if k >= self.sampler.num_steps:
-            raise ValueError(f"step must be < {self.sampler.num_steps}, got {k}")
-        other = None
-        if branch.kind == "blend":
-            other = self._state_at(k, guidance, branch.seed)
-        *before, (_, state, _, _) = self.follow(
-            self.noise(self.seed), self.times[: k + 1], guidance
-        )
-        state, first = self._changed(state, other, branch)
-        if branch.kind == "guidance":
-            guidance = GuidanceConfig(guidance_scale=branch.guidance_scale)
-        return [*before, *self.follow(state, self.times[first:], guidance)]
-
-    def _state_at(self, k: int, guidance: GuidanceConfig, seed: int) -> Tensor:
-        *_, there = self.follow(self.noise(seed), self.times[: k + 1], guidance)
-        self.velocity.reset()
-        return there.z_t
-
-    def _changed(self, state: Tensor, other: Tensor | None, branch: Branch) -> tuple[Tensor, int]:
-        """The state after the change, and its grid point."""
-        draw = step_generator(self.place.device, branch.seed, "fork")
-        target = ~self.ctx_mask.unsqueeze(-1)
-        if branch.kind == "nudge":
-            noise = torch.randn(state.shape, generator=draw, device=self.place.device)
-            return torch.where(target, state + branch.strength * noise, state), branch.step
-        if other is not None:
-            from analyses.spaces.manifold_continuity import slerp
-
-            mixed = slerp(state.cpu().numpy(), other.cpu().numpy(), branch.strength)
-            blended = torch.from_numpy(mixed.astype(np.float32)).to(state)
-            return torch.where(target, blended, state), branch.step
-        if branch.kind == "renoise":
-            earlier = self.times[branch.back_to]
-            return renoise(state, self.times[branch.step], earlier, draw)[0], branch.back_to
-        return state, branch.step
-
-
-def _read(generator: Generator, moments: list[_Seen], cut: np.ndarray) -> Trajectory:
-    """Add the decoder's reading to each moment of a prompt."""
-    times, states, estimates, nfe = zip(*moments, strict=True)
-    z_hat = torch.cat(estimates)
-    # One at a time, as generation reads its last state: bf16 rounding depends on the batch's shape.
-    read = [read_latents(generator, one) for one in z_hat.split(1)]
-    token_ids, entropy, margin = (
-        torch.cat(parts).cpu().numpy() for parts in zip(*read, strict=True)
-    )
-    return Trajectory(
-        t=np.array(times),
-        nfe=np.array(nfe),
-        z_t=torch.cat(states).float().cpu().numpy(),
-        z_hat=z_hat.float().cpu().numpy(),
-        token_ids=token_ids,
-        entropy=entropy,
-        margin=margin,
-        cuts=np.asarray(cut),
-    )
+def commit_steps(ids: np.ndarray) -> np.ndarray:
+    """(T,) first moment of ids (S + 1, T) after which each token never changes."""
+    differs = ids != ids[-1]
+    last = len(ids) - 1 - np.argmax(differs[::-1], axis=0)
+    return np.where(differs.any(axis=0), last + 1, 0)

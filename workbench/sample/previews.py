@@ -13,7 +13,7 @@ from models.configs.flow import GuidanceConfig
 from workbench.machine.context import StageContext
 from workbench.machine.stopping import StopSignal
 from workbench.sample.continuations import continue_prompts
-from workbench.sample.generate import Generator
+from workbench.sample.generator import Generator
 from workbench.sample.prompts import Prompts
 from workbench.train.saving import Hooks
 from workbench.train.texts import middle_cuts

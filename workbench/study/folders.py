@@ -34,7 +34,7 @@ def _with_former_initial_values(document: dict[str, Any]) -> dict[str, Any]:
 STUDY_SCHEMA = Schema(
     name="study",
     version=2,
-    needs_release="0.1.0",
+    needs_release="0.2.0",
     migrations={0: dict, 1: _with_former_initial_values},
 )
 

@@ -18,7 +18,7 @@ from data.corpus_store import Corpus, Split
 from workbench.machine.context import StageContext
 from workbench.machine.devices import autocast
 from workbench.sample.continuations import continue_prompts
-from workbench.sample.generate import load_generator, sample_steps, starting_noise
+from workbench.sample.generator import load_generator, sample_steps, starting_noise
 from workbench.sample.prompts import encode_context, held_out_prompts
 from workbench.sample.references import open_references
 from workbench.study.folders import Run, Study

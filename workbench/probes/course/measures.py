@@ -15,7 +15,7 @@ from workbench.machine.seeds import step_generator
 from workbench.probes.catalogue import PROBES
 from workbench.probes.inputs.probe_inputs import ProbeInputs
 from workbench.sample.continuations import continue_prompts
-from workbench.sample.generate import Generator
+from workbench.sample.generator import Generator
 from workbench.sample.prompts import held_out_prompts
 from workbench.score.directions import HIGHER_IS_BETTER
 from workbench.score.judge import Judge

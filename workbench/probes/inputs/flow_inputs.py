@@ -14,7 +14,7 @@ from models.flow import path, to_estimate
 from workbench.errors import InputError
 from workbench.machine.devices import autocast
 from workbench.machine.seeds import step_generator
-from workbench.sample.generate import Generator, load_generator, sample_steps, starting_noise
+from workbench.sample.generator import Generator, load_generator, sample_steps, starting_noise
 from workbench.sample.held_out import first_prompts, scale_name
 from workbench.sample.prompts import Prompts, held_out_prompts
 from workbench.sample.references import References, open_references

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from analyses.maps.latent_map import LatentMap
     from workbench.probes.spaces import Items
     from workbench.report.compare import RunScores
-    from workbench.sample.follow import Following, PlaybackView
+    from workbench.sample.playback import Following, PlaybackView
     from workbench.sample.references import References
     from workbench.study.folders import Run, Study
 

@@ -11,7 +11,7 @@ from workbench.report.findings.ground import Ground, Measured, NotDefinedError
 
 if TYPE_CHECKING:
     from workbench.probes.spaces import Company, Items
-    from workbench.sample.follow import Following
+    from workbench.sample.playback import Following
 
 
 def trust(ground: Ground, source: Mapping[str, Any]) -> Measured:
@@ -52,7 +52,7 @@ def neighbour(ground: Ground, source: Mapping[str, Any]) -> Measured:
 def playback(ground: Ground, source: Mapping[str, Any]) -> Measured:
     """A number measured on one prompt followed through one arm."""
     from models.samplers import SAMPLERS
-    from workbench.sample.follow import PlaybackView
+    from workbench.sample.playback import PlaybackView
 
     if source["sampler"] not in SAMPLERS:
         raise NotDefinedError(f"no sampler {source['sampler']!r}")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from analyses.scorecard.row import ScorecardRow
     from workbench.probes.spaces import Company
     from workbench.report.predictors import RankCorrelation
-    from workbench.sample.follow import Following, PlaybackView
+    from workbench.sample.playback import Following, PlaybackView
 
 
 def arm_numbers(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from data.corpus_store import Corpus
     from workbench.machine.context import StageContext
     from workbench.probes.spaces import Space, TeacherSpace
-    from workbench.sample.generate import Generator
+    from workbench.sample.generator import Generator
     from workbench.sample.references import References
 
 Stamp = tuple[int, int]

@@ -15,7 +15,7 @@ from analyses.maps.linear_basis import LinearBasis
 from workbench.ui.kit.escape import html_text
 
 if TYPE_CHECKING:
-    from workbench.sample.follow import KeptFact
+    from workbench.sample.playback import KeptFact
     from workbench.sample.trajectories import Trajectory
 
 FOLDER = Path(__file__).parent

@@ -82,7 +82,7 @@ def _gradient(
     import torch
 
     from analyses.spaces.manifold_continuity import slerp
-    from workbench.sample.generate import read_latents
+    from workbench.sample.generator import read_latents
 
     run = open_study(Path(directory)).run(arm, seed)
     generator, corpus = generator_of(run), corpus_of(run.study)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from workbench.sample.playback import Branch, BranchKind
+from workbench.sample.branches import Branch, BranchKind
 
 if TYPE_CHECKING:
-    from workbench.sample.follow import PlaybackView
+    from workbench.sample.playback import PlaybackView
     from workbench.ui.kit.selection import Selection
 
 KINDS: tuple[BranchKind, ...] = ("renoise", "nudge", "blend", "guidance")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from workbench.report.findings import Number
 from workbench.report.findings.shown import playback_numbers
-from workbench.sample.follow import FIDELITY, Following, PlaybackView
+from workbench.sample.playback import FIDELITY, Following, PlaybackView
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.sections.playback.lanes import follow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workbench.sample.playback import Branch
+    from workbench.sample.branches import Branch
     from workbench.study.folders import Run
 
 

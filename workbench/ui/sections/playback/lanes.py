@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from workbench.sample.follow import Following, PlaybackView
-from workbench.sample.playback import Branch
+from workbench.sample.branches import Branch
+from workbench.sample.playback import Following, PlaybackView
 from workbench.study.folders import Run, open_study
 from workbench.ui.kit.cached import opened, space_of, weights_stamp
 from workbench.ui.player.build import Lane

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from workbench.sample.follow import PlaybackView
+from workbench.sample.playback import PlaybackView
 from workbench.ui.kit.cached import references_of
 
 if TYPE_CHECKING:

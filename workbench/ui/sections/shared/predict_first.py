@@ -23,7 +23,7 @@ from workbench.ui.sections.study.score_tables import UNCLEAR, is_clear
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.sample.follow import Following
+    from workbench.sample.playback import Following
 
 NEITHER = "They cannot be told apart"
 FEWEST_PLACES = 3

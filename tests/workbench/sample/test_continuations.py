@@ -27,7 +27,7 @@ from workbench.sample.continuations import (
     cut_continuations,
     sample_prompts,
 )
-from workbench.sample.generate import Generator, load_generator, sample_steps, starting_noise
+from workbench.sample.generator import Generator, load_generator, sample_steps, starting_noise
 from workbench.sample.held_out import first_prompts
 from workbench.sample.prompts import Prompts, encode_context, held_out_prompts, typed_prompts
 from workbench.sample.references import open_references
@@ -83,7 +83,7 @@ def test_precision_neither_fades_nor_leaks(
 ) -> None:
     """Every step computes in bf16 where that is asked for, and the caller never does."""
     monkeypatch.setattr(
-        "workbench.sample.generate.autocast", lambda place, _: autocast(place, "bf16")
+        "workbench.sample.generator.autocast", lambda place, _: autocast(place, "bf16")
     )
     seen: list[bool] = []
     generator.dit.register_forward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
@@ -123,7 +123,7 @@ def test_samples_hardly_depend_on_the_batch_size(
     states = {}
     for precision in ("float32", "bf16"):
         monkeypatch.setattr(
-            "workbench.sample.generate.autocast", lambda place, _, p=precision: autocast(place, p)
+            "workbench.sample.generator.autocast", lambda place, _, p=precision: autocast(place, p)
         )
         together = last_state(generator, prompts, corpus, slice(0, 8))[0]
         alone = [last_state(generator, prompts, corpus, slice(i, i + 1))[0] for i in range(8)]
