@@ -64,13 +64,13 @@ def test_what_decodes_or_trains_needs_models() -> None:
     }  # fmt: skip
 
 
-def word_bundle(study: Study, seed: int = 0) -> Bundle:
-    """A point for every word: other tokens than the study's, without a spread."""
+def word_bundle(study: Study, seed: int = 0, *, characters: bool = False) -> Bundle:
+    """A point for every word or character: other tokens than the study's, without a spread."""
     texts = held_out_texts(str(study.directory))
     spans = []
     for text in texts:
-        ends = [i for i, c in enumerate(text) if c == " "] + [len(text)]
-        starts = [0, *(end + 1 for end in ends[:-1])]
+        ends = [i for i, c in enumerate(text) if c == " " or characters] + [len(text)]
+        starts = [0, *(end + (not characters) for end in ends[:-1])]
         spans.append(np.array([(s, e) for s, e in zip(starts, ends, strict=True) if e > s]))
     longest = max(map(len, spans))
     mask = np.arange(longest) < np.array([len(row) for row in spans])[:, None]
@@ -110,10 +110,11 @@ def test_an_exported_run_comes_back_with_the_same_numbers(
         assert found[PROBES[name].metrics]["reason"].endswith("latents without models")
 
 
-def test_words_of_another_tokeniser_are_averaged_onto_ours(
-    study: Study, tmp_path: Path, context: StageContext
+@pytest.mark.parametrize("characters", [False, True], ids=["words", "characters"])
+def test_tokens_of_another_kind_are_averaged_onto_ours(
+    study: Study, tmp_path: Path, context: StageContext, characters: bool
 ) -> None:
-    bundle = word_bundle(study)
+    bundle = word_bundle(study, characters=characters)
     run = imported(study, bundle, tmp_path / "words")
     inputs = ProbeInputs(run, context.place)
     mean, std = inputs.scale
