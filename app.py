@@ -6,6 +6,7 @@ Start it with `make app`, or `python -m workbench app`.
 import streamlit as st
 
 from workbench.ui.kit.error_card import run_guarded
+from workbench.ui.kit.link_notice import remember_link, show_link_notice
 from workbench.ui.kit.sidebar import draw_sidebar
 from workbench.ui.kit.theme import PAGE_STYLE
 from workbench.ui.navigation import ICON, all_pages
@@ -14,5 +15,8 @@ from workbench.ui.navigation import ICON, all_pages
 st.set_page_config(page_title="Latent geometry workbench", page_icon=ICON, layout="wide")
 page = st.navigation(all_pages())
 st.html(PAGE_STYLE)
+remember_link()
+notice = st.container()
 draw_sidebar()
 run_guarded(page)
+show_link_notice(notice)

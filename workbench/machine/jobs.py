@@ -63,6 +63,11 @@ class Job:
         return self.directory.name
 
     @property
+    def arguments(self) -> list[str]:
+        """The verb that it runs, with its arguments."""
+        return [str(word) for word in read_json(self.directory / DESCRIPTION)["arguments"]]
+
+    @property
     def is_alive(self) -> bool:
         """Whether its process runs, waiting or working."""
         return read_holder(self.directory) is not None

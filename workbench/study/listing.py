@@ -22,6 +22,8 @@ def _state(entry: RunEntry) -> dict[str, Any]:
     try:
         done = "comparison.json" if entry.kind == "study" else "evaluation.json"
         read_json(entry.path / f"{entry.kind}.json")
+        if (entry.path / done).is_file():
+            read_json(entry.path / done)
         holder = read_holder(entry.path)
         if (entry.path / done).is_file():
             row["state"] = "done"

@@ -18,7 +18,7 @@ from workbench.ui.kit.scan import stamp
 if TYPE_CHECKING:
     from workbench.ui.kit.selection import Selection
 
-KEPT = "_kept"
+KEPT, CLEAR, SENTENCE = "_kept", "_clear_sentence", "sentence"
 
 
 def keep_this(
@@ -39,11 +39,14 @@ def keep_this(
         shown: choices of the page that its address leaves out while they stand at their default.
     """
     st.divider()
-    with st.form("keep", clear_on_submit=True, border=False):
+    if st.session_state.pop(CLEAR, False):
+        st.session_state[SENTENCE] = ""
+    with st.form("keep", border=False):
         left, right = st.columns([0.82, 0.18], vertical_alignment="bottom")
         sentence = left.text_input(
             "What did you see? One sentence, kept with this view and its numbers",
-            max_chars=LONGEST_SENTENCE, placeholder="The aligned arm keeps the prompt's facts.",
+            max_chars=LONGEST_SENTENCE, key=SENTENCE,
+            placeholder="The aligned arm keeps the prompt's facts.",
         )  # fmt: skip
         wanted = right.form_submit_button("Keep this", icon=":material/bookmark_add:")
     if wanted:
@@ -59,6 +62,9 @@ def keep_this(
                 selection=chosen(),
             )
             st.session_state[KEPT] = (page, str(path))
+            # A refused sentence stays in its box; one that is kept makes room.
+            st.session_state[CLEAR] = True
+            st.rerun()
     kept = st.session_state.get(KEPT)
     if kept is not None and kept[0] == page and Path(kept[1]).is_file():
         with guarded("The kept finding"):

@@ -9,12 +9,14 @@ import streamlit as st
 
 from workbench.ui.kit.escape import inline
 from workbench.ui.kit.glossary import show_glossary
+from workbench.ui.kit.link_notice import GONE, note_gone
 from workbench.ui.kit.opened_finding import show_opened
 from workbench.ui.kit.scan import FoundStudy, found_studies, study_of
 from workbench.ui.kit.selection import STATE, Selection
 from workbench.ui.kit.theme import ARM_MEANING, colours
 
 FROM_A_BUNDLE = "from a latent bundle, not proved equal in anything"
+OPENED = "_opened_study"
 
 
 def draw_sidebar() -> None:
@@ -22,9 +24,15 @@ def draw_sidebar() -> None:
     st.session_state[STATE] = None
     studies = found_studies()
     sound = {study.name: study for study in studies if not study.problem}
+    opened = st.session_state.get(OPENED)
+    if opened is not None and opened not in [study.name for study in studies]:
+        note_gone(opened)
     with st.sidebar:
         if sound:
             chosen = st.session_state[STATE] = _choose(sound)
+            if opened in sound and chosen.name != opened:
+                st.session_state.pop(GONE, None)  # the reader has chosen anew
+            st.session_state[OPENED] = chosen.name
             show_opened(chosen)
         else:
             st.caption("No study opens yet.")

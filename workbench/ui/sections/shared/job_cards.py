@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -61,6 +62,15 @@ def watch_jobs() -> None:
     ended = [job for job in jobs if job.name not in still_open][-SHOWN_ENDED:]
     if ended:
         st.caption("Ended: " + "; ".join(_one_line(job) for job in reversed(ended)))
+    for job in resumable(jobs):
+        if st.button(f"Resume {job.title}", key=f"resume-{job.name}", icon=":material/resume:"):
+            start_job(job.arguments, job.title, job.study, job.part)
+
+
+def resumable(jobs: Sequence[Job]) -> list[Job]:
+    """The last job of each study, or part of one, where that was stopped."""
+    last = {(job.study, job.part): job for job in jobs}
+    return [job for job in last.values() if job.state == "stopped" and job.study.is_dir()]
 
 
 def _one_line(job: Job) -> str:
