@@ -110,7 +110,7 @@ def test_mixed_label_types_are_counted(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'k' mixes types \(4 numbers, 2 text\)"):
         read(path, label_columns=("k",))
     with pytest.raises(ValueError, match="is plain text and has no columns"):
-        read(path, columns=("text",))
+        read(write(tmp_path / "a.txt", "a"), columns=("text",))
     with pytest.raises(ValueError, match=r"columns names those of a \.csv or \.tsv, not of"):
         read(write(tmp_path / "a.jsonl", '{"text": "a"}'), columns=("text",))
     rows = [{"text": "a", "k": True}, {"text": "b", "k": None}, {"text": "c", "k": False}]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data.corpus_config import CorpusConfig
+from models.configs.checks import BEFORE
 from models.configs.flow import FlowConfig, GuidanceConfig, SamplerConfig, TextDiTConfig
 from models.configs.language_model import CausalLMConfig
 from models.configs.teacher import HF_PREFIX, TeacherConfig
@@ -200,7 +201,9 @@ class RunConfig:
     )
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    outside: OutsideConfig = field(default_factory=OutsideConfig)
+    outside: OutsideConfig = field(
+        default_factory=OutsideConfig, metadata={BEFORE: OutsideConfig()}
+    )
     seed: int = 0
     device: str = "auto"
 
