@@ -118,9 +118,11 @@ class _Fork:
             return self._training(owner, stage)
         # Try every folder: each one is complete by itself.
         found = [
-            stage.still_holds(owner, self._origin(folder))
-            and self._artefact(folder, stage.wanted(owner, self._origin(folder)))
-            for folder in stage.folders(owner)
+            stage.still_holds(owner, source)
+            and self._artefact(source, folder, stage.wanted(owner, source))
+            for source, folder in zip(
+                self._origins(owner, stage), stage.folders(owner), strict=True
+            )
         ]
         if all(found):
             for file in stage.files(owner):
@@ -131,9 +133,19 @@ class _Fork:
         """The path in the source that corresponds to `target` in the new study."""
         return self.source.directory / target.relative_to(self.study.directory)
 
-    def _artefact(self, target: Path, fingerprint: str) -> bool:
+    def _origins(self, owner: Study | Run, stage: Stage) -> list[Path]:
+        """The stage's folders in the source, whose names may be those of an earlier release."""
+        known: Study | Run | None = self.source
+        if isinstance(owner, Run):
+            config = self.source.config
+            there = owner.arm in config.arms and owner.seed in config.seeds
+            known = self.source.run(owner.arm, owner.seed) if there else None
+        targets = stage.folders(owner)
+        found = stage.folders(known) if known is not None else []
+        return found if len(found) == len(targets) else [self._origin(path) for path in targets]
+
+    def _artefact(self, source: Path, target: Path, fingerprint: str) -> bool:
         """Copy a directory if its fingerprint fits; True if it is there afterwards."""
-        source = self._origin(target)
         if target.exists():
             return is_complete(target, fingerprint)
         if not source.is_dir() or not is_complete(source, fingerprint):

@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 
 from data.corpora import CorpusConfig
+from workbench.machine.context import StageContext
+from workbench.pipeline.fork import fork_study
 from workbench.pipeline.stages import STAGES, Stage, owners
 from workbench.pipeline.verify import verify_path
+from workbench.store.json_files import read_json
 from workbench.store.manifest import MANIFEST, read_manifest, write_manifest
 from workbench.study.corpus import SOURCE, corpus_fingerprint
 from workbench.study.corpus_source import source_hash
@@ -74,3 +77,18 @@ def test_it_is_sound(finished: Study) -> None:
     report = verify_path(finished.directory)
     assert report.sound
     assert report.artefacts > 10
+
+
+def test_a_fork_takes_over_every_training(
+    finished: Study, tmp_path: Path, context: StageContext
+) -> None:
+    """Also of the aligned arm, though its teacher's folder is named otherwise now."""
+    base = finished.config.base
+    fewer = dataclasses.replace(base.sampling, num_traces=0)
+    config = dataclasses.replace(finished.config, base=dataclasses.replace(base, sampling=fewer))
+    fork_study(finished, config, tmp_path / "fork", context)
+    reused = read_json(tmp_path / "fork" / "study.json")["forked_from"]["reused"]
+    assert {
+        "language_model/step-2",
+        *(f"arms/{arm}/seed-0/{stage}/step-2" for arm in config.arms for stage in ("vae", "flow")),
+    } <= set(reused)
