@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 from tests.ui.conftest import ROOT
-from workbench.cli import main as cli
+from workbench.cli.main import main as cli
 
 
 def test_verb_starts_the_app_where_its_settings_are(monkeypatch, tmp_path):

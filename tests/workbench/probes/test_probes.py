@@ -140,8 +140,9 @@ def test_selections() -> None:
 def test_a_stage_that_is_missing_is_named(tmp_path: object) -> None:
     inputs = probed_study.inputs()
     empty = replace(inputs.run, study=replace(inputs.run.study, directory=tmp_path))
+    empty.study.__dict__["corpus"] = inputs.corpus
     with pytest.raises(InputError, match="no latents yet; run `train-flow` first"):
-        type(inputs)(empty, inputs.corpus, inputs.place)
+        type(inputs)(empty, inputs.place)
     inputs.run = empty
     with pytest.raises(InputError, match="no trajectory; run `evaluate` first"):
         PROBES["trajectory"].run(inputs)
@@ -195,7 +196,7 @@ def test_a_pair_is_probed_once(probed: Run, monkeypatch: pytest.MonkeyPatch) -> 
     before = probe_pair(probed, other, context)
     monkeypatch.setattr(ProbeInputs, "__init__", lambda *_: 1 / 0)
     assert probe_pairs(probed.study, context) == [before]
-    with pytest.raises(InputError, match="no twins"):
+    with pytest.raises(InputError, match="are not twins"):
         pair_file(probed, probed)
 
 

@@ -182,7 +182,7 @@ def test_number_whose_arm_is_gone_is_not_defined_any_more(study: Study) -> None:
 
 def test_changed_text_of_the_selection_is_named(study: Study) -> None:
     path = keep(study, [], selection=selected_rows("prompts", [1], ["another text"]))
-    assert "other texts" in check_finding(path).changed[0]
+    assert "have changed" in check_finding(path).changed[0]
     beyond = keep(study, [], selection=selected_rows("prompts", [10**6], ["x"]))
     assert "cannot be read" in check_finding(beyond).changed[0]
 
