@@ -19,10 +19,9 @@ def test_page_shows_what_the_engine_finds(open_page, tmp_path, quick):
     app = open_page("scorecard", tmp_path)
     assert not app.exception
     assert not app.error
-    assert app.selectbox(key="score").options == [
-        "generation.mauve[minilm]",
-        "generation.nats_per_token",
-    ]
+    mauve, nats = app.selectbox(key="score").options
+    assert mauve.startswith("MAUVE")
+    assert "nats" in nats or "per token" in nats
     table = app.dataframe[0].value.set_index("predictor")
     assert table.loc["knn_coherence.token.pos", "Spearman"].startswith("1.00")
     assert table.loc["alignment.cknna", "Spearman"].startswith("-1.00")
