@@ -38,9 +38,9 @@ LEAST_SHARE = 1 / 3  # of the preset's flow steps; below that neither arm writes
 STEPS_APART = 100
 
 # Two quiet cores of the kind in docs/evidence/demo.md, one arm on each.
-REFERENCE_STEP = 0.070  # seconds of one flow step
-REFERENCE_SHARED = 55.0  # corpus, teacher, judge, baselines, comparison
-REFERENCE_RUN = 110.0  # one arm without its flow: VAE, latents, samples, probes, scores
+REFERENCE_STEP = 0.090  # seconds of one flow step
+REFERENCE_SHARED = 75.0  # corpus, teacher, judge, baselines, comparison
+REFERENCE_RUN = 130.0  # one arm without its flow: VAE, latents, samples, probes, scores
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
