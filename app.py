@@ -6,6 +6,7 @@ Start it with `make app`, or `python -m workbench app`.
 import streamlit as st
 
 from workbench.ui.kit.error_card import run_guarded
+from workbench.ui.kit.example_notice import show_example_notice
 from workbench.ui.kit.link_notice import remember_link, show_link_notice
 from workbench.ui.kit.sidebar import draw_sidebar
 from workbench.ui.kit.theme import PAGE_STYLE
@@ -18,5 +19,6 @@ st.html(PAGE_STYLE)
 remember_link()
 notice = st.container()
 draw_sidebar()
+show_example_notice()
 run_guarded(page)
 show_link_notice(notice)

@@ -44,6 +44,18 @@ def copied_runs(smoke_runs: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(smoke_runs, tmp_path / "runs"))
 
 
+@pytest.fixture(scope="session")
+def example_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A runs directory without a run: the app shows the example."""
+    return tmp_path_factory.mktemp("example") / "runs"
+
+
+@pytest.fixture
+def no_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A checkout without the example."""
+    monkeypatch.setattr("workbench.pipeline.example.ARCHIVE", tmp_path / "none.tar.xz")
+
+
 @pytest.fixture
 def open_page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     """Open a page of the app over a runs directory, with an address's query."""

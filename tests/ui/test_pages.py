@@ -49,6 +49,7 @@ def test_every_figure_has_a_caption_and_exports(page, open_page, smoke_runs):
 
 
 @pytest.mark.parametrize("page", NEED_A_STUDY)
+@pytest.mark.usefixtures("no_example")
 def test_page_without_a_study_offers_the_demo(page, open_page, tmp_path):
     app = open_page(page, tmp_path)
     assert not app.exception
@@ -57,6 +58,7 @@ def test_page_without_a_study_offers_the_demo(page, open_page, tmp_path):
 
 
 @pytest.mark.parametrize("page", ["new_study", "runs"])
+@pytest.mark.usefixtures("no_example")
 def test_page_that_needs_no_study_works_without_one(page, open_page, tmp_path):
     app = open_page(page, tmp_path)
     assert not app.exception
@@ -134,6 +136,7 @@ def test_address_cannot_name_what_the_scan_did_not_find(name, open_page, smoke_r
     assert {box.label: box.value for box in app.selectbox}["Study"] == "smoke"
 
 
+@pytest.mark.usefixtures("no_example")
 def test_link_out_of_the_runs_directory_is_not_followed(open_page, smoke_runs, tmp_path):
     runs = tmp_path / "runs"
     runs.mkdir()

@@ -120,6 +120,29 @@ def _stored_settings(source: Study | None, out: str) -> StudyConfig | None:
     return open_study(absolute(out)).config if present else None
 
 
+def example(study_name: Name, *, out: str = "", common: CommonOptions = DEFAULTS) -> int:
+    """Pack a finished study as the example that the app shows where there is no study yet.
+
+    Weights are rounded to bfloat16; optimizers, milestones, latents and teacher states are left
+    out. Measures over training are computed first if they are missing, a few minutes per arm.
+
+    Args:
+        study_name: a finished study's folder, or its name under the runs directory.
+        out: the archive; by default the one in this checkout.
+        common: options of every verb.
+    """
+    from workbench.config.places import absolute
+    from workbench.pipeline.example import ARCHIVE, make_example
+    from workbench.study.folders import find_study
+
+    found = find_study(study_name)
+    file = absolute(out) if out else ARCHIVE
+    with Output(common) as output, output.context(found.config.base.device) as context:
+        size = make_example(found, file, context)
+        output.show({"example": str(file), "bytes": size})
+    return 0
+
+
 def prepare(study_name: Name, *, common: CommonOptions = DEFAULTS) -> int:
     """Prepare what a study's runs share: corpus, teacher states, judge, references.
 

@@ -8,6 +8,7 @@ from workbench.cli import bundles, look, results, studies
 VERBS: dict[str, Callable[..., Any]] = {
     "demo": studies.demo,
     "study": studies.study,
+    "example": studies.example,
     "prepare": studies.prepare,
     "train-vae": studies.train_vae,
     "train-flow": studies.train_flow,

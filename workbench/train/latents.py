@@ -113,6 +113,19 @@ def encode_latents(run: Run, vae: TextVAE, context: StageContext) -> None:
             _encode_split(vae, split, name, cuts, config, folder, context)
 
 
+def store_held_out_latents(run: Run, place: Placement) -> None:
+    """Encode the test split alone, for a study that trains nothing more, such as the example.
+
+    Raises:
+        InputError: the VAE is not trained.
+    """
+    split = run.study.corpus.split("test")
+    cuts = middle_cuts(split.lengths)[:, None]
+    with publish(run.latents_dir, meta={"fingerprint": latents_fingerprint(run)}) as folder:
+        vae, context = load_vae(run, place), StageContext(place)
+        _encode_split(vae, split, "test", cuts, run.config.context, folder, context)
+
+
 def latents_bytes(corpus: Corpus, config: ContextConfig, width: int) -> int:
     """Bytes of the cached latents: mean and standard deviation in float16, for each cut."""
     variants = {"train": config.cuts_per_text, "valid": 1, "test": 1}

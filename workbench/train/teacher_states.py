@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
 from workbench.store.checkpoints import list_checkpoints
 from workbench.store.faults import check_room
-from workbench.store.manifest import is_complete
+from workbench.store.manifest import MANIFEST, is_complete
 from workbench.study.model_content import TEACHER_CONTENT, is_exchanged, stored_content
 from workbench.train.language_model import (
     language_model_fingerprint,
@@ -79,6 +80,24 @@ def prepare_teacher(study: Study, config: RunConfig, context: StageContext) -> P
         report = _write_states(teacher, config.teacher, corpus, folder, context)
         (folder / "report.json").write_text(json.dumps(report, indent=2, sort_keys=True))
     return directory
+
+
+def store_held_out_states(study: Study, config: RunConfig, context: StageContext) -> None:
+    """Store the states of the test split alone, for a study that trains nothing more.
+
+    The teacher's folder already holds `standardiser.safetensors` and `report.json`; without the
+    teacher's files nothing is stored.
+    """
+    content, directory = teacher_content(study, config.teacher), study.teacher_dir(config)
+    if content is None or (directory / MANIFEST).is_file():
+        return
+    teacher = _load_teacher(study, config.teacher, context)
+    print_ = states_fingerprint(study, config.teacher)
+    with publish(directory, meta={"fingerprint": print_, TEACHER_CONTENT: content}) as folder:
+        for file in directory.iterdir():
+            shutil.copyfile(file, folder / file.name)
+        for _ in _write_split(teacher, config.teacher, study.corpus, "test", folder, context):
+            pass
 
 
 def states_fit(study: Study, config: RunConfig, directory: Path) -> bool:
@@ -151,30 +170,12 @@ def _write_states(
     moments, tally = RunningMoments(teacher.width), StateTally()
     sample: list[Tensor] = []
     for name in SPLITS:
-        split = corpus.split(name)
-        num_tokens = int(split.lengths.sum())
-        states = np.lib.format.open_memmap(
-            folder / f"{name}.npy", mode="w+", dtype=np.uint16, shape=(num_tokens, teacher.width)
-        )
-        valid = np.zeros(num_tokens, bool)
-        rows_before = np.cumsum(split.lengths) - split.lengths
-        for done, batch in _batches(teacher, split):
-            context.stop.check("teacher states")
-            context.reporter.update(f"teacher states ({name})", done, len(split), {})
-            block = batch.states[config.layer]
-            first = np.repeat(rows_before[batch.indices], batch.lengths)
-            within = np.arange(len(first)) - np.repeat(
-                np.cumsum(batch.lengths) - batch.lengths, batch.lengths
-            )
-            rows = first + within
-            states[rows] = block.to(torch.bfloat16).view(torch.uint16).numpy()
-            valid[rows] = batch.valid.numpy()
+        for batch in _write_split(teacher, config, corpus, name, folder, context):
             tally.add(batch)
             if name == "train":
-                moments.update(block[batch.valid])
-                sample.append(block[batch.valid][:32])
-        states.flush()
-        np.save(folder / f"{name}-valid.npy", valid)
+                known = batch.states[config.layer][batch.valid]
+                moments.update(known)
+                sample.append(known[:32])
     if tally.too_many_bad:
         raise NumericalError(
             f"teacher {config.name}: {tally.num_bad} of {tally.num_tokens} states are zero or not "
@@ -189,6 +190,37 @@ def _write_states(
         "masked_tokens": tally.num_tokens - tally.num_valid,
         "anisotropy": dataclasses.asdict(anisotropy(torch.cat(sample)[:8192])),
     }
+
+
+def _write_split(
+    teacher: Teacher,
+    config: TeacherConfig,
+    corpus: Corpus,
+    name: str,
+    folder: Path,
+    context: StageContext,
+) -> Iterator[TokenStates]:
+    """Write the states of one split, yielding each batch once it is written."""
+    split = corpus.split(name)
+    num_tokens = int(split.lengths.sum())
+    states = np.lib.format.open_memmap(
+        folder / f"{name}.npy", mode="w+", dtype=np.uint16, shape=(num_tokens, teacher.width)
+    )
+    valid = np.zeros(num_tokens, bool)
+    rows_before = np.cumsum(split.lengths) - split.lengths
+    for done, batch in _batches(teacher, split):
+        context.stop.check("teacher states")
+        context.reporter.update(f"teacher states ({name})", done, len(split), {})
+        first = np.repeat(rows_before[batch.indices], batch.lengths)
+        within = np.arange(len(first)) - np.repeat(
+            np.cumsum(batch.lengths) - batch.lengths, batch.lengths
+        )
+        rows = first + within
+        states[rows] = batch.states[config.layer].to(torch.bfloat16).view(torch.uint16).numpy()
+        valid[rows] = batch.valid.numpy()
+        yield batch
+    states.flush()
+    np.save(folder / f"{name}-valid.npy", valid)
 
 
 def _batches(teacher: Teacher, split: Split) -> Iterator[tuple[int, TokenStates]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -22,19 +21,10 @@ from workbench.store.json_files import read_json
 from workbench.store.manifest import MANIFEST, read_manifest, write_manifest
 from workbench.study.corpus import SOURCE, corpus_fingerprint
 from workbench.study.corpus_source import source_hash
-from workbench.study.folders import Study, open_study
+from workbench.study.folders import Study
 
-STORED = Path(__file__).parent / "fixtures" / "finished-study.tar.xz"
 # Cheap, and made anew whenever what is scored or how it is scored changes.
 MADE_ANEW = {"baselines", "evaluation"}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    folder = tmp_path_factory.mktemp("runs")
-    with tarfile.open(STORED) as archive:
-        archive.extractall(folder, filter="data")
-    return open_study(folder / "finished")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""What is on disk, found by looking: studies that open, and studies that do not and why."""
+"""What is on disk, found by looking: studies that open, and studies that do not and why.
+
+Where none opens, the example that comes with the workbench stands in.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from workbench.errors import WorkbenchError
-from workbench.store.paths import list_runs, runs_directory
+from workbench.store.paths import STUDY, list_runs, runs_directory
 from workbench.study.folders import Study, open_study
 
 SECONDS = 2.0  # a page drawn twice within this time looks at the disk once
@@ -22,11 +25,13 @@ class FoundStudy:
         name: its path below the runs directory.
         directory: its folder.
         problem: why it does not open, or empty.
+        is_example: whether it came with the workbench.
     """
 
     name: str
     directory: Path
     problem: str
+    is_example: bool = False
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -39,8 +44,42 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 def found_studies() -> list[FoundStudy]:
-    """Every study below the runs directory, damaged ones with the reason."""
-    return _scan(str(runs_directory()))
+    """Every study below the runs directory, damaged ones with the reason.
+
+    The example follows as long as none of them opens, or while the reader has it open.
+    """
+    found = _scan(str(runs_directory()))
+    if any(not study.problem for study in found) and not _reads_example():
+        return found
+    taken = {study.name for study in found}
+    return [*found, *(study for study in _example() if study.name not in taken)]
+
+
+def _reads_example() -> bool:
+    from workbench.pipeline.example import NAME
+
+    return NAME in (st.session_state.get("study"), st.query_params.get("study"))
+
+
+def _example() -> list[FoundStudy]:
+    from workbench.pipeline.example import ARCHIVE, FOLDER, NAME
+
+    try:
+        directory = _unpacked(str(runs_directory()), stamp(ARCHIVE))
+        if directory is not None and not (directory / STUDY).is_file():  # deleted since
+            _unpacked.clear()
+            directory = _unpacked(str(runs_directory()), stamp(ARCHIVE))
+    except (WorkbenchError, ValueError, OSError) as error:
+        problem = " ".join(str(error).split())
+        return [FoundStudy(NAME, runs_directory() / FOLDER, problem, is_example=True)]
+    return [] if directory is None else [FoundStudy(NAME, directory, "", is_example=True)]
+
+
+@st.cache_resource(max_entries=8, show_spinner="Unpacking the example …")
+def _unpacked(root: str, stamp: tuple[int, int]) -> Path | None:
+    from workbench.pipeline.example import open_example
+
+    return open_example()
 
 
 @st.cache_data(ttl=SECONDS, max_entries=8, show_spinner=False)

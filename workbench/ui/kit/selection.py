@@ -21,6 +21,7 @@ class Selection:
         first: arm A, the one that others are compared with.
         second: arm B; equal to A in a study of one arm.
         seed: of both.
+        is_example: whether the study came with the workbench.
     """
 
     study: Study
@@ -28,6 +29,7 @@ class Selection:
     first: str
     second: str
     seed: int
+    is_example: bool = False
 
     @property
     def arms(self) -> tuple[str, ...]:

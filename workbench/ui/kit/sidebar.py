@@ -53,7 +53,7 @@ def _choose(sound: dict[str, FoundStudy]) -> Selection:
     seeds = [str(seed) for seed in study.config.seeds]
     seed = int(_pick("Seed", seeds, "seed", 0)) if len(seeds) > 1 else study.config.seeds[0]
     _legend(arms, (first, second), set(arms) - set(study.config.arms))
-    return Selection(study, name, first, second, seed)
+    return Selection(study, name, first, second, seed, sound[name].is_example)
 
 
 def _pick(label: str, options: list[str], key: str, index: int) -> str:

@@ -57,7 +57,7 @@ def _measured_speeds(config: StudyConfig) -> dict[str, float]:
 
     speeds: dict[str, float] = {}
     for found in found_studies():
-        if found.problem:
+        if found.problem or found.is_example:  # not trained on this machine
             continue
         study = study_of(found)
         same = {

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 def show_stages(selection: Selection) -> None:
     """The study's rest, the stages of one of its runs, and the jobs that make them."""
+    if selection.is_example:
+        st.info("The example is finished, and kept without what training it further would need.")
+        return
     st.caption(
         "Each row stands on those above it. A stage runs in a process of its own and goes on from "
         "its last checkpoint; one job runs at a time, others wait."

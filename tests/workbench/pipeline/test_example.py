@@ -1,0 +1,94 @@
+"""The example study: packed by one command, unpacked sound, small, and the same every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workbench.errors import InputError
+from workbench.machine.context import StageContext
+from workbench.machine.devices import find_placement
+from workbench.pipeline import example
+from workbench.pipeline.verify import verify_path
+from workbench.probes.inputs.run_inputs import RunInputs
+from workbench.probes.opened_study import OpenedStudy
+from workbench.study.folders import Study, open_study
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The example of this checkout, unpacked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBENCH_RUNS", str(tmp_path_factory.mktemp("runs")))
+        folder = example.open_example()
+    assert folder is not None
+    return open_study(folder)
+
+
+def test_the_stored_example_is_small_and_sound(stored: Study) -> None:
+    assert example.ARCHIVE.stat().st_size <= example.MOST_BYTES
+    report = verify_path(stored.directory)
+    assert report.sound
+    assert report.artefacts > 10
+
+
+def test_it_has_whatever_a_page_opens(stored: Study) -> None:
+    opened = OpenedStudy(stored)
+    runs = {run.arm: run for run in stored.runs}
+    assert set(runs) == {"none", "repa"}
+    items = opened.items(runs, "tokens")
+    assert set(items.spaces) == {*runs, "teacher"}
+    assert all(len(rows) == len(items.ids) for rows in items.spaces.values())
+    for run in runs.values():
+        vae = opened.generator(run).vae
+        assert all(weight.dtype.itemsize != 2 for weight in vae.state_dict().values())
+
+
+def test_its_rounded_weights_read_the_held_out_texts_back(stored: Study) -> None:
+    for run in stored.runs:
+        inputs = RunInputs(run, find_placement())
+        read = inputs.decode_ids(inputs.normalised_mu)
+        right = (read == inputs.padded_ids)[inputs.mask]
+        assert np.mean(right) > 0.999
+
+
+def test_packing_twice_gives_the_same_bytes_and_opens(
+    finished: Study, tmp_path: Path, context: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [tmp_path / "one.tar.xz", tmp_path / "two.tar.xz"]
+    for file in files:
+        assert example.make_example(finished, file, context) == file.stat().st_size
+    assert files[0].read_bytes() == files[1].read_bytes()
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
+    folder = example.open_example(files[0])
+    assert folder is not None
+    assert verify_path(folder).sound
+    assert example.open_example(files[0]) == folder
+    names = {path.name for path in folder.rglob("*")}
+    assert not names & {"milestones", "optimizer.safetensors", "trajectories"}
+
+
+def test_unfinished_study_is_refused(
+    finished: Study, tmp_path: Path, context: StageContext
+) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "study.json").write_bytes((finished.directory / "study.json").read_bytes())
+    with pytest.raises(InputError, match="not finished"):
+        example.make_example(open_study(bare), tmp_path / "x.tar.xz", context)
+    assert not (tmp_path / "x.tar.xz").exists()
+
+
+def test_too_large_a_study_is_refused(
+    finished: Study, tmp_path: Path, context: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(example, "MOST_BYTES", 1000)
+    with pytest.raises(InputError, match="at most 1,000"):
+        example.make_example(finished, tmp_path / "x.tar.xz", context)
+    assert not (tmp_path / "x.tar.xz").exists()
+
+
+def test_a_checkout_without_the_example_has_none(tmp_path: Path) -> None:
+    assert example.open_example(tmp_path / "none.tar.xz") is None

@@ -1,0 +1,22 @@
+"""The line that marks the example, and leads to a study of the reader's own."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from workbench.ui.kit.selection import current_selection
+
+
+def show_example_notice() -> None:
+    """Say on every page that what is shown is the example; nothing for any other study."""
+    from workbench.ui.navigation import page_file
+
+    selection = current_selection()
+    if selection is None or not selection.is_example:
+        return
+    words, button = st.columns([0.75, 0.25], vertical_alignment="center")
+    words.markdown(
+        ":blue-badge[Example] A finished study that comes with the workbench, made by `make demo`."
+    )
+    if button.button("Train your own", key="train-own", type="primary", width="stretch"):
+        st.switch_page(str(page_file("new_study")))
