@@ -1,8 +1,7 @@
-"""Maps of several spaces beside each other, the same items in each, ready to lasso.
+"""Maps of several spaces beside each other, the same items in each, one colour per item.
 
-The rows behind each trace stay here, and `rows_of` turns what the browser says was chosen, a trace
-and a place in it, into rows whichever space it was made in. Beyond `MOST_POINTS` a seeded sample is
-drawn over the density of all.
+The pages draw them in the browser by WebGL. The figure here serves where there is none, and as a
+file: it is drawn as SVG, so that beyond `MOST_POINTS` it shows a seeded sample.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from analyses.figures.theme import SURFACES, Theme, plain, themed
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-MOST_POINTS = 50_000
-MOST_HOVERED = 5_000  # beyond, texts would be most of the message; classes are shown instead
-MOST_BEHIND = 5_000  # grey points behind chosen ones: they show where the cloud is, no more
+MOST_POINTS = 3_000
 MOST_CLASSES = 10
+SHADES = 24
 HEIGHT = 486
 NO_CLASS_OPACITY = 0.35
+RING = "#E69F00"
 # Six of Okabe and Ito, the others searched for distance from these, from each other and from the
 # grey of what has no class, under the kinds of vision that the arms' colours were searched for.
 CLASS_COLOURS = (
@@ -50,11 +49,76 @@ class Colouring:
     values: Mapping[str, np.ndarray] | None = None
 
 
+class Palette(NamedTuple):
+    """Colours, the place (N,) uint8 of each point's colour in each space, and named colours."""
+
+    colours: list[str]
+    places: Mapping[str, np.ndarray]
+    legend: list[tuple[str, str]]
+
+
 class DrawnMaps(NamedTuple):
-    """A figure and, trace by trace, the rows (M,) of its points; none for a density."""
+    """A figure, and the rows (M,) of the points in each of its panels."""
 
     figure: go.Figure
-    rows: list[np.ndarray]
+    rows: np.ndarray
+
+
+def palette_of(colouring: Colouring, spaces: Sequence[str], theme: Theme) -> Palette:
+    """A colour for each point: of its class, or of its measure on one scale for all spaces.
+
+    The first colour, grey, is for what has no class, a class beyond the `MOST_CLASSES` most
+    common, or no measure.
+    """
+    grey = no_class_colour(theme)
+    if colouring.codes is None:
+        return _shades(colouring, spaces, grey)
+    codes = np.asarray(colouring.codes)
+    counts = np.bincount(codes[codes >= 0], minlength=len(colouring.classes))
+    common = [c for c in np.argsort(-counts, kind="stable")[:MOST_CLASSES] if counts[c]]
+    place_of = np.zeros(len(colouring.classes) + 1, np.uint8)
+    place_of[common] = np.arange(1, len(common) + 1)  # the last entry serves code -1
+    places = place_of[codes]
+    legend = [(colouring.classes[c], CLASS_COLOURS[i]) for i, c in enumerate(common)]
+    if (places == 0).any():
+        is_cut = len(common) < np.count_nonzero(counts)
+        legend.append(("other or none" if is_cut else "no label", grey))
+    colours = [grey, *CLASS_COLOURS[: len(common)]]
+    return Palette(colours, dict.fromkeys(spaces, places), legend)
+
+
+def no_class_colour(theme: Theme) -> str:
+    """The theme's grey, faded into its paper."""
+    ink, paper = (
+        [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+        for colour in (SURFACES[theme].muted, SURFACES[theme].paper)
+    )
+    mixed = [
+        i * NO_CLASS_OPACITY + p * (1 - NO_CLASS_OPACITY) for i, p in zip(ink, paper, strict=True)
+    ]
+    return "#" + "".join(f"{round(part):02x}" for part in mixed)
+
+
+def _shades(colouring: Colouring, spaces: Sequence[str], grey: str) -> Palette:
+    from plotly.colors import sample_colorscale
+
+    assert colouring.values is not None
+    known = np.concatenate([v[np.isfinite(v)] for v in colouring.values.values()])
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    colours = sample_colorscale("Viridis", SHADES)
+    colours = ["#" + "".join(f"{int(c):02x}" for c in one[4:-1].split(",")) for one in colours]
+    places = {}
+    for space in spaces:
+        values = colouring.values[space]
+        share = np.nan_to_num((values - low) / ((high - low) or 1.0))
+        levels = 1 + np.minimum((share * SHADES).astype(np.int64), SHADES - 1)
+        places[space] = np.where(np.isfinite(values), levels, 0).astype(np.uint8)
+    ticks = np.linspace(0, SHADES - 1, 5).round().astype(int)
+    legend = [
+        (f"{low + share * (high - low):.3g}", colours[tick])
+        for tick, share in zip(ticks, np.linspace(0, 1, 5), strict=True)
+    ]
+    return Palette([grey, *colours], places, legend)
 
 
 def maps_figure(
@@ -64,8 +128,9 @@ def maps_figure(
     colouring: Colouring,
     *,
     theme: Theme,
+    chosen: Iterable[int] = (),
 ) -> DrawnMaps:
-    """Every space as a panel of one figure.
+    """Every space as a panel of one figure, the chosen rows ringed in all of them.
 
     Args:
         coords: space -> (N, 2), the same items row by row.
@@ -73,6 +138,7 @@ def maps_figure(
         hover: N texts; any text, it is escaped.
         colouring: of the points.
         theme: light or dark.
+        chosen: rows that are drawn whatever the sample.
     """
     from plotly.subplots import make_subplots
 
@@ -82,171 +148,49 @@ def maps_figure(
         subplot_titles=[plain(titles[space]) for space in coords],
         horizontal_spacing=0.03,
     )
-    n = len(hover)
-    rows, behind = drawn_rows(n), []
-    told = "%{text}" if n <= MOST_HOVERED else ""
+    palette = palette_of(colouring, list(coords), theme)
+    picked = np.array(sorted(chosen), np.int64)[:MOST_POINTS]
+    rows = np.union1d(drawn_rows(len(hover)), picked)
+    colours, told = np.array(palette.colours), [plain(hover[row]) for row in rows]
     for column, (space, points) in enumerate(coords.items(), start=1):
-        if n > MOST_HOVERED:
-            points = compact(points)
-        if n > MOST_POINTS:
-            _add_density(figure, points, column, theme)
-            behind.append(rows[:0])
-        for name, members, marker in _groups(colouring, space, rows, theme, column):
-            figure.add_scattergl(
-                x=points[members, 0],
-                y=points[members, 1],
-                text=[plain(hover[row]) for row in members] if n <= MOST_HOVERED else None,
-                mode="markers",
-                name=plain(name),
-                legendgroup=plain(name),
-                showlegend=column == 1 and colouring.codes is not None,
-                marker={"size": 5 if n < 3000 else 3, **marker},
-                hovertemplate=f"{told}<extra>%{{fullData.name}}</extra>",
-                row=1,
-                col=column,
-            )
-            behind.append(members)
-    return DrawnMaps(_finished(figure, colouring, theme), behind)
-
-
-def rows_of(points: Iterable[Mapping[str, Any]], drawn: DrawnMaps) -> list[int]:
-    """Rows of the points that Streamlit reports as selected, each once, in order."""
-    found = {int(drawn.rows[p["curve_number"]][p["point_index"]]) for p in points}
-    return sorted(found)
-
-
-def highlight_figure(
-    coords: Mapping[str, np.ndarray],
-    titles: Mapping[str, str],
-    hover: Sequence[str],
-    chosen: Iterable[int],
-    *,
-    theme: Theme,
-) -> go.Figure:
-    """The same panels with the chosen rows over a sample of all others in grey."""
-    from plotly.subplots import make_subplots
-
-    surface, rows = SURFACES[theme], drawn_rows(len(hover), MOST_BEHIND)
-    picked = np.array(sorted(chosen), np.int64)
-    figure = make_subplots(
-        rows=1,
-        cols=len(coords),
-        subplot_titles=[plain(titles[space]) for space in coords],
-        horizontal_spacing=0.03,
-    )
+        figure.add_scatter(
+            x=points[rows, 0], y=points[rows, 1], mode="markers", text=told, showlegend=False,
+            marker={"size": 5, "color": colours[palette.places[space][rows]], "opacity": 0.8},
+            hovertemplate="%{text}<extra></extra>", row=1, col=column,
+        )  # fmt: skip
     for column, points in enumerate(coords.values(), start=1):
-        where = {"row": 1, "col": column}
-        if len(hover) > MOST_HOVERED:
-            points = compact(points)
-        figure.add_scattergl(
-            x=points[rows, 0], y=points[rows, 1], mode="markers",
-            marker={"size": 3, "color": surface.grid}, hoverinfo="skip", showlegend=False, **where,
+        figure.add_scatter(
+            x=points[picked, 0], y=points[picked, 1], mode="markers", hoverinfo="skip",
+            marker={"size": 9, "color": RING, "line": {"color": SURFACES[theme].text, "width": 1}},
+            showlegend=False, row=1, col=column,
         )  # fmt: skip
-        figure.add_scattergl(
-            x=points[picked, 0].tolist(), y=points[picked, 1].tolist(), mode="markers",
-            marker={"size": 8, "color": "#E69F00", "line": {"color": surface.text, "width": 1}},
-            text=[plain(hover[row]) for row in picked],
-            hovertemplate="%{text}<extra></extra>", showlegend=False, **where,
-        )  # fmt: skip
-    _square(figure)
-    themed(figure, theme, height=366)
-    return figure.update_layout(margin={"t": PANELS_TOP})
+    for name, colour in palette.legend:
+        figure.add_scatter(
+            x=[None], y=[None], mode="markers", name=plain(name), marker={"color": colour}
+        )
+    return DrawnMaps(_finished(figure, theme), rows)
 
 
-def compact(points: np.ndarray) -> np.ndarray:
-    """Coordinates as int16, half the bytes: they have no unit, and a screen has fewer pixels."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    reach = np.where(high > low, high - low, 1.0)
-    return ((points - low) / reach * 60_000 - 30_000).round().astype(np.int16)
+def rows_of(points: Iterable[Mapping[str, Any]], drawn: DrawnMaps, panels: int) -> list[int]:
+    """Rows of the points that Streamlit reports as selected in one of the panels, in order."""
+    return sorted({int(drawn.rows[p["point_index"]]) for p in points if p["curve_number"] < panels})
 
 
-def drawn_rows(n: int, most: int | None = None) -> np.ndarray:
-    """Rows that are drawn as points: all, or a seeded sample of `most`, else of `MOST_POINTS`."""
-    most = MOST_POINTS if most is None else most
-    if n <= most:
+def drawn_rows(n: int) -> np.ndarray:
+    """Rows that are drawn: all, or a seeded sample of `MOST_POINTS`."""
+    if n <= MOST_POINTS:
         return np.arange(n)
-    return np.sort(np.random.default_rng(0).permutation(n)[:most])
+    return np.sort(np.random.default_rng(0).permutation(n)[:MOST_POINTS])
 
 
-def _groups(
-    colouring: Colouring, space: str, rows: np.ndarray, theme: Theme, column: int
-) -> list[tuple[str, np.ndarray, dict[str, object]]]:
-    """Name, rows and marker of each trace of a panel."""
-    grey = SURFACES[theme].muted
-    if colouring.codes is None:
-        assert colouring.values is not None
-        return [(colouring.name, rows, _shades(colouring, rows, space, shown=column == 1))]
-    codes = colouring.codes[rows]
-    counts = np.bincount(codes[codes >= 0], minlength=len(colouring.classes))
-    common = [c for c in np.argsort(-counts, kind="stable")[:MOST_CLASSES] if counts[c]]
-    groups = []
-    rest = ~np.isin(codes, common)
-    if rest.any():
-        name = "other or none" if len(common) < np.count_nonzero(counts) else "no label"
-        groups.append((name, rows[rest], {"color": grey, "opacity": NO_CLASS_OPACITY}))
-    for place, code in enumerate(common):
-        marker = {"color": CLASS_COLOURS[place], "opacity": 0.85}
-        groups.append((colouring.classes[code], rows[codes == code], marker))
-    return groups
-
-
-def _shades(
-    colouring: Colouring, rows: np.ndarray, space: str, *, shown: bool
-) -> dict[str, object]:
-    """Marker of points coloured by a measure, on one scale for all spaces.
-
-    A level in 0 to 255 is all that a colour can show, and a quarter of the bytes of a number.
-    """
-    assert colouring.values is not None
-    known = np.concatenate([v[np.isfinite(v)] for v in colouring.values.values()])
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    reach = high - low or 1.0
-    share = np.nan_to_num((colouring.values[space][rows] - low) / reach)
-    ticks = np.linspace(0.0, 1.0, 5)
-    return {
-        "color": (share * 255).round().astype(np.uint8),
-        "cmin": 0,
-        "cmax": 255,
-        "colorscale": "Viridis",
-        "showscale": shown,
-        "colorbar": {
-            "title": plain(colouring.name),
-            "thickness": 10,
-            "x": 1.01,
-            "tickvals": (255 * ticks).tolist(),
-            "ticktext": [f"{low + tick * reach:.3g}" for tick in ticks],
-        },
-    }
-
-
-def _add_density(figure: go.Figure, points: np.ndarray, column: int, theme: Theme) -> None:
-    """Contours of all points, counted on an 80 x 80 grid here: all that the browser gets."""
-    counts, x, y = np.histogram2d(points[:, 0], points[:, 1], bins=80)
-    figure.add_contour(
-        x=(0.5 * (x[1:] + x[:-1])).tolist(),
-        y=(0.5 * (y[1:] + y[:-1])).tolist(),
-        z=np.log1p(counts.T).tolist(),
-        colorscale=[[0, SURFACES[theme].paper], [1, SURFACES[theme].muted]],
-        showscale=False, hoverinfo="skip", contours={"coloring": "fill"}, line={"width": 0},
-        row=1, col=column,
-    )  # fmt: skip
-
-
-def _finished(figure: go.Figure, colouring: Colouring, theme: Theme) -> go.Figure:
-    _square(figure)
-    themed(figure, theme, height=HEIGHT)
-    figure.update_layout(
-        dragmode="lasso",
-        margin={"l": 10, "r": 60 if colouring.codes is None else 10, "t": PANELS_TOP, "b": 70},
-        legend={
-            "orientation": "h", "y": -0.04, "yanchor": "top", "x": 0, "xanchor": "left",
-            "itemsizing": "constant",
-        },
-    )  # fmt: skip
-    return figure
-
-
-def _square(figure: go.Figure) -> None:
+def _finished(figure: go.Figure, theme: Theme) -> go.Figure:
     """No numbers on axes that mean nothing."""
     figure.update_xaxes(showticklabels=False, zeroline=False, showgrid=False)
     figure.update_yaxes(showticklabels=False, zeroline=False, showgrid=False)
+    themed(figure, theme, height=HEIGHT)
+    figure.update_layout(
+        dragmode="lasso",
+        margin={"l": 10, "r": 10, "t": PANELS_TOP, "b": 70},
+        legend={"orientation": "h", "y": -0.04, "yanchor": "top", "x": 0, "xanchor": "left"},
+    )
+    return figure

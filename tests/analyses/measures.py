@@ -332,7 +332,6 @@ TABLE = [
                                             arms=["none"], x="step", y="loss")),
     Measure(arm_curves.dots_figure, drawn(results={"none": {"kl": SCORE}}, arms=["none"], x="kl")),
     Measure(linked_maps.maps_figure, drawn(**MAPS, colouring=COLOURS)),
-    Measure(linked_maps.highlight_figure, drawn(**MAPS, chosen=[1, 5])),
     Measure(training_log_figure, drawn(table=LOG, arms=["none"])),
     Measure(parting_figure, drawn(gaps=GAPS, arms=("none", "repa"), all_arms=["none", "repa"])),
     Measure(twin_heat_figure, drawn(first=HEAT, second=HEAT, titles=("a", "b"), x="step",

@@ -30,6 +30,7 @@ ORDER = (
     "ui",
     "ui.pages",
     "ui.sections",
+    "ui.map",
     "ui.player",
     "ui.kit",
     "ui.navigation",

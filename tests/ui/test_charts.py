@@ -11,7 +11,7 @@ import pytest
 from analyses.figures import linked_maps as maps
 from analyses.figures.arm_curves import curves_figure, dots_figure
 from analyses.figures.arm_scores import scores_figure
-from analyses.figures.linked_maps import Colouring, highlight_figure, maps_figure, rows_of
+from analyses.figures.linked_maps import Colouring, maps_figure, rows_of
 from analyses.figures.theme import SURFACES
 from analyses.figures.twin_heat import twin_heat_figure
 from tests.analyses.test_figures import VISION, cielab, linear_rgb, luminance
@@ -34,92 +34,36 @@ def test_every_row_is_drawn_once_a_panel_whatever_its_class():
     coords, codes = spaces(40), RNG.integers(-1, 14, 40)
     colouring = Colouring(name="label", codes=codes, classes=[f"c{i}" for i in range(14)])
     drawn = maps_figure(coords, titles(coords), ["t"] * 40, colouring, theme="light")
-    for axis, points in zip(("x", "x2", "x3"), coords.values(), strict=True):
-        shown = []
-        for trace, rows in zip(drawn.figure.data, drawn.rows, strict=True):
-            if trace.xaxis == axis:
-                np.testing.assert_array_equal(trace.x, points[rows, 0])
-                shown += rows.tolist()
-        assert sorted(shown) == list(range(40))
-    assert len({trace.name for trace in drawn.figure.data}) <= maps.MOST_CLASSES + 1
+    for trace, points in zip(drawn.figure.data, coords.values(), strict=False):
+        np.testing.assert_array_equal(trace.x, points[:, 0])
+    assert drawn.rows.tolist() == list(range(40))
+    named = [trace.name for trace in drawn.figure.data if trace.showlegend is not False]
+    assert len(named) <= maps.MOST_CLASSES + 1
+    assert {trace.type for trace in drawn.figure.data} == {"scatter"}  # no WebGL is needed
 
 
 def test_a_selection_becomes_rows_whichever_panel_it_was_made_in(monkeypatch):
-    monkeypatch.setattr(maps, "MOST_POINTS", 25)  # a density lies under the points
+    monkeypatch.setattr(maps, "MOST_POINTS", 25)
     coords, codes = spaces(30), np.arange(30) % 2
     colouring = Colouring(name="label", codes=codes, classes=["even", "odd"])
     drawn = maps_figure(coords, titles(coords), ["t"] * 30, colouring, theme="light")
-    kinds = [trace.type for trace in drawn.figure.data]
-    assert kinds == ["contour", "scattergl", "scattergl"] * 3
-    names = [trace.name for trace in drawn.figure.data]
-    second = {name: maps.drawn_rows(30)[maps.drawn_rows(30) % 2 == side][1]
-              for side, name in enumerate(("even", "odd"))}  # fmt: skip
-    for curve in (1, 4, 8):
-        chosen = rows_of([{"curve_number": curve, "point_index": 1}] * 2, drawn)
-        assert chosen == [second[names[curve]]]
+    assert len(drawn.rows) == 25
+    for curve in range(3):
+        assert rows_of([{"curve_number": curve, "point_index": 4}] * 2, drawn, 3) == [drawn.rows[4]]
+    assert rows_of([{"curve_number": 3, "point_index": 0}], drawn, 3) == []  # a ring
 
 
-def test_panels_share_their_legend():
-    coords = spaces(30)
-    colouring = Colouring(name="label", codes=np.arange(30) % 3, classes=["a", "b", "c"])
-    figure = maps_figure(coords, titles(coords), ["t"] * 30, colouring, theme="dark").figure
-    assert sum(bool(trace.showlegend) for trace in figure.data) == 3
-
-
-def test_huge_map_is_sampled_and_stays_under_the_message_limit(monkeypatch):
-    monkeypatch.setattr(maps, "MOST_POINTS", 1000)
-    coords = spaces(5000)
-    values = {name: RNG.random(5000) for name in coords}
-    figure = maps_figure(
-        coords, titles(coords), ["some text"] * 5000, Colouring(name="v", values=values),
-        theme="light",
-    ).figure  # fmt: skip
-    points = [trace for trace in figure.data if trace.type == "scattergl"]
-    assert all(len(trace.x) == 1000 for trace in points)
-    assert sum(trace.type == "contour" for trace in figure.data) == 3
-    monkeypatch.undo()
-    coords = spaces(maps.MOST_POINTS)
-    values = {name: RNG.random(maps.MOST_POINTS) for name in coords}
-    largest = maps_figure(
-        coords, titles(coords), ["a text of some length " * 4] * maps.MOST_POINTS,
-        Colouring(name="v", values=values), theme="light",
-    ).figure  # fmt: skip
-    assert len(largest.to_json()) < 2e6
-
-
-def test_shades_stand_on_one_scale_for_all_spaces():
-    coords = spaces(10)
-    values = {"none": np.linspace(0, 1, 10), "repa": np.linspace(1, 3, 10), "teacher": np.zeros(10)}
-    figure = maps_figure(
-        coords, titles(coords), ["t"] * 10, Colouring(name="v", values=values), theme="light"
-    ).figure
-    first, second, third = (trace.marker for trace in figure.data)
-    assert first.color.tolist()[::9] == [0, 85]
-    assert second.color.tolist()[::9] == [85, 255]
-    assert set(third.color.tolist()) == {0}
-    assert list(first.colorbar.ticktext) == ["0", "0.75", "1.5", "2.25", "3"]
-    assert [marker.showscale for marker in (first, second, third)] == [True, False, False]
-
-
-def test_highlight_draws_the_chosen_rows_in_every_panel():
-    coords = spaces(20)
-    figure = highlight_figure(coords, titles(coords), ["t"] * 20, [3, 5], theme="light")
-    chosen = [trace for trace in figure.data if trace.marker.size == 8]
-    assert len(chosen) == 3
-    np.testing.assert_allclose(chosen[1].x, coords["repa"][[3, 5], 0])
-
-
-def test_chosen_rows_of_a_large_map_stand_where_the_map_has_them():
-    n = maps.MOST_HOVERED + 1
-    coords, codes = spaces(n), np.zeros(n, int)
-    one = Colouring(name="label", codes=codes, classes=["all"])
-    drawn = maps_figure(coords, titles(coords), ["t"] * n, one, theme="light")
-    figure = highlight_figure(coords, titles(coords), ["t"] * n, [7], theme="light")
-    behind, chosen = figure.data[0], figure.data[1]
-    assert len(behind.x) == maps.MOST_BEHIND
-    place = drawn.rows[0].tolist().index(7)
-    assert chosen.x[0] == drawn.figure.data[0].x[place]
-    assert chosen.y[0] == drawn.figure.data[0].y[place]
+def test_chosen_rows_are_ringed_in_every_panel_whatever_the_sample(monkeypatch):
+    monkeypatch.setattr(maps, "MOST_POINTS", 5)
+    coords, one = spaces(20), Colouring(name="v", codes=np.zeros(20, int), classes=["all"])
+    left_out = sorted(set(range(20)) - set(maps.drawn_rows(20)))[:2]
+    drawn = maps_figure(
+        coords, titles(coords), ["t"] * 20, one, theme="light", chosen=reversed(left_out)
+    )
+    assert set(left_out) < set(drawn.rows)
+    rings = [trace for trace in drawn.figure.data if trace.marker.size == 9]
+    for ring, points in zip(rings, coords.values(), strict=True):
+        np.testing.assert_array_equal(ring.x, points[left_out, 0])
 
 
 def test_heat_map_leaves_out_what_one_arm_lacks():
@@ -192,7 +136,6 @@ def test_titles_of_panels_stand_below_the_toolbar():
     entry = {"mean": 0.5, "low": 0.4, "high": 0.6}
     figures = [
         maps_figure(coords, titles(coords), ["t"] * 8, colouring, theme="light").figure,
-        highlight_figure(coords, titles(coords), ["t"] * 8, [1], theme="light"),
         twin_heat_figure(grid, grid, ("repa", "none"), x="t", value="accuracy", theme="light"),
         scores_figure({"none": {"mauve": entry}}),
     ]

@@ -9,8 +9,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.ui.mapped import packed_map
 from workbench.report.findings import Finding, check_finding, finding_files, read_finding
 from workbench.ui.kit.opened_finding import link_of
+from workbench.ui.map.look import Look
 
 SENTENCE = "Both arms read alike & one writes on."
 # Page -> the query of the view that is kept.
@@ -84,26 +86,25 @@ def test_finding_on_a_map_by_umap_holds(open_page, copied_runs):
     assert check.holds
     again = open_page("latent_map", copied_runs, **query_of(path, finding))
     assert not again.error
-    assert again.get("plotly_chart")  # stored, and so shown without asking
+    assert again.get("bidi_component")  # stored, and so shown without asking
 
 
-def test_lasso_is_part_of_the_finding_and_comes_back(open_page, copied_runs, monkeypatch):
+def test_choice_is_part_of_the_finding_and_comes_back(open_page, copied_runs):
     app = open_page("latent_map", copied_runs)
-    from workbench.ui.sections.shared.held_out import items_of, key_of
-
-    selection = app.session_state["_selection"]
-    monkeypatch.setenv("WORKBENCH_RUNS", str(copied_runs))
-    key = key_of(selection, "tokens")
-    app.session_state["_lasso"] = {key: [4, 9, 2]}
+    key = packed_map(app)["key"]
+    app.session_state["_opened_look"][key] = app.session_state["_latest_look"][key] = Look(
+        points=(4, 9, 2)
+    )
     keep(app.run())
     path, finding = kept(copied_runs)
     assert finding.selection is not None
     assert finding.selection.rows == (2, 4, 9)
     again = open_page("latent_map", copied_runs, **query_of(path, finding))
-    assert any("3 chosen" in part.value for part in again.subheader)
-    again.button[0].click().run()  # Forget the lasso: it is not forced upon the reader again
-    assert not any("chosen" in part.value for part in again.subheader)
-    assert len(items_of(selection, "tokens").names) > 9
+    assert any(part.value.startswith("Chosen") for part in again.subheader)
+    assert sorted(packed_map(again)["look"]["points"]) == [2, 4, 9]
+    again.session_state["_latest_look"][key] = Look()  # forgotten: it is not forced upon again
+    again.run()
+    assert not any(part.value.startswith("Chosen") for part in again.subheader)
 
 
 def test_row_of_the_neighbours_comes_back(open_page, copied_runs):

@@ -6,7 +6,7 @@ from workbench.report.findings import selected_rows
 from workbench.report.findings.shown import displacement_numbers, trust_numbers
 from workbench.ui.kit.keep_finding import keep_this
 from workbench.ui.sections.latent_map.map_choice import choose_map
-from workbench.ui.sections.latent_map.map_panels import draw_or_stop, show_chosen, show_maps
+from workbench.ui.sections.latent_map.map_panels import draw_or_stop, show_maps
 from workbench.ui.sections.latent_map.moved_items import show_moved
 from workbench.ui.sections.shared.empty_state import require_runs, selection_or_stop
 
@@ -16,7 +16,6 @@ require_runs(selection, bundles=True)
 choice = choose_map(selection)
 maps = draw_or_stop(choice)
 chosen = show_maps(selection, choice, maps)
-show_chosen(choice, maps, chosen)
 listed = show_moved(choice, chosen)
 
 level, items = choice.level, choice.items

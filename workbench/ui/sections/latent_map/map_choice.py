@@ -1,4 +1,4 @@
-"""What the page Latent map draws: items, method, colour, and words to find."""
+"""What the page Latent map draws: items, method, colour."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ class MapChoice:
         level: `tokens` or `texts`.
         method: `pca` or `umap`.
         colour: a label set, `TRUST` or `MOVED`.
-        search: words to find; empty for none.
         items: of the level.
         key: names the items.
         moved: (N,) displacement between the arms; None for one arm.
@@ -40,24 +39,15 @@ class MapChoice:
     level: str
     method: str
     colour: str
-    search: str
     items: Items
     key: str
     moved: np.ndarray | None
     alike: Mapping[str, float]
 
-    @property
-    def found(self) -> list[int]:
-        """Rows whose word, or text, holds what is searched."""
-        if not self.search:
-            return []
-        searched = self.items.names if self.level == "tokens" else self.items.texts
-        return [row for row, text in enumerate(searched) if self.search.lower() in text.lower()]
-
 
 def choose_map(selection: Selection) -> MapChoice:
     """The row of controls; all of it is in the address."""
-    one, two, three, four = st.columns([1, 1, 1.4, 1.6])
+    one, two, three, _ = st.columns([1, 1, 1.4, 1.6])
     level = one.segmented_control("Items", ["tokens", "texts"], default="tokens", key="level",
                                   bind="query-params") or "tokens"  # fmt: skip
     method = two.segmented_control("Method", ["pca", "umap"], default="pca", key="method",
@@ -69,8 +59,6 @@ def choose_map(selection: Selection) -> MapChoice:
     colour = choose_named(
         "Colour", choices, "colour", words=label_words, first=parting, where=three
     )
-    search = four.text_input("Find", key="find", bind="query-params", max_chars=80,
-                             placeholder="a word, or part of a text")  # fmt: skip
     moved = displaced(key, selection.first, selection.second, items.spaces) if twins else None
     alike = neighbour_shares(selection, colour, level)
-    return MapChoice(level, method, colour, search, items, key, moved, alike)
+    return MapChoice(level, method, colour, items, key, moved, alike)

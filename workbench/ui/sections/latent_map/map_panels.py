@@ -1,4 +1,4 @@
-"""The maps of both arms and the teacher, and the chosen items lit up in all of them."""
+"""The maps of both arms and the teacher, and what is chosen in them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from analyses.figures.linked_maps import (
-    MOST_POINTS,
-    Colouring,
-    highlight_figure,
-    maps_figure,
-    rows_of,
-)
+from analyses.figures.linked_maps import Colouring, maps_figure
 from analyses.maps.latent_map import LatentMapConfig
-from workbench.ui.kit.exhibits import show_figure
 from workbench.ui.kit.opened_finding import replayed_rows
 from workbench.ui.kit.theme import theme
+from workbench.ui.map.component import show_map
+from workbench.ui.map.view import MapView
+from workbench.ui.sections.latent_map.denoising_paths import paths_of
 from workbench.ui.sections.latent_map.map_choice import MOVED, TRUST
 from workbench.ui.sections.latent_map.stored_maps import is_drawn, maps_of
+from workbench.ui.sections.shared.typical_example import typical_word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,8 +23,6 @@ if TYPE_CHECKING:
     from workbench.ui.kit.selection import Selection
     from workbench.ui.sections.latent_map.map_choice import MapChoice
     from workbench.ui.sections.latent_map.stored_maps import Maps
-
-LASSO = "_lasso"
 
 
 def draw_or_stop(choice: MapChoice) -> Maps:
@@ -46,37 +41,32 @@ def draw_or_stop(choice: MapChoice) -> Maps:
 
 def show_maps(selection: Selection, choice: MapChoice, maps: Maps) -> list[int]:
     """Draw every space; returns the rows that are chosen by lasso, search or a finding."""
-    items = choice.items
-    drawn = maps_figure(
-        maps.coords, _titles(choice, maps), items.hover, _colouring(choice, maps), theme=theme()
+    items, is_words = choice.items, choice.level == "tokens"
+    typical = typical_word(selection, items) if is_words else None
+    view = MapView(
+        key=f"{choice.key}-{choice.method}",
+        items=items,
+        coords=maps.coords,
+        titles=_titles(choice, maps),
+        colouring=_colouring(choice, maps),
+        hint="find a word" if is_words else "find part of a text",
+        file=f"map-{choice.level}",
+        # Only a linear map places what it was not made of.
+        paths=paths_of(selection, choice, maps) if is_words and choice.method == "pca" else {},
+        first=typical.row if typical else 0,
+        other_words=is_words,
     )
-    count = len(items.hover)
-    sampled = f" {count:,} items: a sample of {MOST_POINTS:,} over the density of all."
-    state = show_figure(
-        drawn.figure,
-        f"map-{choice.level}",
-        caption="The same words (or texts) in each arm's space and in the teacher's. It opens on "
-        "the colour whose neighbours differ most between the arms. *Trust*: how far neighbours on "
-        "the map are neighbours in the space, 1 = all; *alike*: share of neighbours in the space, "
-        "of other words, that have the same colour. Draw a lasso in any panel: its items light up "
-        "in all of them below. Axes have no unit." + (sampled if count > MOST_POINTS else ""),
-        table=lambda: _coordinates(choice, maps),
-        on_select="rerun",
-        selection_mode=("box", "lasso"),
+    chosen = show_map(view, replayed=replayed_rows(selection, choice.level, len(items.names)))
+    words, files = st.columns([0.82, 0.18], vertical_alignment="top")
+    words.caption(
+        "The same words (or texts) in each arm's space and in the teacher's. *Trust*: how far "
+        "neighbours on the map are neighbours in the space, 1 = all; *alike*: share of neighbours "
+        "in the space, of other words, that have the same colour. The neighbours listed are those "
+        "of the space, by cosine, without the same word. Axes have no unit."
     )
-    lassoed = rows_of(state.selection.points, drawn) if state else []
-    return _chosen(selection, choice, lassoed)
-
-
-def _chosen(selection: Selection, choice: MapChoice, lassoed: list[int]) -> list[int]:
-    """A selection is gone when its figure changes, so its rows are kept as soon as they arrive."""
-    memory = st.session_state.setdefault(LASSO, {})
-    replayed = replayed_rows(selection, choice.level, len(choice.items.names))
-    if lassoed or replayed:
-        memory[choice.key] = lassoed or replayed
-    if choice.search and not choice.found:
-        st.info("Nothing has this.", icon=":material/search_off:")
-    return sorted({*memory.get(choice.key, []), *choice.found})
+    with files:
+        _offer_files(choice, maps, view)
+    return chosen
 
 
 def _colouring(choice: MapChoice, maps: Maps) -> Colouring:
@@ -99,28 +89,23 @@ def _titles(choice: MapChoice, maps: Maps) -> dict[str, str]:
     return titles
 
 
+def _offer_files(choice: MapChoice, maps: Maps, view: MapView) -> None:
+    with st.popover("Export", icon=":material/download:", type="tertiary"):
+        st.download_button(
+            "CSV: the numbers", lambda: _coordinates(choice, maps).to_csv(index=False),
+            file_name=f"{view.file}.csv", mime="text/csv", on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "HTML: a figure that works offline",
+            lambda: maps_figure(
+                view.coords, view.titles, view.items.hover, view.colouring, theme=theme()
+            ).figure.to_html(include_plotlyjs=True, full_html=True),
+            file_name=f"{view.file}.html", mime="text/html", on_click="ignore",
+        )  # fmt: skip
+
+
 def _coordinates(choice: MapChoice, maps: Maps) -> pd.DataFrame:
     import pandas as pd
 
     columns = {f"{s} {a}": xy[:, i] for s, xy in maps.coords.items() for i, a in enumerate("xy")}
     return pd.DataFrame({"item": choice.items.names} | columns)
-
-
-def show_chosen(choice: MapChoice, maps: Maps, chosen: list[int]) -> None:
-    """The chosen items in every space, over the others in grey."""
-    if not chosen:
-        return
-    memory = st.session_state.setdefault(LASSO, {})
-    left, right = st.columns([0.8, 0.2], vertical_alignment="bottom")
-    left.subheader(f"{len(chosen)} chosen")
-    if memory.get(choice.key) and right.button("Forget the lasso"):
-        memory.pop(choice.key, None)
-        st.rerun()
-    show_figure(
-        highlight_figure(
-            maps.coords, _titles(choice, maps), choice.items.hover, chosen, theme=theme()
-        ),
-        f"chosen-{choice.level}",
-        caption="The chosen items in every space. A group that stays together keeps its meaning; "
-        "one that scatters was held together by something the other space does not know.",
-    )

@@ -21,16 +21,18 @@ def show_moved(choice: MapChoice, chosen: list[int]) -> dict[int, float]:
     """List the chosen items, or those that moved most; returns row -> displacement."""
     if choice.moved is None:
         return {}
-    st.subheader("Chosen" if chosen else "Moved most against their neighbours")
-    most = np.argsort(-np.nan_to_num(choice.moved), kind="stable")[:MOST_LISTED]
-    order = np.array(chosen) if chosen else most
+    title = "Chosen, those that moved most first" if chosen else "Moved most"
+    st.subheader(f"{title} against their neighbours")
+    rows = np.array(chosen) if chosen else np.arange(len(choice.moved))
+    order = rows[np.argsort(-np.nan_to_num(choice.moved[rows]), kind="stable")]
+    order = order[: MOST_KEPT if chosen else MOST_LISTED]
     show_table(
         _frame(choice, order), f"moved-{choice.level}",
         caption="Displacement: how far an item's neighbours in one arm stand from it in the other, "
         "0 = it keeps its company. 0.5 is the mean of chance, so a single item can lie beyond.",
         **LONG_TEXTS,
     )  # fmt: skip
-    return {int(row): float(choice.moved[row]) for row in order[:MOST_KEPT]}
+    return {int(row): float(choice.moved[row]) for row in order}
 
 
 def _frame(choice: MapChoice, order: np.ndarray) -> pd.DataFrame:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from analyses.figures.linked_maps import MOST_POINTS, Colouring, maps_figure
+from analyses.figures.linked_maps import Colouring
 from workbench.errors import InputError
+from workbench.probes.spaces import Items
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import inline
-from workbench.ui.kit.exhibits import show_figure, show_table
-from workbench.ui.kit.theme import theme
+from workbench.ui.kit.exhibits import show_table
+from workbench.ui.map.component import show_map
+from workbench.ui.map.view import MapView
 from workbench.ui.sections.runs.vector_files import (
     TEXT_KINDS,
     VECTOR_KINDS,
@@ -100,20 +103,35 @@ def _show_map(own: OwnVectors) -> None:
     first = next(iter(coords.values()))
     coords = {n: c if c is first else procrustes_aligned(c, first) for n, c in coords.items()}
     order = np.arange(len(own.texts), dtype=np.float64)
-    show_figure(
-        maps_figure(
-            coords,
-            {name: f"{name}, {own.spaces[name].shape[1]} columns" for name in coords},
-            [text[:160] for text in own.texts],
-            Colouring(name="row of the file", values=dict.fromkeys(coords, order)),
-            theme=theme(),
-        ).figure,
-        "own-map",
-        table=lambda: coordinates(coords, own.texts),
-        caption="Principal components, coloured by the row of the file."
-        + (f" {len(own.texts):,} rows: a sample of {MOST_POINTS:,} over the density of all."
-           if len(own.texts) > MOST_POINTS else ""),
+    show_map(
+        MapView(
+            key=_key(coords, own.texts),
+            items=Items(own.spaces, own.texts, own.texts, {}, own.texts, order),
+            coords=coords,
+            titles={name: f"{name}, {own.spaces[name].shape[1]} columns" for name in coords},
+            colouring=Colouring(name="row of the file", values=dict.fromkeys(coords, order)),
+            hint="find part of a text",
+            file="own-map",
+            paths={},
+        )
+    )
+    words, files = st.columns([0.82, 0.18], vertical_alignment="top")
+    words.caption(
+        "Principal components, coloured by the row of the file. Neighbours are those of the full "
+        "vectors, by cosine."
+    )
+    files.download_button(
+        "CSV: the numbers", lambda: coordinates(coords, own.texts).to_csv(index=False),
+        file_name="own-map.csv", mime="text/csv", on_click="ignore", type="tertiary",
     )  # fmt: skip
+
+
+def _key(coords: Mapping[str, np.ndarray], texts: list[str]) -> str:
+    """Names these vectors and texts by what they hold."""
+    known = hashlib.sha256("\n".join([*coords, *texts]).encode())
+    for points in coords.values():
+        known.update(np.ascontiguousarray(points).tobytes())
+    return known.hexdigest()[:16]
 
 
 def coordinates(coords: Mapping[str, np.ndarray], texts: list[str]) -> pd.DataFrame:
