@@ -10,8 +10,8 @@ DEV    := $(VENV)/.requirements-dev
 demo: $(RUN)            ## train twins, sample, score, compare: the main job end to end
 	$(BIN)/python -m workbench demo
 
-test: $(DEV)            ## the default suite
-	$(BIN)/python -m pytest
+test: $(DEV)            ## the default suite, one process per core
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(DEV)           ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -1,4 +1,8 @@
-"""One finished smoke study for all tests, made once; whoever changes it gets a copy."""
+"""One finished smoke study for all tests, made once; whoever changes it gets a copy.
+
+Every test process and its children compute on one thread: pytest-xdist runs one per core, and bits
+depend on the number of threads.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,9 @@ if TYPE_CHECKING:
     from workbench.machine.context import StageContext
     from workbench.study.folders import Study
 
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+for library in ("OMP", "MKL", "OPENBLAS"):
+    os.environ[f"{library}_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +45,7 @@ def context() -> StageContext:
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Bits depend on the number of threads; every test starts from one."""
+    """A test may ask for more; the next starts from one again."""
     from workbench.machine.devices import set_threads
 
     set_threads(1)
@@ -47,17 +53,20 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def smoke(smoke_config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """A finished smoke study, to be read only. Its runs share this process, one after another."""
+    """A finished smoke study, to be read only. Its runs share one process, one after another."""
     from finishing import finish_here
+    from made_once import made_once
 
     from workbench.machine.context import StageContext
     from workbench.machine.devices import find_placement, set_threads
+    from workbench.study.folders import open_study
     from workbench.study.record import create_study
 
-    set_threads(1)
-    study = create_study(smoke_config, tmp_path_factory.mktemp("runs") / "smoke")
-    finish_here(study, StageContext(find_placement("cpu")))
-    return study
+    def make(folder: Path) -> None:
+        set_threads(1)
+        finish_here(create_study(smoke_config, folder), StageContext(find_placement("cpu")))
+
+    return open_study(made_once("smoke", make, tmp_path_factory))
 
 
 @pytest.fixture

@@ -1,11 +1,8 @@
-"""A finished smoke study, made once a session, and the app over any runs directory."""
+"""A runs directory with the finished smoke study, and the app over any runs directory."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,28 +10,18 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from workbench.study.folders import Study
 from workbench.ui.navigation import MENU
 
 ROOT = Path(__file__).parents[2]
 PAGES = [name for entries in MENU.values() for name, _, _ in entries]
-# A runs directory that holds a finished study `smoke`, to spare the minute that it takes to make.
-READY = "WORKBENCH_SMOKE_RUNS"
 
 
 @pytest.fixture(scope="session")
-def smoke_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A runs directory with the smoke study."""
+def smoke_runs(smoke: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A runs directory with a copy of the smoke study, in which pages may keep findings."""
     runs = tmp_path_factory.mktemp("ui") / "runs"
-    if os.environ.get(READY):
-        shutil.copytree(Path(os.environ[READY]) / "smoke", runs / "smoke")
-        return runs
-    subprocess.run(
-        [sys.executable, "-m", "workbench", "study", "--preset", "smoke", "--quiet"],
-        cwd=ROOT,
-        env={**os.environ, "WORKBENCH_RUNS": str(runs), "OMP_NUM_THREADS": "1"},
-        check=True,
-        capture_output=True,
-    )
+    shutil.copytree(smoke.directory, runs / "smoke")
     return runs
 
 

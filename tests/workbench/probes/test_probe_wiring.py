@@ -5,20 +5,17 @@ An array of the wrong kind, order or mask handed to an analysis turns one of the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import probed_study
 import pytest
 
 from analyses.result import Result
 from workbench.probes.catalogue import PROBES, probe_names
 from workbench.probes.inputs.probe_inputs import ProbeInputs
 
-
-@pytest.fixture
-def inputs() -> ProbeInputs:
-    return probed_study.inputs()
+NewInputs = Callable[[], ProbeInputs]
 
 
 @pytest.fixture
@@ -76,7 +73,7 @@ def test_velocity_floor_of_white_latents_is_its_chance(
 
 @pytest.mark.parametrize("label_set", ["pos", "semantic_class"])
 def test_token_labels_are_found_where_they_were_put(
-    inputs: ProbeInputs, rng: np.random.Generator, label_set: str
+    inputs: ProbeInputs, new_inputs: NewInputs, rng: np.random.Generator, label_set: str
 ) -> None:
     labels = inputs.split.padded_token_labels(label_set, inputs.rows)
     width = inputs.normalised_mu.shape[2]
@@ -89,7 +86,7 @@ def test_token_labels_are_found_where_they_were_put(
     assert near[f"knn_coherence.token.{label_set}"] > 0.9
     informed = scores("velocity_information", inputs).get(f"velocity_information.{label_set}")
     assert informed is None or informed < 0.2
-    other = probed_study.inputs()
+    other = new_inputs()
     plant(other, blank)
     found = results("linear_separability", other)[f"linear_separability.{label_set}"]
     assert found.score < found.chance + 0.1
@@ -177,13 +174,13 @@ def test_alignment_with_the_teachers_own_states(
 
 
 def test_isotropy_and_dimension_of_planted_clouds(
-    inputs: ProbeInputs, rng: np.random.Generator
+    inputs: ProbeInputs, new_inputs: NewInputs, rng: np.random.Generator
 ) -> None:
     plant(inputs, noise_like(inputs, rng))
     even = scores("isotropy", inputs)
     assert abs(even["isotropy.mean_cosine"]) < 0.05
     line = noise_like(inputs, rng)[..., :1] * np.ones(inputs.normalised_mu.shape[2])
-    other = probed_study.inputs()
+    other = new_inputs()
     plant(other, line)
     assert scores("intrinsic_dimension", other)["intrinsic_dimension.z"] == pytest.approx(
         1, abs=0.2
@@ -195,7 +192,7 @@ def test_isotropy_and_dimension_of_planted_clouds(
 
 
 def test_sequence_structure_of_latents_that_mark_sentences(
-    inputs: ProbeInputs, rng: np.random.Generator
+    inputs: ProbeInputs, new_inputs: NewInputs, rng: np.random.Generator
 ) -> None:
     centres = rng.standard_normal((inputs.sentences.max() + 2, inputs.normalised_mu.shape[2]))
     plant(inputs, centres[inputs.sentences])
@@ -203,7 +200,7 @@ def test_sequence_structure_of_latents_that_mark_sentences(
     assert marked["sequence_structure.sentence_contrast"].score > 0.5
     smooth = marked["sequence_structure.high_frequency_share"]
     assert smooth.score < 0.5 * smooth.chance
-    other = probed_study.inputs()
+    other = new_inputs()
     plant(other, noise_like(inputs, rng))
     assert abs(scores("sequence_structure", other)["sequence_structure.sentence_contrast"]) < 0.1
 

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import probed_study
 import pytest
 
 from workbench.config.settings import apply_overrides, build, to_dict
 from workbench.errors import InputError
+from workbench.machine.context import StageContext
+from workbench.machine.devices import find_placement
 from workbench.probes.catalogue import PROBES, probe_names, probe_of
 from workbench.probes.inputs.probe_inputs import ProbeInputs
 from workbench.probes.pair import pair_file, pair_results, probe_pair, probe_pairs
 from workbench.probes.run import probe_fingerprint, probe_run
 from workbench.report.compare import metric_name
-from workbench.study.folders import Run
+from workbench.study.folders import Run, Study
 
 NAMES = probe_names("all")
 
 
 @pytest.fixture(scope="module")
-def probed() -> Run:
-    run = probed_study.run()
-    probe_run(run, probed_study.context(), NAMES)
+def probed(sampled: Study) -> Run:
+    run = sampled.run("none", 0)
+    probe_run(run, StageContext(find_placement("cpu")), NAMES)
     return run
 
 
@@ -69,8 +70,10 @@ def test_most_results_are_defined_even_on_a_toy(probed: Run, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_probe_repeats_itself_and_stores_its_points_beside(probed: Run, name: str) -> None:
-    again = PROBES[name].run(probed_study.inputs())
+def test_a_probe_repeats_itself_and_stores_its_points_beside(
+    probed: Run, inputs: ProbeInputs, name: str
+) -> None:
+    again = PROBES[name].run(inputs)
     stored = results(probed, name)
     assert {r.name: json.loads(json.dumps(r.to_json())) for r in again} == stored
     for result in again:
@@ -97,12 +100,14 @@ def test_names_lead_back_to_their_probe(probed: Run) -> None:
     )
 
 
-def test_a_second_time_nothing_is_computed(probed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_time_nothing_is_computed(
+    probed: Run, context: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("computed again")
 
     monkeypatch.setattr(ProbeInputs, "__init__", refuse)
-    again = probe_run(probed, probed_study.context(), NAMES)
+    again = probe_run(probed, context, NAMES)
     assert set(again) == {result for name in NAMES for result in results(probed, name)}
 
 
@@ -129,16 +134,15 @@ def test_a_result_stands_on_what_its_probe_reads(probed: Run) -> None:
     assert not set(before.values()) & set(prints("base.evaluation.neighbors=3").values())
 
 
-def test_selections() -> None:
+def test_selections(sampled: Study, context: StageContext) -> None:
     assert set(probe_names("quick")) < set(NAMES) < set(PROBES)
     with pytest.raises(ValueError, match="quick, all, got 'some'"):
         probe_names("some")
     with pytest.raises(ValueError, match="no probe 'knn'; choose from reconstruction"):
-        probe_run(probed_study.run(), probed_study.context(), ["knn"])
+        probe_run(sampled.run("none", 0), context, ["knn"])
 
 
-def test_a_stage_that_is_missing_is_named(tmp_path: object) -> None:
-    inputs = probed_study.inputs()
+def test_a_stage_that_is_missing_is_named(inputs: ProbeInputs, tmp_path: object) -> None:
     empty = replace(inputs.run, study=replace(inputs.run.study, directory=tmp_path))
     empty.study.__dict__["corpus"] = inputs.corpus
     with pytest.raises(InputError, match="no latents yet; run `train-flow` first"):
@@ -148,8 +152,9 @@ def test_a_stage_that_is_missing_is_named(tmp_path: object) -> None:
         PROBES["trajectory"].run(inputs)
 
 
-def test_a_corpus_without_labels_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    inputs = probed_study.inputs()
+def test_a_corpus_without_labels_says_so(
+    inputs: ProbeInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(inputs.corpus, "token_label_names", {})
     monkeypatch.setattr(inputs.split, "labels", {})
     for name in ("knn_coherence", "linear_separability", "denoising", "flow_layers"):
@@ -158,11 +163,12 @@ def test_a_corpus_without_labels_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
         assert probe_of(result.name) is PROBES[name]
 
 
-def test_an_arm_without_teacher_is_held_against_the_studys_first(probed: Run) -> None:
+def test_an_arm_without_teacher_is_held_against_the_studys_first(
+    probed: Run, inputs: ProbeInputs
+) -> None:
     found = results(probed, "alignment")["alignment.linear_cka"]
     assert found["detail"]["teacher"] == "minilm"
     lonely = replace(probed.study.config, arms={"none": {"vae_loss.repa_weight": 0.0}})
-    inputs = probed_study.inputs()
     assert len(inputs.tokens.z)
     inputs.run = replace(probed, study=replace(probed.study, config=lonely))
     for name in ("alignment", "alignment_layers"):
@@ -171,8 +177,8 @@ def test_an_arm_without_teacher_is_held_against_the_studys_first(probed: Run) ->
             assert result.reason == "no arm of the study aligns with a teacher"
 
 
-def test_twins_are_probed_together(probed: Run) -> None:
-    other, context = probed_study.run("repa"), probed_study.context()
+def test_twins_are_probed_together(probed: Run, context: StageContext) -> None:
+    other = probed.study.run("repa", 0)
     document = probe_pair(probed, other, context)
     file = pair_file(probed, other)
     assert file.name == "none-repa-seed-0.json"
@@ -191,8 +197,10 @@ def test_twins_are_probed_together(probed: Run) -> None:
     assert len(maps[0]) == len(maps[1]) == 40
 
 
-def test_a_pair_is_probed_once(probed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    other, context = probed_study.run("repa"), probed_study.context()
+def test_a_pair_is_probed_once(
+    probed: Run, context: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = probed.study.run("repa", 0)
     before = probe_pair(probed, other, context)
     monkeypatch.setattr(ProbeInputs, "__init__", lambda *_: 1 / 0)
     assert probe_pairs(probed.study, context) == [before]
@@ -200,8 +208,10 @@ def test_a_pair_is_probed_once(probed: Run, monkeypatch: pytest.MonkeyPatch) -> 
         pair_file(probed, probed)
 
 
-def test_a_space_and_its_rotation_are_twins_that_did_not_move() -> None:
-    first, second = probed_study.inputs(), probed_study.inputs()
+def test_a_space_and_its_rotation_are_twins_that_did_not_move(
+    new_inputs: Callable[[], ProbeInputs],
+) -> None:
+    first, second = new_inputs(), new_inputs()
     rng = np.random.default_rng(0)
     width = first.normalised_mu.shape[2]
     rotation = np.linalg.qr(rng.standard_normal((width, width)))[0].astype(np.float32)
@@ -209,7 +219,7 @@ def test_a_space_and_its_rotation_are_twins_that_did_not_move() -> None:
     same = {result.name: result.score for result in pair_results(first, second)}
     assert same["displacement.text"] == pytest.approx(0, abs=1e-3)
     assert same["alignment.linear_cka.token"] == pytest.approx(1, abs=1e-3)
-    second = probed_study.inputs()
+    second = new_inputs()
     second.normalised_mu = rng.standard_normal(first.normalised_mu.shape).astype(np.float32)
     other = {result.name: result.score for result in pair_results(first, second)}
     assert other["displacement.token"] == pytest.approx(0.5, abs=0.1)

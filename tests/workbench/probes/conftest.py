@@ -1,0 +1,33 @@
+"""The smoke study as probes find it: latents, flow and samples, nothing probed, nothing scored."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from workbench.machine.devices import find_placement
+from workbench.probes.inputs.probe_inputs import ProbeInputs
+from workbench.study.folders import Study, open_study
+
+LATER = ("probes", "pairs", "scores", "evaluation.json", "comparison.json", "report.html", ".lock")
+
+
+@pytest.fixture(scope="session")
+def sampled(smoke: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Both arms, sampled."""
+    folder = tmp_path_factory.mktemp("sampled") / "smoke"
+    shutil.copytree(smoke.directory, folder, ignore=shutil.ignore_patterns(*LATER))
+    return open_study(folder)
+
+
+@pytest.fixture(scope="session")
+def new_inputs(sampled: Study) -> Callable[[], ProbeInputs]:
+    """Makes fresh arrays of the arm `none`, which a test may overwrite."""
+    return lambda: ProbeInputs(sampled.run("none", 0), find_placement("cpu"))
+
+
+@pytest.fixture
+def inputs(new_inputs: Callable[[], ProbeInputs]) -> ProbeInputs:
+    return new_inputs()
