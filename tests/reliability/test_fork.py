@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finishing import finish_here
+from finishing import finish_with_two_probes
 
 from workbench.cli.main import main
 from workbench.config.settings import to_dict
@@ -77,7 +77,7 @@ def test_unchanged_arms_are_taken_over_and_changed_ones_trained(
     config = fork_study(smoke, without_repa_weight(smoke.config), tmp_path / "new", context)
     study = open_study(tmp_path / "new")
     assert study.config == config
-    finish_here(study, context)
+    finish_with_two_probes(study, context)
     assert trained == ["repa/vae", "repa/flow", "more/vae", "more/flow"]
     assert content(smoke.directory) == before
     old, new = smoke.run("none", 0), study.run("none", 0)
@@ -144,7 +144,7 @@ def test_more_steps_go_on_in_the_fork(
     config = with_longer(smoke.config, "vae_training", 12)
     config = fork_study(smoke, config, tmp_path / "new", context)
     assert config.base.vae_training.earlier_num_steps == (8,)
-    finish_here(open_study(tmp_path / "new"), context)
+    finish_with_two_probes(open_study(tmp_path / "new"), context)
     assert trained == ["none/vae", "none/flow", "repa/vae", "repa/flow"]
     for run in open_study(tmp_path / "new").runs:
         vae = load_latest(run.vae_dir)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from finishing import finish_here
+from finishing import finish_with_two_probes
 from short_training import (
     NUM_STEPS,
     StopAfter,
@@ -143,7 +143,7 @@ def test_a_finished_study_goes_on_and_its_twins_stay_paired(
     kept = [change_times(run.vae_dir) for run in runs]
     config = longer(study.config, "flow_training", 12)
     study = create_study(config, study.directory)
-    finish_here(study, context)
+    finish_with_two_probes(study, context)
     comparison = read_json(study.directory / "comparison.json")
     assert comparison["paired"] == {"data_order": True, "init": True, "noise": True}
     assert [change_times(run.vae_dir) for run in runs] == kept
@@ -174,7 +174,7 @@ def test_more_steps_of_the_judge_score_the_samples_again(
 ) -> None:
     study = copy_smoke()
     before = [read_json(run.evaluation_file) for run in study.runs]
-    finish_here(
+    finish_with_two_probes(
         create_study(longer(study.config, "language_model_training", 12), study.directory), context
     )
     for run, old in zip(study.runs, before, strict=True):
