@@ -56,6 +56,12 @@ class Result:
         if len(lengths) > 1:
             raise ValueError(f"{self.name}: per_item columns differ in length: {sorted(lengths)}")
 
+    @classmethod
+    def of(cls, name: str, interval: Interval, **rest: Any) -> Result:
+        """A result whose score, ends and n are an interval's, unless `rest` gives another."""
+        known = {"score": interval.mean, "low": interval.low, "high": interval.high}
+        return cls(name=name, **{**known, "n": interval.n, **rest})
+
     def to_json(self) -> dict[str, Any]:
         """All but `per_item` as JSON values; `reasons` names every null that was not finite."""
         reasons: dict[str, str] = {}

@@ -1,15 +1,11 @@
-"""The arms side by side: a table of scores with intervals, and the same as dots.
-
-Both read the mappings of `comparison.json`. What cannot be told apart from the first arm is
-greyed, so that nobody reads a story into noise.
-"""
+"""The arms side by side: a dot with its interval per score and arm, from `comparison.json`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analyses.figures.theme import SURFACES, ArmStyle, Theme, arm_styles, plain, themed
+from analyses.figures.theme import ArmStyle, Theme, arm_styles, plain, themed
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -20,55 +16,6 @@ LEAST_SPAN = 0.02
 PANELS_TOP = 56
 
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
-
-
-def scores_table(
-    scores: Scores,
-    contrasts: Sequence[Mapping[str, Any]] = (),
-    *,
-    metrics: Sequence[str] | None = None,
-    theme: Theme = "light",
-) -> go.Figure:
-    """Metric by arm: mean [low, high].
-
-    Args:
-        scores: Arm -> metric -> {mean, low, high}; None where not defined.
-        contrasts: {a, b, metric, low, high}; a cell is greyed when its contrast with the first
-            arm exists and its interval holds zero.
-        metrics: Rows, in order; all metrics in order of appearance by default.
-        theme: light or dark.
-    """
-    import plotly.graph_objects as go
-
-    surface, arms, rows = SURFACES[theme], list(scores), _metrics(scores, metrics)
-    styles = arm_styles(arms, theme)
-    colours = [
-        [
-            surface.muted if _unclear(contrasts, arms[0], arm, metric) else surface.text
-            for metric in rows
-        ]
-        for arm in arms
-    ]
-    table = go.Table(
-        columnwidth=[1.6, *([1.0] * len(arms))],
-        header={
-            "values": ["", *[f"<b>{plain(arm)}</b>" for arm in arms]],
-            "fill_color": surface.header,
-            "font": {"color": [surface.text, *[styles[arm].colour for arm in arms]]},
-            "align": ["left", *(["right"] * len(arms))],
-        },
-        cells={
-            "values": [
-                [plain(metric) for metric in rows],
-                *[[_cell(scores[arm].get(metric)) for metric in rows] for arm in arms],
-            ],
-            "fill_color": surface.paper,
-            "font": {"color": [[surface.text] * len(rows), *colours]},
-            "align": ["left", *(["right"] * len(arms))],
-            "height": 26,
-        },
-    )
-    return themed(go.Figure(table), theme, height=90 + 26 * (len(rows) + 1))
 
 
 def scores_figure(
@@ -153,14 +100,6 @@ def _cell(entry: Mapping[str, Any] | None) -> str:
     if entry.get("low") is None or entry.get("high") is None:
         return f"{entry['mean']:.4g}"
     return f"{entry['mean']:.4g} [{entry['low']:.4g}, {entry['high']:.4g}]"
-
-
-def _unclear(contrasts: Sequence[Mapping[str, Any]], first: str, arm: str, metric: str) -> bool:
-    for contrast in contrasts:
-        if contrast["metric"] == metric and {contrast["a"], contrast["b"]} == {first, arm}:
-            low, high = contrast.get("low"), contrast.get("high")
-            return low is None or high is None or low <= 0.0 <= high
-    return False
 
 
 def _add_dot(

@@ -82,13 +82,10 @@ def map_faithfulness(
         columns[f"preservation_{k}"] = shared_share(near[:, :k], drawn[:, :k])
         detail[f"preservation_chance_{k}"] = k / (n - 1)
     interval = bootstrap(columns[f"trustworthiness_{sizes[0]}"], config.bootstrap)
-    return Result(
-        name=name,
-        score=interval.mean,
+    return Result.of(
+        name,
+        interval,
         chance=_random_trustworthiness(n, sizes[0]),
-        low=interval.low,
-        high=interval.high,
-        n=n,
         higher_is_better=True,
         detail={**detail, "k": sizes, **{key: float(v.mean()) for key, v in columns.items()}},
         per_item=columns,

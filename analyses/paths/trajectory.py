@@ -136,13 +136,10 @@ def off_manifold_distance(
     away = np.stack([nearest_in(at, real, search).distances[:, 0] for at in points]) / unit
     noise = nearest_in(_gaussian_like(real, points.shape[1], config.seed), real, search)
     interval = bootstrap(away[-1], config.bootstrap)
-    return Result(
-        name=name,
-        score=interval.mean,
+    return Result.of(
+        name,
+        interval,
         chance=float(noise.distances.mean()) / unit,
-        low=interval.low,
-        high=interval.high,
-        n=points.shape[1],
         higher_is_better=False,
         detail={"curve": away.mean(axis=1), "unit": unit},
         per_item={"start": away[0], "end": away[-1]},
@@ -164,13 +161,10 @@ def _shape_result(
     if interval.mean is None:
         return undefined(name, "no trajectory moves", steps.shape[1])
     null = measure(_scrambled(steps, config.seed))
-    return Result(
-        name=name,
-        score=interval.mean,
+    return Result.of(
+        name,
+        interval,
         chance=float(np.nanmean(null)) if np.isfinite(null).any() else None,
-        low=interval.low,
-        high=interval.high,
-        n=interval.n,
         higher_is_better=better == "higher",
         detail={"num_steps": len(steps), "still": int(np.isnan(values).sum())},
         per_item={"value": values},

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analyses.numerics.settings import check_at_least
-from analyses.paths.decoder_readings import LatentDecoder, Readings, read_latents
 from analyses.result import Result, undefined
 from analyses.statistics.intervals import (
     BootstrapConfig,
@@ -28,38 +27,18 @@ class TrajectoryReadingConfig:
 
     Attributes:
         rise: Share of its whole rise at which a curve counts as risen.
-        batch_size: Texts decoded at once.
         bootstrap: Interval, over texts.
         seed: Seed of the shuffled readings.
     """
 
     rise: float = 0.9
-    batch_size: int = 64
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0.0 < self.rise <= 1.0:
             raise ValueError(f"rise must lie in (0, 1], got {self.rise}")
-        check_at_least(self, 1, "batch_size")
         check_at_least(self, 0, "seed")
-
-
-def read_path(
-    path: np.ndarray, decode: LatentDecoder, config: TrajectoryReadingConfig | None = None
-) -> Readings:
-    """Decode every step of a path (S + 1, B, L, D).
-
-    Returns:
-        Readings with arrays (S + 1, B, L): tokens, entropy in nats, top-2 margin in nats.
-    """
-    config = config or TrajectoryReadingConfig()
-    steps = [read_latents(at, decode, config.batch_size) for at in path]
-    return Readings(
-        token_ids=np.stack([step.token_ids for step in steps]),
-        entropy=np.stack([step.entropy for step in steps]),
-        margin=np.stack([step.margin for step in steps]),
-    )
 
 
 def commitment(
@@ -96,13 +75,10 @@ def commitment(
     steps, null = _commit_steps(ids)[real], _commit_steps(shuffled)[real]
     texts = np.nonzero(real)[0]
     interval = grouped_bootstrap(steps, texts, config.bootstrap)
-    return Result(
-        name=name,
-        score=interval.mean,
+    return Result.of(
+        name,
+        interval,
         chance=float(null.mean()),
-        low=interval.low,
-        high=interval.high,
-        n=len(steps),
         higher_is_better=None,
         detail={
             "agreement": (ids == ids[-1])[:, real].mean(axis=1),
@@ -159,13 +135,10 @@ def fluency_against_fidelity(
     samples = _lag_samples(curves, config) / last
     score = float(rises[1] - rises[0]) / last
     interval = interval_from_samples(score, samples, n, config.bootstrap)
-    return Result(
-        name=name,
-        score=score,
+    return Result.of(
+        name,
+        interval,
         chance=0.0,
-        low=interval.low,
-        high=interval.high,
-        n=n,
         higher_is_better=False,
         detail={**detail, "never_rises": int(np.isnan(samples).sum())},
     )

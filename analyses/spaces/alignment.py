@@ -155,13 +155,10 @@ def mutual_knn(
     interval = bootstrap(
         overlap, BootstrapConfig(level=config.half_samples.level, seed=config.seed)
     )
-    return Result(
-        name="alignment.mutual_knn",
-        score=interval.mean,
+    return Result.of(
+        "alignment.mutual_knn",
+        interval,
         chance=first.k / (len(x) - 1),
-        low=interval.low,
-        high=interval.high,
-        n=len(x),
         higher_is_better=None,
         detail={"k": first.k, "requested_k": config.k},
         per_item={"overlap": overlap},
@@ -235,13 +232,10 @@ def _with_permutations(
     drawn = [permuted(rng.permutation(n)) for _ in range(config.num_permutations)]
     null = null_from_samples(score, np.array([value for value in drawn if value is not None]))
     interval = half_sample_interval(statistic, score, n, config.half_samples)
-    return Result(
-        name=name,
-        score=score,
+    return Result.of(
+        name,
+        interval,
         chance=null.mean,
-        low=interval.low,
-        high=interval.high,
-        n=n,
         higher_is_better=None,
         detail={**detail, "null_high": null.high, "p_value": null.p_value},
     )

@@ -133,13 +133,10 @@ def decoder_margin(
     texts = np.nonzero(real)[0]
     interval = grouped_bootstrap(readings.margin[real], texts, config.bootstrap)
     chance = read_latents(_gaussian_like(latents, real, config.seed), decode, config.batch_size)
-    return Result(
-        name="decoder_basin.margin",
-        score=interval.mean,
+    return Result.of(
+        "decoder_basin.margin",
+        interval,
         chance=float(chance.margin[real].mean()),
-        low=interval.low,
-        high=interval.high,
-        n=int(real.sum()),
         higher_is_better=True,
         detail={
             "entropy": float(readings.entropy[real].mean()),
@@ -223,12 +220,10 @@ def _result(
     # A resample that never reaches one half lies beyond the grid: it counts as its end.
     samples = np.where(np.isnan(samples), radii[-1], samples)
     interval = interval_from_samples(score, samples, int(used.sum()), config.bootstrap)
-    return Result(
-        name=name,
-        score=score,
+    return Result.of(
+        name,
+        interval,
         chance=0.0,
-        low=interval.low,
-        high=interval.high,
         n=int(sizes.sum()),
         higher_is_better=True,
         detail=detail,

@@ -81,13 +81,10 @@ def displacement(
     moved = np.clip(moved, 0.0, 1.0)
     overlap = shared_share(first.indices, second.indices)
     interval = bootstrap(moved, config.bootstrap)
-    return Result(
-        name="displacement",
-        score=interval.mean,
+    return Result.of(
+        "displacement",
+        interval,
         chance=0.5,
-        low=interval.low,
-        high=interval.high,
-        n=n,
         higher_is_better=None,
         detail={
             "k": k,

@@ -75,13 +75,10 @@ def isotropy(
         lambda kept: _mean_cosine(rows[kept]), score, len(rows), config.half_samples
     )
     top, width = min(config.top, rows.shape[1]), rows.shape[1]
-    return Result(
-        name=name,
-        score=score,
+    return Result.of(
+        name,
+        interval,
         chance=0.0,
-        low=interval.low,
-        high=interval.high,
-        n=len(rows),
         higher_is_better=False,
         detail={
             "centred_mean_cosine": _mean_cosine(rows - rows.mean(axis=0)),
@@ -128,13 +125,10 @@ def uniformity(
         len(units),
         config.half_samples,
     )
-    return Result(
-        name=name,
-        score=score,
+    return Result.of(
+        name,
+        interval,
         chance=_potential(reference, config),
-        low=interval.low,
-        high=interval.high,
-        n=len(units),
         higher_is_better=False,
         detail={"temperature": config.temperature},
     )

@@ -110,13 +110,10 @@ def knn_coherence(
     )
     expected = _expected(classes, barred)
     null = _null(found, classes, barred, share.mean(), config)
-    return Result(
-        name=name,
-        score=float(share.mean()),
+    return Result.of(
+        name,
+        interval,
         chance=float(expected.mean()),
-        low=interval.low,
-        high=interval.high,
-        n=len(rows),
         higher_is_better=True,
         detail={
             "k": found.k,

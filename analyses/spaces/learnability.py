@@ -97,12 +97,10 @@ def context_predictability(
     samples = 1.0 - ratio_samples(sums, bases, config.bootstrap)
     interval = interval_from_samples(score, samples, len(sums), config.bootstrap)
     null = _permuted_scores(ridge, wide, config)
-    return Result(
-        name=name,
-        score=score,
+    return Result.of(
+        name,
+        interval,
         chance=float(null.mean()),
-        low=interval.low,
-        high=interval.high,
         n=len(wide),
         higher_is_better=True,
         detail={
@@ -152,12 +150,11 @@ def flow_excess(
         interval = bootstrap(losses[0] - floor, config.bootstrap)
     else:
         interval = seed_interval(means, config.bootstrap.level)
-    return Result(
-        name="learnability.flow_excess",
+    return Result.of(
+        "learnability.flow_excess",
+        interval,
         score=float(means.mean()),
         chance=0.0,
-        low=interval.low,
-        high=interval.high,
         n=len(losses[0]),
         higher_is_better=False,
         detail={

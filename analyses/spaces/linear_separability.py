@@ -112,13 +112,10 @@ def linear_separability(
         }
         for c in kept
     }
-    return Result(
-        name=name,
-        score=float(hit.mean()),
+    return Result.of(
+        name,
+        interval,
         chance=max(entry["n"] for entry in per_class.values()) / len(rows),
-        low=interval.low,
-        high=interval.high,
-        n=len(rows),
         higher_is_better=True,
         detail={
             "method": config.method,

@@ -122,13 +122,10 @@ def manifold_continuity(
         len(latents),
         config.half_samples,
     )
-    return Result(
-        name="manifold_continuity.frechet",
-        score=score,
+    return Result.of(
+        "manifold_continuity.frechet",
+        interval,
         chance=frechet_distance(original, random),
-        low=interval.low,
-        high=interval.high,
-        n=len(latents),
         higher_is_better=False,
         detail={"alpha": config.alpha, "k": config.k, "curve": curve},
         per_item={"partner": near},

@@ -89,12 +89,9 @@ def scale(
     ratio = ratio_samples(signal_sums, noise_sums, config.bootstrap)
     samples = np.log(ratio[ratio > 0])
     interval = interval_from_samples(score, samples, len(mu), config.bootstrap)
-    return Result(
-        name="scale.log_snr",
-        score=score,
-        low=interval.low,
-        high=interval.high,
-        n=len(mu),
+    return Result.of(
+        "scale.log_snr",
+        interval,
         detail=detail,
     )
 

@@ -75,13 +75,10 @@ def cosine_decay(
     interval = interval_from_samples(score, samples, int(used.sum()), config.bootstrap)
     shuffled_sums, _ = _cosine_sums(_shuffled(units, config.seed), config.max_distance)
     totals = pairs.sum(axis=0)
-    return Result(
-        name=name,
-        score=score,
+    return Result.of(
+        name,
+        interval,
         chance=float(shuffled_sums[:, 0].sum() / totals[0]),
-        low=interval.low,
-        high=interval.high,
-        n=int(used.sum()),
         higher_is_better=None,
         detail={
             "curve": _ratio(sums.sum(axis=0), totals),
@@ -126,13 +123,10 @@ def sentence_contrast(
         return undefined(name, "no text has pairs within and across sentences", len(units))
     interval = bootstrap(values[used], config.bootstrap)
     null = _contrasts(_shuffled(units, config.seed), rows, config.max_distance)
-    return Result(
-        name=name,
-        score=interval.mean,
+    return Result.of(
+        name,
+        interval,
         chance=float(np.nanmean(null)),
-        low=interval.low,
-        high=interval.high,
-        n=len(used),
         higher_is_better=None,
         per_item={"text": used, "contrast": values[used]},
     )
@@ -167,13 +161,10 @@ def high_frequency_share(
         return undefined(name, "no text has 4 real tokens that differ from the mean", len(texts))
     interval = bootstrap(values[used], config.bootstrap)
     null = _high_shares(_shuffled(texts, config.seed), config.frequency_threshold)
-    return Result(
-        name=name,
-        score=interval.mean,
+    return Result.of(
+        name,
+        interval,
         chance=float(np.nanmean(null)),
-        low=interval.low,
-        high=interval.high,
-        n=len(used),
         higher_is_better=False,
         per_item={"text": used, "share": values[used]},
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,26 +21,6 @@ class Null:
     high: float
     p_value: float
     num_permutations: int
-
-
-def permutation_null(
-    statistic: Callable[[np.ndarray], float],
-    labels: np.ndarray,
-    *,
-    num_permutations: int = 200,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Null:
-    """Distribution of `statistic(labels)` under random permutations of `labels` (n, ...).
-
-    The p-value is one-sided (as large as observed or larger), counted as (hits + 1) / (P + 1).
-    """
-    if num_permutations < 1:
-        raise ValueError(f"num_permutations must be >= 1, got {num_permutations}")
-    rng = np.random.default_rng(seed)
-    observed = statistic(labels)
-    values = np.array([statistic(rng.permutation(labels)) for _ in range(num_permutations)])
-    return null_from_samples(observed, values, level)
 
 
 def null_from_samples(observed: float, values: np.ndarray, level: float = 0.95) -> Null:

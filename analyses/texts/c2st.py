@@ -82,13 +82,10 @@ def c2st(
     margins = _held_out_margins(first, second, kept, config)
     found = _accuracy(margins)
     interval = bootstrap(found, config.bootstrap)
-    return Result(
-        name=name,
-        score=float(found.mean()),
+    return Result.of(
+        name,
+        interval,
         chance=0.5,
-        low=interval.low,
-        high=interval.high,
-        n=n,
         higher_is_better=False,
         detail={
             "auc": _auc(margins[kept]),

@@ -91,13 +91,10 @@ def energy_distance(
         return undefined(name, reason, n, chance=0.0, higher_is_better=False)
     distance = _off_diagonal_mean(pairs.excess)
     interval = _interval([[pairs]], [1.0], distance / pairs.scale, n, config)
-    return Result(
-        name=name,
-        score=distance / pairs.scale,
+    return Result.of(
+        name,
+        interval,
         chance=0.0,
-        low=interval.low,
-        high=interval.high,
-        n=n,
         higher_is_better=False,
         detail={
             "distance": distance,

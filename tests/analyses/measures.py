@@ -20,7 +20,6 @@ from analyses.figures.loss_floors import LossCurve, loss_figure
 from analyses.figures.over_training import CoursePoints, over_training_figure
 from analyses.figures.parting import Gap, parting_figure
 from analyses.figures.reconstruction_generation import RunPoint, reconstruction_generation_figure
-from analyses.figures.samples import samples_figure
 from analyses.figures.training_log import training_log_figure
 from analyses.figures.twin_heat import twin_heat_figure
 from analyses.maps.latent_map import LatentMapConfig, latent_map
@@ -278,7 +277,6 @@ TABLE = [
             lambda: {"token_ids": np.random.default_rng(0).integers(4, size=(5, N, 6))}),
     Measure(reading.fluency_against_fidelity,
             lambda: {"fluency": path()[..., 0], "fidelity": path()[..., 1]}),
-    Measure(reading.read_path, lambda: {"path": cloud(3, N, 6, F), "decode": read}),
     Measure(onset.compare_onsets, lambda: {"a": curves(0.9), "b": curves(0.7)}),
     Measure(scorecard,
             lambda: {"table": run_table(), "config": ScorecardConfig(num_permutations=99)}),
@@ -309,13 +307,10 @@ TABLE = [
     Measure(intervals.seed_interval, lambda: {"values": np.array([1.0, 2.0, 4.0])}),
     Measure(intervals.interval_from_samples, lambda: {"observed": 0.5, "n": N, **SAMPLES}),
     Measure(intervals.contrast_from_samples, lambda: {"observed": 0.5, "n": N, **SAMPLES}),
-    Measure(significance.permutation_null,
-            lambda: {"statistic": lambda y: float(y[:5].sum()), "labels": COLUMN.copy()}),
     Measure(significance.null_from_samples, lambda: {"observed": 0.1, "values": COLUMN.copy()}),
     Measure(half_samples.half_sample_interval,
             lambda: {"statistic": lambda rows: float(rows.mean()), "observed": 19.5, "n": N,
                      "config": half_samples.HalfSampleConfig()}),
-    Measure(arm_scores.scores_table, arm_table),
     Measure(arm_scores.scores_figure, arm_table),
     Measure(end_points_figure,
             lambda: {"distances": {"none": np.array([1.0, np.nan, 3.0])}, "arms": ["none"]}),
@@ -336,7 +331,5 @@ TABLE = [
     Measure(parting_figure, drawn(gaps=GAPS, arms=("none", "repa"), all_arms=["none", "repa"])),
     Measure(twin_heat_figure, drawn(first=HEAT, second=HEAT, titles=("a", "b"), x="step",
                                     value="accuracy")),
-    Measure(samples_figure, lambda: {"prompts": ["p"], "references": ["r"],
-                                     "continuations": {"none": ["a"]}}),
 ]  # fmt: skip
 MEASURES = {measure.call.__name__ + measure.variant: measure for measure in TABLE}

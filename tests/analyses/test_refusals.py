@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from measures import MEASURES, F, N, cloud, curves, path
 
-from analyses.figures.arm_scores import scores_table
+from analyses.figures.arm_scores import scores_figure
 from analyses.figures.end_points import end_points_figure
 from analyses.figures.loss_floors import LossCurve
 from analyses.figures.over_training import CoursePoints
-from analyses.figures.samples import samples_figure
 from analyses.figures.theme import themed
 from analyses.maps.map_faithfulness import MapFaithfulnessConfig
 from analyses.paths.onset import ReadingCurve
@@ -92,7 +91,6 @@ REFUSED = [
     (given("embedding_scores", references=[]), "40 continuations do not pair with 0 references"),
     (given("fidelity", prompts=[]), "do not pair"),
     (given("paired_bootstrap", b=np.zeros(4)), "paired arms must have equal shapes"),
-    (lambda: samples_figure(["p"] * 3, ["r"] * 3, {"none": ["a"]}), "none has 1 texts for 3"),
     # Values that make no sense.
     (given("nearest_of_other_group", groups=np.arange(N) - 1), "groups must be >= 0"),
     (given("nearest_of_other_group", groups=np.zeros(N, int)), "2 distinct"),
@@ -143,10 +141,10 @@ REFUSED = [
     (lambda: LossCurve(arm="none", seed=0, steps=np.arange(2), loss=np.zeros(3),
                        floor_gaussian=1.0), "steps and loss of none/seed-0"),
     (lambda: CoursePoints(arm="repa", seed=0, score=np.zeros(2), **COURSE), "differ in length"),
-    (given("scores_table", metrics=["bleu"]), r"metrics \['bleu'\] are in no arm"),
-    (lambda: scores_table({}), "at least one arm"),
+    (given("scores_figure", metrics=["bleu"]), r"metrics \['bleu'\] are in no arm"),
+    (lambda: scores_figure({}), "at least one arm"),
     (lambda: end_points_figure({"none": np.array([np.nan])}, arms=["none"]), "finite number"),
-    (lambda: themed(scores_table(MEASURES["scores_table"].make()["scores"]), "sepia"),
+    (lambda: themed(scores_figure(MEASURES["scores_figure"].make()["scores"]), "sepia"),
      "theme must be one of light, dark"),
     # Settings that a number alone does not show to be wrong.
     (lambda: DecoderBasinConfig(radii=(1.0, 0.5)), "radii must rise from above 0"),

@@ -15,7 +15,7 @@ from analyses.statistics.intervals import (
     resample_counts,
     seed_interval,
 )
-from analyses.statistics.significance import holm, permutation_null, verdict
+from analyses.statistics.significance import holm, verdict
 
 
 def test_resample_counts_rows_sum_to_n_and_blocks_do_not_change_the_draw(monkeypatch):
@@ -125,15 +125,6 @@ def test_seed_interval_is_students_t():
     low, high = stats.t.interval(0.95, 2, loc=values.mean(), scale=stats.sem(values))
     interval = seed_interval(values)
     assert (interval.low, interval.high) == (pytest.approx(low), pytest.approx(high))
-
-
-def test_permutation_null_of_a_correlation():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=100)
-    null = permutation_null(lambda y: float(np.corrcoef(x, y)[0, 1]), x + rng.normal(size=100))
-    assert abs(null.mean) < 0.03
-    assert null.high == pytest.approx(1.96 / 10, abs=0.05)
-    assert null.p_value == pytest.approx(1 / 201)
 
 
 def test_holm_known_answer_and_missing_values():

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from analyses.paths.trajectory_reading import (
-    TrajectoryReadingConfig,
     commitment,
     fluency_against_fidelity,
-    read_path,
 )
 
 
@@ -41,16 +39,6 @@ def test_padding_does_not_count_and_text_order_does_not_matter():
     assert commitment(ids[:, ::-1], mask[::-1]).score == pytest.approx(base.score)
     assert base.n == mask.sum()
     assert commitment(ids, np.zeros_like(mask)).score is None
-
-
-def test_a_path_is_read_step_by_step():
-    path = np.random.default_rng(0).standard_normal((4, 5, 3, 2))
-    weights = np.random.default_rng(1).standard_normal((2, 7))
-    config = TrajectoryReadingConfig(batch_size=2)
-    readings = read_path(path, lambda z: z @ weights.astype(np.float32), config)
-    np.testing.assert_array_equal(readings.token_ids, (path @ weights).argmax(axis=-1))
-    assert readings.entropy.shape == readings.margin.shape == (4, 5, 3)
-    assert 0.0 < readings.entropy.max() <= np.log(7)
 
 
 def curve(rise_at, steps=11, n=60, seed=0, height=1.0):

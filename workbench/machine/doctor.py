@@ -89,11 +89,6 @@ class MachineReport:
     runs: Path
     lacks: tuple[str, ...]
 
-    @property
-    def healthy(self) -> bool:
-        """Whether the demo has everything it needs."""
-        return not self.lacks
-
 
 def examine() -> MachineReport:
     """Examine this machine by importing torch and writing a test file; takes a second or two."""

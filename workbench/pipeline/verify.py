@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.errors import DamagedArtefactError, InputError, WorkbenchError
+from workbench.errors import InputError, WorkbenchError
 from workbench.store.atomic import is_temporary
 from workbench.store.checkpoints import is_checkpoint_name, is_set_aside
 from workbench.store.json_files import read_json
@@ -57,18 +57,6 @@ class VerificationReport:
     def sound(self) -> bool:
         """Whether nothing is damaged and every finding holds."""
         return not self.problems and all(check.holds for check in self.findings)
-
-    def require_sound(self) -> None:
-        """Raise an error if anything is damaged.
-
-        Raises:
-            DamagedArtefactError: The first problem, and how many more there are.
-        """
-        if self.problems:
-            more = len(self.problems) - 1
-            raise DamagedArtefactError(
-                f"{self.problems[0]}" + (f" (and {more} more)" if more else "")
-            )
 
 
 def verify_path(path: Path) -> VerificationReport:

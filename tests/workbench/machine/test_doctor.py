@@ -18,7 +18,6 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_this_machine_can_run_the_tests(runs: Path) -> None:
     report = doctor.examine()
-    assert report.lacks == () or not report.healthy
     assert report.packages["torch"]
     assert set(report.packages) == {*doctor.PACKAGES, *doctor.OPTIONAL_PACKAGES}
     assert report.cores >= 1
@@ -50,7 +49,6 @@ def test_what_is_lacking_is_said_with_what_to_do(
     monkeypatch.setattr(doctor, "_free_gb", lambda path: 0.25)
     monkeypatch.setitem(sys.modules, "models.teachers.pretrained", None)
     report = doctor.examine()
-    assert not report.healthy
     assert report.teacher is None
     said = "\n".join(report.lacks)
     assert said.count("\n") == 4

@@ -121,13 +121,10 @@ def _mean(
     interval = bootstrap(near, inputs.bootstrap)
     if interval.mean is None:
         return undefined(name, interval.reason or "no text is defined", len(near))
-    return Result(
-        name=name,
-        score=interval.mean,
+    return Result.of(
+        name,
+        interval,
         chance=float(np.nanmean(far)) if np.isfinite(far).any() else None,
-        low=interval.low,
-        high=interval.high,
-        n=interval.n,
         higher_is_better=higher_is_better,
         per_item={"value": near, "random_partner": far},
     )

@@ -174,9 +174,8 @@ class FlowProbe:
                     found = flow_loss(dit, z, mu, ctx_mask, config.flow, generator)
                 losses[rows] += found.per_example.double().cpu().numpy() / LOSS_DRAWS
         interval, floors = bootstrap(losses, self._bootstrap), self._floors
-        loss = Result(
-            name="flow.loss", score=interval.mean, low=interval.low, high=interval.high, n=count,
-            chance=floors.gaussian, higher_is_better=False,
+        loss = Result.of(
+            "flow.loss", interval, chance=floors.gaussian, higher_is_better=False,
             detail={"floor_given_mu": floors.given_mu, "draws": LOSS_DRAWS},
         )  # fmt: skip
         return [loss, _within_band(loss, floors)]
@@ -225,9 +224,9 @@ class FlowProbe:
         from analyses.statistics.intervals import bootstrap
 
         interval, control = bootstrap(values, self._bootstrap), CONTROLS[name]
-        return Result(
-            name=f"generation.{name}", score=interval.mean, low=interval.low, high=interval.high,
-            n=interval.n, reason=interval.reason, higher_is_better=HIGHER_IS_BETTER[name],
+        return Result.of(
+            f"generation.{name}", interval, reason=interval.reason,
+            higher_is_better=HIGHER_IS_BETTER[name],
             chance=self._controls[control]["metrics"].get(name, {}).get("mean"),
             detail={"chance_is": control},
         )  # fmt: skip

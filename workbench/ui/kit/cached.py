@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from data.corpus_store import Corpus
     from workbench.machine.context import StageContext
-    from workbench.probes.spaces import Space, TeacherSpace
+    from workbench.probes.spaces import Space
     from workbench.sample.generator import Generator
     from workbench.sample.references import References
 
@@ -135,8 +135,3 @@ def weights_stamp(run: Run) -> str:
 def space_of(run: Run) -> Space:
     """The latent space of a run as its probes see it."""
     return opened(run.study).space(run)
-
-
-def teacher_of(study: Study) -> TeacherSpace | None:
-    """The teacher's view of the held-out items; None where no arm of the study has a teacher."""
-    return opened(study).teacher()
