@@ -37,9 +37,7 @@ class Server:
 @contextmanager
 def served(runs: Path) -> Iterator[Server]:
     """The app over a runs directory, for as long as the body runs."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "workbench", "app", "--port", str(port), "--no-browser"]
     environment = {**os.environ, "WORKBENCH_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
     start = time.monotonic()
@@ -56,6 +54,12 @@ def served(runs: Path) -> Iterator[Server]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The app in a real browser: every page, play, branch, lasso, export, a study started and ended.
+"""The app in a real browser: every page, play, branch, export, a study started and ended.
 
 Needs Chromium and Playwright: `apt-get install chromium` and `pip install playwright`; elsewhere
 the tests are skipped and say so.
@@ -6,7 +6,6 @@ the tests are skipped and say so.
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,22 +146,6 @@ def test_exported_playback_plays_from_a_file(page, address, browser, tmp_path):
     wait_for(lambda: int(offline.input_value("#step")) == last)
     assert len(offline.query_selector_all(".token")) > 0
     context.close()
-
-
-def test_lasso_lights_up_the_same_items_in_every_space(page, address):
-    visit(page, address, "latent_map")
-    box = page.locator(".js-plotly-plot").first.bounding_box()
-    x, y = box["x"] + box["width"] * 0.16, box["y"] + box["height"] * 0.45
-    page.mouse.move(x - 110, y - 110)
-    page.mouse.down()
-    for dx, dy in ((110, -110), (110, 110), (-110, 110), (-110, -110)):
-        page.mouse.move(x + dx, y + dy, steps=6)
-    page.mouse.up()
-    page.wait_for_selector("text=/\\d+ chosen/")
-    settle(page)
-    assert page.locator(".js-plotly-plot").count() == 2
-    chosen = int(re.search(r"(\d+) chosen", page.inner_text("body")).group(1))
-    assert chosen > 0
 
 
 def test_reload_reopens_the_same_view(page, address):

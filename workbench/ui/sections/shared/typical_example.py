@@ -83,14 +83,18 @@ def neighbour_shares(selection: Selection, label: str, level: str) -> dict[str, 
 
     At level `tokens` neighbours that are the same word do not count, for they share every label.
     """
+    return _shares(_known_results(selection), label, level)
+
+
+def _shares(results: Mapping[str, Any], label: str, level: str) -> dict[str, float]:
     name = f"{PREFIX if level == 'tokens' else 'knn_coherence.text.'}{label}"
-    results = _known_results(selection)
     return {arm: own[name]["score"] for arm, own in results.items() if _is_known(own, name)}
 
 
 def parting_label(selection: Selection, items: Items, level: str) -> str:
     """The label whose stored neighbour share differs most between the arms; else the first."""
-    shares = {name: neighbour_shares(selection, name, level) for name in items.labels}
+    results = _known_results(selection)
+    shares = {name: _shares(results, name, level) for name in items.labels}
     gaps = {
         name: max(own.values()) - min(own.values())
         for name, own in shares.items()

@@ -10,7 +10,7 @@ import { unpack } from "./unpack.js";
 import style from "./map.css";
 
 const ON_A_GPU = 2_000_000; // points drawn in a panel at once
-const IN_SOFTWARE = 20_000;
+const IN_SOFTWARE = 10_000;
 const SLOW = /swiftshader|llvmpipe|software|basic render/i;
 const LARGEST_SIDE = 470;
 const SMALLEST_SIDE = 250;
@@ -20,6 +20,7 @@ const SENT_AFTER = 400; // milliseconds of rest before Python hears of a selecti
 class Maps {
   constructor(root, data, tell) {
     Object.assign(this, { root, data, tell });
+    root.dataset.rows = String(data.rows);
     this.look = { find: "", lasso: null, points: [], ...data.look };
     this.renderer = createRenderer({ canvas: document.createElement("canvas") });
     const budget = isSoftware(this.renderer) ? IN_SOFTWARE : ON_A_GPU;

@@ -3,6 +3,7 @@
 import createScatterplot from "regl-scatterplot";
 import { density, rowsInView, roundedPolygon } from "./rows.js";
 
+const REST = 250; // milliseconds after which a moved view is redrawn
 const ECHO = 300; // milliseconds
 const FAR_OUT = 3; // magnification up to which labels and density are shown
 
@@ -147,7 +148,7 @@ export class Panel {
     this.rest = setTimeout(() => {
       if (this.data.rows > this.budget) this.draw();
       this.onView();
-    }, 150);
+    }, REST);
   }
 
   pressed(event) {
