@@ -124,7 +124,7 @@ def test_prompt_typed_or_picked_writes_the_same_on_every_page(open_page, smoke_r
         study.run("repa", 0), [text], context(), num_steps=6, guidance_scale=2.0, sampler="euler"
     ).texts
     assert said
-    for query in ({"count": "2"}, {"prompts": f"the cat saw\n{text}"}):
+    for query in ({"count": "2"}, {"prompts": f"the cat saw\n{text}", "read": "2"}):
         app = open_page("generate", smoke_runs, **settings, **query)
         assert any(said in element.proto.body for element in app.get("html"))
     for query in ({}, {"typed": text}):

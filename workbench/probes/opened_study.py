@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.errors import InputError
 from workbench.probes.spaces import (
     TEACHER,
     Items,
@@ -149,18 +150,28 @@ class OpenedStudy:
     def typed_points(self, runs: Mapping[str, Run], text: str) -> dict[str, np.ndarray]:
         """A typed sentence as a point in each arm's space and the teacher's: its tokens' mean.
 
-        Raises:
-            InputError: it has no token, or more tokens than the window.
-        """
-        from workbench.probes.typed_text import typed_latents
+        The mean is moved to where a whole text's lies, so that its length says nothing.
 
-        points = {
-            arm: typed_latents(self.generator(run), self.corpus, text)[0].mean(axis=0)
-            for arm, run in runs.items()
-            if run.imported is None  # a bundle has no encoder to ask
-        }
-        teacher = self.typed_teacher()
+        Raises:
+            InputError: it has no token, none that is known, or more tokens than the window.
+        """
+        from workbench.probes.typed_text import moved_to_whole_texts, typed_latents
+
+        points, space, count = {}, None, 0
+        for arm, run in runs.items():
+            if run.imported is not None:
+                continue  # a bundle has no encoder to ask
+            latents, ids = typed_latents(self.generator(run), self.corpus, text)
+            if (ids == self.corpus.tokenizer.unk_id).all():
+                raise InputError("none of these words is in the vocabulary")
+            space, count = self.space(run), len(ids)
+            points[arm] = moved_to_whole_texts(
+                latents.mean(axis=0), count, space.tokens, space.token_positions
+            )
+        teacher, known = self.typed_teacher(), self.teacher()
         point = None if teacher is None else teacher.point(self.corpus, text)
+        if point is not None and known is not None and space is not None:
+            point = moved_to_whole_texts(point, count, known.tokens, space.token_positions)
         return points if point is None else {**points, TEACHER: point}
 
     def items(self, runs: Mapping[str, Run], level: str) -> Items:

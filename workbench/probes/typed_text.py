@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,42 @@ def typed_latents(generator: Generator, corpus: Corpus, text: str) -> tuple[np.n
         ctx = encode_context(generator.vae, batch, joint=generator.joint)
     length = int(prompts.cuts[0])
     return ctx[0, :length].cpu().numpy(), prompts.token_ids[0, :length]
+
+
+def moved_to_whole_texts(
+    point: np.ndarray, count: int, tokens: np.ndarray, positions: np.ndarray
+) -> np.ndarray:
+    """A short sentence's mean, with the share of its early positions replaced by a whole text's.
+
+    Latents hold where a token stands. The mean over a few first tokens lies near other short
+    texts for that alone; moved like this, what is left to compare is the words.
+
+    Args:
+        point: (D,) mean over the sentence's tokens.
+        count: its tokens.
+        tokens: (N, D) tokens of whole texts in the same space.
+        positions: (N,) where each stands in its text.
+    """
+    early = tokens[positions < count]
+    _, place, sizes = np.unique(
+        positions[positions < count], return_inverse=True, return_counts=True
+    )
+    if not len(early):
+        return point
+    weights = (1 / sizes)[place] / len(sizes)  # every position counts alike
+    return point - weights @ early + tokens.mean(axis=0)
+
+
+def unknown_words(corpus: Corpus, text: str) -> list[str]:
+    """Words of a text that the vocabulary cannot spell, each once: a model reads them alike."""
+    encoding = corpus.tokenizer.encode_batch([text])[0]
+    spans = encoding.offsets[encoding.token_ids == corpus.tokenizer.unk_id]
+    words = [
+        match.group()
+        for match in re.finditer(r"\S+", text)
+        if any(start < match.end() and end > match.start() for start, end in spans)
+    ]
+    return list(dict.fromkeys(word.strip(string.punctuation) or word for word in words))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ import streamlit as st
 
 from workbench.ui.kit.selection import current_selection
 
+# Streamlit's bar lies over the first line of a page.
+UNDER_THE_BAR = "<style>[data-testid=stMainBlockContainer]{padding-top:4rem}</style>"
+
 
 def show_example_notice() -> None:
     """Say on every page that what is shown is the example; nothing for any other study."""
@@ -14,9 +17,8 @@ def show_example_notice() -> None:
     selection = current_selection()
     if selection is None or not selection.is_example:
         return
+    st.html(UNDER_THE_BAR)
     words, button = st.columns([0.75, 0.25], vertical_alignment="center")
-    words.markdown(
-        ":blue-badge[Example] A finished study that comes with the workbench, made by `make demo`."
-    )
+    words.markdown(":blue-badge[Example] A finished study that comes with the workbench.")
     if button.button("Train your own", key="train-own", type="primary", width="stretch"):
         st.switch_page(str(page_file("new_study")))

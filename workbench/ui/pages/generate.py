@@ -12,13 +12,10 @@ from workbench.ui.sections.generate.writing_form import choose_writing
 from workbench.ui.sections.shared.empty_state import require_runs, selection_or_stop
 
 st.title("Generate")
-st.caption(
-    "Every arm continues the same prompts from the same noise. Fluent, and true to the prompt's "
-    "people and things, are two matters."
-)
 selection = selection_or_stop()
 require_runs(selection)
-view = choose_writing(selection)
+with st.expander("Prompts, solver, guidance, noise", key="controls"):
+    view = choose_writing(selection)
 written = write_or_stop(selection, view)
 show_texts(selection, view, written)
 show_cost(written)

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from workbench.report.findings.shown import arm_numbers, contrast_numbers
-from workbench.ui.kit.escape import inline
 from workbench.ui.kit.keep_finding import keep_this
 from workbench.ui.sections.shared.empty_state import comparison_or_stop, selection_or_stop
 from workbench.ui.sections.shared.predict_first import predict_first, writing_lesson
@@ -16,10 +15,8 @@ from workbench.ui.sections.study.why_it_differs import show_why
 st.title("Study")
 selection = selection_or_stop()
 st.caption(
-    "An autoencoder turns every token of a text into a short vector, its *latent*, and reads it "
-    "back; a diffusion model then writes by turning noise into latents. The arms of "
-    f"**{inline(selection.name)}** are twins: same data in the same order, same initial weights, "
-    "same noise. Only the training of the autoencoder differs."
+    "An autoencoder turns each word into a short vector, its *latent*, and reads it back; a "
+    "diffusion model writes latents. The arms are twins: only the autoencoder's training differs."
 )
 comparison = comparison_or_stop(selection)
 if not predict_first(

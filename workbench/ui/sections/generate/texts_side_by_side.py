@@ -41,18 +41,30 @@ def prompts_of(selection: Selection, view: WritingView) -> list[str]:
 def show_texts(
     selection: Selection, view: WritingView, written: Mapping[str, Continuations]
 ) -> None:
-    """One block per prompt."""
+    """One prompt's texts at a time, so that arms are read against each other."""
     palette, grey = colours(selection.all_arms), surface().muted
     others = {} if view.prompts else _others(selection, view.count)
-    for row, prompt in enumerate(prompts_of(selection, view)):
-        parts = [block(prompt, label=f"{row + 1}.", muted=True)]
-        for arm, own in written.items():
-            parts.append(block(own.texts[row].strip() or NOTHING, label=arm, colour=palette[arm]))
-            if not view.prompts:
-                parts.append(fact_marks(kept_in(selection, row, own.texts[row])))
-        parts += [block(texts[row], label=name, colour=grey) for name, texts in others.items()]
-        st.html(blocks(parts))
-        st.space("small")
+    prompts = prompts_of(selection, view)
+    row = _chosen_prompt(len(prompts))
+    parts = [block(prompts[row], label=f"{row + 1}.", muted=True)]
+    for arm, own in written.items():
+        parts.append(block(own.texts[row].strip() or NOTHING, label=arm, colour=palette[arm]))
+        if not view.prompts:
+            parts.append(fact_marks(kept_in(selection, row, own.texts[row])))
+    parts += [block(texts[row], label=name, colour=grey) for name, texts in others.items()]
+    st.html(blocks(parts))
+    st.space("small")
+
+
+def _chosen_prompt(count: int) -> int:
+    """Row of the prompt whose texts are read."""
+    numbers = list(range(1, count + 1))
+    if st.session_state.get("read") not in (None, *numbers):
+        del st.session_state["read"]  # fewer prompts than before
+    if count == 1:
+        return 0
+    read = st.segmented_control("Prompt", numbers, default=1, key="read", bind="query-params")
+    return (read or 1) - 1
 
 
 def _others(selection: Selection, count: int) -> dict[str, Sequence[str]]:

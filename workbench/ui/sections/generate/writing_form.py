@@ -11,6 +11,12 @@ from workbench.ui.sections.generate.continuations import MOST_PROMPTS, WritingVi
 if TYPE_CHECKING:
     from workbench.ui.kit.selection import Selection
 
+SAME_TEXTS = (
+    "The same prompt, seed and settings write the same text in Playback and with `workbench "
+    "sample`. The study's stored samples were drawn many at a time, with other fresh noise on the "
+    "way, and so read differently."
+)
+
 
 def choose_writing(selection: Selection) -> WritingView:
     """What is asked; all of it is in the address."""
@@ -34,12 +40,7 @@ def choose_writing(selection: Selection) -> WritingView:
             key="guidance", bind="query-params",
         )  # fmt: skip
         seed = five.number_input("Noise seed", 0, 9999, 0, key="noise", bind="query-params")
-        st.caption(
-            "The same prompt, seed and settings write the same text in Playback and with "
-            "`workbench sample`. The study's stored samples were drawn many at a time, with other "
-            "fresh noise on the way, and so read differently."
-        )
-        st.form_submit_button("Write", type="primary", icon=":material/edit_note:")
+        st.form_submit_button("Write", type="primary", icon=":material/edit_note:", help=SAME_TEXTS)
     lines = [line.strip() for line in typed.split("\n") if line.strip()]
     return WritingView(
         prompts=tuple(lines[:MOST_PROMPTS]), count=int(count), sampler=sampler,

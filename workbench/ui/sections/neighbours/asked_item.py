@@ -11,7 +11,7 @@ import streamlit as st
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.opened_finding import replayed_rows
 from workbench.ui.sections.shared.held_out import items_of, key_of
-from workbench.ui.sections.shared.typed_sentence import typed_item
+from workbench.ui.sections.shared.typed_sentence import say_unknown, typed_item
 from workbench.ui.sections.shared.typical_example import typical_word
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def ask(selection: Selection) -> Asked:
     queries = None
     if typed and level == "texts":
         with guarded("This sentence"):
+            say_unknown(selection, typed)
             queries, row = typed_item(selection, typed), None
     elif typed:
         row = _place_of(typed, items, row or 0)

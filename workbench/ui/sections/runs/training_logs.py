@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from analyses.figures.training_log import training_log_figure
+from analyses.figures.training_log import parts_figure, training_log_figure
 from workbench.machine.jobs import list_jobs
 from workbench.store.metrics_log import NOT_FINITE
 from workbench.ui.kit.cached import metrics_of
@@ -21,11 +22,30 @@ if TYPE_CHECKING:
 
     from workbench.ui.kit.selection import Selection
 
-SHARES = (
-    " `grad_share` says how much of the gradient at the encoder's last states each loss brings. "
-    "Alignment has done its work when its share falls while `repa_cosine` no longer rises; where "
-    "`log_snr` falls, the posterior's noise is swallowing the meaning."
-)
+# Stage -> what belongs together: a name of files, its lines, and what to look at.
+PARTS: Mapping[str, tuple[str, Mapping[str, str], str]] = {
+    "vae": (
+        "gradient-shares",
+        {
+            "reconstruction": "grad_share_recon",
+            "alignment": "grad_share_repa",
+            "KL": "grad_share_kl",
+        },
+        "How much of the gradient at the encoder's last states each loss brings. Alignment has "
+        "done its work when its share falls while `repa_cosine`, below, no longer rises; where "
+        "`log_snr` falls, the posterior's noise is swallowing the meaning.",
+    ),
+    "flow": (
+        "loss-and-floors",
+        {
+            "loss": "loss",
+            "knows the covariance": "floor_gaussian",
+            "knows every mean": "floor_given_mu",
+        },
+        "The flow's loss between what is reached without learning: knowing the latents' "
+        "covariance alone, and knowing every posterior mean.",
+    ),
+}
 JOBS_SHOWN = 8
 
 
@@ -46,14 +66,29 @@ def _show_stage(selection: Selection, stages: list[str]) -> None:
     first = stages[0]
     stage = st.segmented_control("Stage", stages, default=first, key="stage") or first
     table = records(selection, stage)
+    if stage in PARTS:
+        _show_parts(selection, table, *PARTS[stage])
     show_figure(
         training_log_figure(table, arms=selection.all_arms, theme=theme()),
         f"log-{stage}",
         table=lambda: table,
         caption="Training records. Compare shapes; levels of two spaces are not "
-        "comparable except for `band_fraction` and `token_accuracy`."
-        + (SHARES if stage == "vae" else "")
-        + undefined_sentence(table),
+        "comparable except for `band_fraction` and `token_accuracy`." + undefined_sentence(table),
+    )
+
+
+def _show_parts(
+    selection: Selection, table: pd.DataFrame, name: str, parts: Mapping[str, str], caption: str
+) -> None:
+    """Numbers that belong together in one panel per arm, where any arm logged them."""
+    columns = [column for column in parts.values() if column in table]
+    if not columns or table[columns].isna().all(axis=None):
+        return
+    show_figure(
+        parts_figure(table, parts, arms=selection.all_arms, theme=theme()),
+        name,
+        table=lambda: table[["arm", "step", *columns]],
+        caption=caption,
     )
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.probes.typed_text import typed_latents
+import streamlit as st
+
+from workbench.probes.typed_text import typed_latents, unknown_words
 from workbench.ui.kit.cached import corpus_of, generator_of, opened
+from workbench.ui.kit.escape import inline
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +24,14 @@ def typed_item(selection: Selection, text: str) -> dict[str, np.ndarray]:
         InputError: it has no token, or more than the window.
     """
     return opened(selection.study).typed_points(selection.runs, text)
+
+
+def say_unknown(selection: Selection, text: str) -> None:
+    """Name the words that the vocabulary cannot spell."""
+    unknown = unknown_words(corpus_of(selection.study), text)
+    if unknown:
+        named = inline(", ".join(unknown))
+        st.caption(f":material/help: Not in the vocabulary, so read as unknown: {named}.")
 
 
 def latents_of(run: Run, text: str) -> tuple[np.ndarray, np.ndarray]:

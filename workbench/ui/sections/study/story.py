@@ -34,8 +34,7 @@ def show_findings(selection: Selection, comparison: Mapping[str, Any]) -> None:
     elif len(comparison["arms"]) > 1:
         shared = ", ".join(_named(comparison, same=True))
         st.caption(
-            f":green[:material/check_circle:] Twins share {shared}: hashes of each were stored by "
-            "both trainings and are equal."
+            f":green[:material/check_circle:] Twins share {shared}, by the hashes that both stored."
         )
 
 
