@@ -52,7 +52,7 @@ def one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def smoke(smoke_config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Study:
+def smoke(smoke_config, tmp_path_factory) -> Study:
     """A finished smoke study, to be read only. Its runs share one process, one after another."""
     from finishing import finish_here
     from made_once import made_once
@@ -70,7 +70,7 @@ def smoke(smoke_config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def copy_smoke(smoke: Study, tmp_path: Path) -> Callable[..., Study]:
+def copy_smoke(smoke, tmp_path) -> Callable[..., Study]:
     """Makes a copy of the smoke study; `without` names entries of its folder to leave out."""
 
     def copy(*, without: tuple[str, ...] = (), name: str = "smoke") -> Study:
@@ -93,13 +93,13 @@ RESULTS = ("arms", "comparison.json", "report.html", "scorecard.parquet", "progr
 
 
 @pytest.fixture
-def prepared(copy_smoke: Callable[..., Study]) -> Study:
+def prepared(copy_smoke) -> Study:
     """A copy of the smoke study before its first run: corpus, teacher, judge and references."""
     return copy_smoke(without=RESULTS)
 
 
 @pytest.fixture(scope="session")
-def corpus(smoke: Study) -> Corpus:
+def corpus(smoke) -> Corpus:
     """The smoke study's corpus."""
     from data.corpus_store import open_corpus
 

@@ -30,7 +30,7 @@ LIGHT = sorted(house_rules.light_modules(TREE))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_tree_keeps_the_rule(rule: Rule) -> None:
+def test_the_tree_keeps_the_rule(rule):
     assert len(TREE) > 100
     assert len(FOLDERS) > 20
     assert list(rule(TREE)) == []
@@ -92,7 +92,7 @@ RUNS_A_FILE = (
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_planted_violation_is_found(folder: str) -> None:
+def test_a_planted_violation_is_found(folder):
     seen = set()
     for rule, files in planted(folder):
         assert len(list(rule(files))) == 1, (rule.__name__, files)
@@ -113,7 +113,7 @@ def may_be_broken(rule: Rule, folder: str) -> bool:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_circle_planted_in_the_tree_is_found(folder: str) -> None:
+def test_a_circle_planted_in_the_tree_is_found(folder):
     """A module that stands there, and a new one that each imports, among all the others."""
     tree = dict(TREE)
     here = [place for place in tree if place.rpartition("/")[0] == folder]
@@ -125,7 +125,7 @@ def test_a_circle_planted_in_the_tree_is_found(folder: str) -> None:
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_a_heavy_import_planted_in_a_light_module_is_found(name: str) -> None:
+def test_a_heavy_import_planted_in_a_light_module_is_found(name):
     (place,) = [place for place in TREE if module(place) == name]
     tree = {**TREE, place: TREE[place] + "\nimport torch\n"}
     (complaint,) = house_rules.light_stays_light(tree)
@@ -141,12 +141,12 @@ def test_a_heavy_import_planted_in_a_light_module_is_found(name: str) -> None:
         (house_rules.packages_keep_apart, "app.py", "import models.dit"),
     ],
 )
-def test_other_violations_are_found(rule: Rule, place: str, source: str) -> None:
+def test_other_violations_are_found(rule, place, source):
     assert len(list(rule({place: source}))) == 1
 
 
 @pytest.mark.parametrize("above", ORDER)
-def test_every_room_below_may_be_imported(above: str) -> None:
+def test_every_room_below_may_be_imported(above):
     below = ORDER[ORDER.index(above) :]
     source = "\n".join(f"import workbench.{name}.x" for name in below)
     place = f"workbench/{above.replace('.', '/')}/x.py"
@@ -167,7 +167,7 @@ FINE = [
 
 
 @pytest.mark.parametrize(("rule", "place", "source"), FINE)
-def test_what_is_allowed_passes(rule: Rule, place: str, source: str) -> None:
+def test_what_is_allowed_passes(rule, place, source):
     assert list(rule({place: source})) == []
 
 
@@ -188,13 +188,13 @@ def heavy_loaded(root: Path) -> dict[str, list[str]]:
     return {name: sorted(HEAVY & set(loaded)) for name, *loaded in lines if HEAVY & set(loaded)}
 
 
-def test_light_modules_load_nothing_heavy() -> None:
+def test_light_modules_load_nothing_heavy():
     """Whatever the sources say, what is loaded counts."""
     assert heavy_loaded(ROOT) == {}
 
 
 @pytest.mark.parametrize("verb", ["--help", "presets", "presets demo", "generators", "probes"])
-def test_listings_answer_without_torch(verb: str) -> None:
+def test_listings_answer_without_torch(verb):
     script = f"""
 import sys
 from workbench.cli.main import main
@@ -209,7 +209,7 @@ print(*sorted({{name.split(".")[0] for name in sys.modules}}))
     assert loaded & HEAVY <= {"numpy"}
 
 
-def test_what_is_loaded_behind_the_sources_back_is_seen(tmp_path: Path) -> None:
+def test_what_is_loaded_behind_the_sources_back_is_seen(tmp_path):
     """An import that no reading of the source finds; an empty module stands in for torch."""
     for package in PACKAGES:
         shutil.copytree(

@@ -1,7 +1,5 @@
 """Every setting of every component refuses what it cannot be, naming the field and the value."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import math
@@ -59,11 +57,11 @@ def refuses(component: type, name: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("component", "name", "value"), settings(), ids=lambda part: getattr(part, "__name__", part)
 )
-def test_an_impossible_value_is_refused_by_name(component, name, value) -> None:
+def test_an_impossible_value_is_refused_by_name(component, name, value):
     refuses(component, name, value)
 
 
-def test_components_without_a_check_are_found() -> None:
+def test_components_without_a_check_are_found():
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class PlantedConfig:
         rate: float = 0.5

@@ -1,7 +1,5 @@
 """What README and CONTRIBUTING say is true: imports work, commands parse, folders exist."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess
@@ -27,7 +25,7 @@ COMMANDS = [
 ]
 
 
-def test_the_imports_shown_work() -> None:
+def test_the_imports_shown_work():
     shown = "".join(block for language, block in BLOCKS if language == "python")
     imports = "\n".join(line for line in shown.splitlines() if line.startswith("from "))
     assert imports.count("\n") >= 3
@@ -37,7 +35,7 @@ def test_the_imports_shown_work() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_shown_is_understood(command: str) -> None:
+def test_a_command_shown_is_understood(command):
     verb, *arguments = shlex.split(command)
     assert callable(parse(verb, arguments))
     settings = [word for word in arguments if re.match(r"[a-z_.]+=", word)]
@@ -46,13 +44,13 @@ def test_a_command_shown_is_understood(command: str) -> None:
         assert study_config(preset=preset[1], overrides=settings)
 
 
-def test_a_command_that_is_wrong_is_not_understood() -> None:
+def test_a_command_that_is_wrong_is_not_understood():
     assert len(COMMANDS) > 8
     with pytest.raises(InputError):
         parse("sample", ["demo/repa", "--promt", "x"])
 
 
-def test_the_tree_shown_is_the_tree() -> None:
+def test_the_tree_shown_is_the_tree():
     (tree,) = (block for _, block in BLOCKS if block.startswith("app.py"))
     names = re.findall(r"^(\s*)([\w.]+)/?", tree, re.MULTILINE)
     top = {name for indent, name in names if not indent} - {"runs"}
@@ -63,7 +61,7 @@ def test_the_tree_shown_is_the_tree() -> None:
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
-def test_files_named_exist(text: str) -> None:
+def test_files_named_exist(text):
     links = re.findall(r"\]\(([^)#]+)\)", text)
     paths = links + re.findall(r"`((?:workbench|models|analyses|data|tests|docs)/[\w/.]+)`", text)
     assert len(paths) > 5

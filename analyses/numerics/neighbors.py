@@ -231,7 +231,7 @@ def _in_blocks(
 
 
 def _resorted(indices: np.ndarray, squared: np.ndarray, config: NeighborConfig) -> Neighbors:
-    """Order ties by original row number after an un-sorting."""
+    """Order ties by original row number once rows are back in their first order."""
     order = np.lexsort((indices, squared), axis=1)
     return _neighbors(
         np.take_along_axis(indices, order, axis=1),

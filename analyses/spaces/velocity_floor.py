@@ -129,7 +129,7 @@ def gaussian_floor(
     """Gaussian floor of latents as the flow sees them, with an interval and the band's other end.
 
     Args:
-        features: (N, F) latents: one row a token, or a whole text's positions side by side.
+        features: (N, F) latents: one row per token, or a whole text's positions side by side.
         labels: (N,) int text of each row; a resample then keeps texts whole.
         config: Clamp, interval.
         t: (T,) times from the training density; a thousand midpoints are exact to 1e-4.

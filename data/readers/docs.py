@@ -28,7 +28,7 @@ _KINDS = {ast.Module: "module", ast.ClassDef: "class"}
 
 
 def read_docs(config: CorpusConfig) -> Iterator[Document]:
-    """Docstrings of the packages in turn, so that a first few hold some of each.
+    """Docstrings of the packages in turn, so that even the first few come from all of them.
 
     Raises:
         ValueError: when a package named in `config.packages` is not installed, or none of the

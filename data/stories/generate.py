@@ -30,7 +30,7 @@ class StoriesConfig:
 
     Args:
         num_documents: number of stories, all different.
-        seed: draws the stories; a larger `num_documents` only goes on with the same ones.
+        seed: draws the stories; a larger `num_documents` continues the same series.
 
     Raises:
         ValueError: when a number is out of range.

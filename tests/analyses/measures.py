@@ -3,8 +3,6 @@
 `test_contract.py` holds each entry against every clause and refuses a measure without an entry.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Set
 from typing import Any

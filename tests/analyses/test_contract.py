@@ -1,7 +1,5 @@
 """What every public measure of `analyses` promises, and that each promise is really looked at."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import importlib
@@ -167,9 +165,7 @@ def returns(call: Callable[..., Any]) -> str:
         if concerns(measure)
     ],
 )
-def test_every_measure_keeps_every_clause(
-    clause: Callable[[Measure], None], measure: Measure
-) -> None:
+def test_every_measure_keeps_every_clause(clause, measure):
     clause(measure)
 
 
@@ -184,7 +180,7 @@ def public_measures() -> Iterator[Callable[..., Any]]:
             )  # fmt: skip
 
 
-def test_no_public_measure_is_without_a_contract() -> None:
+def test_no_public_measure_is_without_a_contract():
     assert {measure.call for measure in MEASURES.values()} == set(public_measures())
 
 
@@ -214,13 +210,13 @@ PLANTED = [
 
 
 @pytest.mark.parametrize(("clause", "call"), PLANTED)
-def test_the_contract_sees_a_planted_fault(clause, call) -> None:
+def test_the_contract_sees_a_planted_fault(clause, call):
     faulty = Measure(call, lambda: {"features": cloud()}, ("features",), ISOMETRY | {"order"})
     with pytest.raises((AssertionError, ValueError, pytest.fail.Exception)):
         clause(faulty)
 
 
-def test_a_measure_that_keeps_the_contract_passes() -> None:
+def test_a_measure_that_keeps_the_contract_passes():
     def honest(features: np.ndarray) -> Result:
         return planted(n=len(check_features(features)))
 

@@ -3,8 +3,6 @@
 Rows that are not finite, too few items and settings out of range are in the contracts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -156,7 +154,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("call", "message"), REFUSED, ids=[message for _, message in REFUSED])
-def test_what_is_refused_is_named_in_one_line(call: Callable[[], Any], message: str) -> None:
+def test_what_is_refused_is_named_in_one_line(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
@@ -204,7 +202,7 @@ UNDEFINED = [
 
 
 @pytest.mark.parametrize(("call", "reason"), UNDEFINED, ids=[reason for _, reason in UNDEFINED])
-def test_what_does_not_exist_says_why(call: Callable[[], Any], reason: str) -> None:
+def test_what_does_not_exist_says_why(call, reason):
     found = call()
     assert getattr(found, "score", None) is None
     assert getattr(found, "low", None) is None

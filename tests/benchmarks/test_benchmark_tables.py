@@ -1,9 +1,6 @@
 """Which way a ratio points, what counts as met, and what a repeated run replaces."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,27 +25,27 @@ def record(ours: float, peers: float, *, name: str = "a", passed: bool = True) -
     return {**as_record(row), "benchmark": name, "threads": 1, "load": 0.5}
 
 
-def test_a_ratio_above_one_means_that_we_are_cheaper() -> None:
+def test_a_ratio_above_one_means_that_we_are_cheaper():
     ratio = ratio_of([1.0, 1.0, 2.0], [3.0, 4.0, 10.0])
     assert ratio.median == 4.0
     assert ratio.low <= ratio.median <= ratio.high
     assert (record(1.0, 3.0)["goal_met"], record(1.0, 1.9)["goal_met"]) == (True, False)
 
 
-def test_repeats_are_interleaved_in_alternating_order() -> None:
+def test_repeats_are_interleaved_in_alternating_order():
     calls: list[str] = []
     compare(lambda: calls.append("o"), lambda: calls.append("p"), repeats=3, warm_up=1)
     assert "".join(calls) == "op" + "op" + "po" + "op"
 
 
-def test_the_interval_of_a_median_holds_it_and_narrows() -> None:
+def test_the_interval_of_a_median_holds_it_and_narrows():
     values = np.random.default_rng(0).normal(5.0, 1.0, size=200)
     few, many = median_interval(values[:10]), median_interval(values)
     assert many[0] < 5.0 < many[1]
     assert many[1] - many[0] < few[1] - few[0]
 
 
-def test_a_repeated_benchmark_replaces_its_rows_and_no_others(tmp_path: Path) -> None:
+def test_a_repeated_benchmark_replaces_its_rows_and_no_others(tmp_path):
     save([record(1.0, 3.0, name="a"), record(1.0, 3.0, name="b")], tmp_path)
     path = save([record(1.0, 5.0, name="a", passed=False)], tmp_path)
     rows = json.loads(path.read_text())["rows"]
@@ -59,7 +56,7 @@ def test_a_repeated_benchmark_replaces_its_rows_and_no_others(tmp_path: Path) ->
     assert "**failed**: equal" in table
 
 
-def test_recall_notices_a_wrong_neighbour() -> None:
+def test_recall_notices_a_wrong_neighbour():
     features = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
     distances = np.square(features[:, None] - features[None]).sum(-1)
     found = np.argsort(distances, axis=1)[:, 1:11]
@@ -68,7 +65,7 @@ def test_recall_notices_a_wrong_neighbour() -> None:
     assert recall_at(found, features) == pytest.approx(0.9)
 
 
-def test_an_unknown_benchmark_is_named_with_the_choices() -> None:
+def test_an_unknown_benchmark_is_named_with_the_choices():
     assert chosen("") == list(BENCHMARKS)
     with pytest.raises(ValueError, match="no benchmark 'nope'; choose from vae_step"):
         chosen("vae_step,nope")

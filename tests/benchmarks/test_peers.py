@@ -1,7 +1,5 @@
 """The peers compute the same function of the same weights, or their times would mean nothing."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 
@@ -20,7 +18,7 @@ def generator() -> torch.Generator:
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_the_peer_vae_is_our_vae(apart: bool) -> None:
+def test_the_peer_vae_is_our_vae(apart):
     config = TextVAEConfig(
         vocab_size=40, window=WINDOW, teacher_width=8, width=32, heads=2, latent_width=LATENT_WIDTH
     )
@@ -39,7 +37,7 @@ def test_the_peer_vae_is_our_vae(apart: bool) -> None:
 
 
 @pytest.mark.parametrize("self_conditioned", [False, True])
-def test_the_peer_dit_is_our_dit(self_conditioned: bool) -> None:
+def test_the_peer_dit_is_our_dit(self_conditioned):
     config = TextDiTConfig(latent_width=LATENT_WIDTH, window=WINDOW, width=32, layers=2, heads=2)
     dit = lively(TextDiT(config, generator()))
     peer = with_weights_of(PeerDiT(config), dit)

@@ -26,7 +26,7 @@ def minilm_json() -> Path:
 
 
 @pytest.fixture(scope="session")
-def byte_level_json(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def byte_level_json(tmp_path_factory) -> Path:
     """A byte-level BPE with special tokens, as causal language models have."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -44,7 +44,7 @@ def byte_level_json(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def unigram_json(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unigram_json(tmp_path_factory) -> Path:
     """A SentencePiece-like Unigram with a normaliser that changes lengths."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.NFKC()
@@ -60,7 +60,7 @@ def unigram_json(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["minilm", "byte_level", "unigram"])
-def any_json(request: pytest.FixtureRequest) -> Path:
+def any_json(request) -> Path:
     """Each family in turn."""
     return request.getfixturevalue(f"{request.param}_json")
 

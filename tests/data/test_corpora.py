@@ -3,7 +3,6 @@
 import json
 import sys
 from itertools import islice
-from pathlib import Path
 
 import datasets
 import pytest
@@ -15,11 +14,11 @@ from data.documents import Document
 from data.readers.docs import prose
 
 
-def test_every_corpus_has_a_reader_and_declares_its_settings() -> None:
+def test_every_corpus_has_a_reader_and_declares_its_settings():
     assert set(CORPORA) == set(SOURCES)
 
 
-def test_stories_are_deterministic_and_declare_their_facts() -> None:
+def test_stories_are_deterministic_and_declare_their_facts():
     config = CorpusConfig(num_documents=5)
     first, again = list(load_documents(config)), list(load_documents(config))
     assert first == again
@@ -31,7 +30,7 @@ def test_stories_are_deterministic_and_declare_their_facts() -> None:
             assert value in known[field]
 
 
-def test_docstrings_are_prose_labelled_by_package() -> None:
+def test_docstrings_are_prose_labelled_by_package():
     config = CorpusConfig(name="docs", packages=("tokenizers", "numpy"), num_documents=20)
     documents = list(load_documents(config))
     assert {document.labels["package"] for document in documents} == {"tokenizers", "numpy"}
@@ -42,13 +41,13 @@ def test_docstrings_are_prose_labelled_by_package() -> None:
     assert len({document.labels["package"] for document in default}) > 1
 
 
-def test_packages_that_are_not_there_are_named() -> None:
+def test_packages_that_are_not_there_are_named():
     for name in ("no_such_package", "os.path", "../x"):
         with pytest.raises(ValueError, match="is not an installed package"):
             list(load_documents(CorpusConfig(name="docs", packages=(name,))))
 
 
-def test_prose_leaves_lists_examples_and_markup_out() -> None:
+def test_prose_leaves_lists_examples_and_markup_out():
     docstring = (
         "Compute the mean of `values`.\n\nThe :func:`~a.mean` of ``x`` is a number.\n\n"
         ">>> mean([1])\n1\n\nheading\n-------\n\nParameters\n----------\nx : int\n  A value here."
@@ -56,7 +55,7 @@ def test_prose_leaves_lists_examples_and_markup_out() -> None:
     assert prose(docstring) == "Compute the mean of values. The a.mean of x is a number."
 
 
-def test_a_document_too_long_for_memory_comes_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_too_long_for_memory_comes_in_pieces(monkeypatch):
     document = Document(text="One fox ran. " * 20, labels={"k": "a"})
     monkeypatch.setattr(corpora, "MAX_DOCUMENT_CHARACTERS", 50)
     monkeypatch.setitem(CORPORA, "stories", lambda config: iter([document]))
@@ -65,15 +64,13 @@ def test_a_document_too_long_for_memory_comes_in_pieces(monkeypatch: pytest.Monk
     assert all(piece.labels == {"k": "a"} for piece in pieces)
 
 
-def test_the_hub_reader_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_reader_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ValueError, match=r"pip install -r requirements-hf\.txt"):
         list(load_documents(CorpusConfig(name="hf", hf_name="any")))
 
 
-def test_the_hub_reader_streams_local_data_sets(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_hub_reader_streams_local_data_sets(tmp_path, monkeypatch):
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     (tmp_path / "set").mkdir()
     rows = [{"text": f"text {n}", "kind": ["even", "odd"][n % 2]} for n in range(6)]
@@ -89,7 +86,7 @@ def test_the_hub_reader_streams_local_data_sets(
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_the_hub_reader_takes_what_was_saved_on_disk(tmp_path: Path, several: bool) -> None:
+def test_the_hub_reader_takes_what_was_saved_on_disk(tmp_path, several):
     features = datasets.Features(
         {"body": datasets.Value("string"), "k": datasets.ClassLabel(names=["no", "yes"])}
     )
@@ -107,7 +104,7 @@ def test_the_hub_reader_takes_what_was_saved_on_disk(tmp_path: Path, several: bo
         list(load_documents(CorpusConfig(**place, hf_split="dev", hf_revision="main")))
 
 
-def test_hub_classes_come_back_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_classes_come_back_by_name(monkeypatch):
     features = datasets.Features(
         {"text": datasets.Value("string"), "k": datasets.ClassLabel(names=["no", "yes"])}
     )

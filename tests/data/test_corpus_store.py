@@ -38,7 +38,7 @@ def store(directory: Path, documents: Iterable[Document], config: CorpusConfig =
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+def corpus(tmp_path_factory) -> Corpus:
     return store(tmp_path_factory.mktemp("store") / "corpus", labelled_documents(300))
 
 
@@ -46,13 +46,13 @@ def everything(corpus: Corpus) -> dict[str, list[str]]:
     return {name: corpus.split(name).texts(range(len(corpus.split(name)))) for name in SPLITS}
 
 
-def test_all_texts_come_back_each_on_one_side(corpus: Corpus) -> None:
+def test_all_texts_come_back_each_on_one_side(corpus):
     texts = [text for found in everything(corpus).values() for text in found]
     assert sorted(texts) == sorted(document.text for document in labelled_documents(300))
     assert all(len(corpus.split(name)) > 30 for name in SPLITS)
 
 
-def test_tokens_decode_to_the_texts(corpus: Corpus) -> None:
+def test_tokens_decode_to_the_texts(corpus):
     for name in SPLITS:
         split = corpus.split(name)
         token_ids, mask = split.padded(range(len(split)))
@@ -65,7 +65,7 @@ def test_tokens_decode_to_the_texts(corpus: Corpus) -> None:
         assert [corpus.tokenizer.decode(row) for row in token_ids] == everything(corpus)[name]
 
 
-def test_labels_facts_and_offsets_stand_beside_their_texts(corpus: Corpus) -> None:
+def test_labels_facts_and_offsets_stand_beside_their_texts(corpus):
     split = corpus.split("train")
     indices = np.random.default_rng(0).permutation(len(split))
     animals = [corpus.label_names["animal"][i] for i in split.labels["animal"][indices]]
@@ -78,7 +78,7 @@ def test_labels_facts_and_offsets_stand_beside_their_texts(corpus: Corpus) -> No
     assert set(split.references(indices)) == {None}
 
 
-def test_token_labels_follow_the_spans(corpus: Corpus) -> None:
+def test_token_labels_follow_the_spans(corpus):
     split = corpus.split("valid")
     indices = np.arange(len(split))
     labels = split.padded_token_labels("pos", indices)
@@ -95,7 +95,7 @@ def test_token_labels_follow_the_spans(corpus: Corpus) -> None:
         assert (row[len(offsets) :] == -1).all()
 
 
-def test_rows_too_long_for_a_width_are_refused(corpus: Corpus) -> None:
+def test_rows_too_long_for_a_width_are_refused(corpus):
     split = corpus.split("train")
     longest = int(split.lengths.max())
     assert split.padded([0, 1], longest)[0].shape == (2, longest)
@@ -104,7 +104,7 @@ def test_rows_too_long_for_a_width_are_refused(corpus: Corpus) -> None:
         split.padded(range(len(split)), longest - 1)
 
 
-def test_arrays_are_memory_maps_and_ids_small(corpus: Corpus) -> None:
+def test_arrays_are_memory_maps_and_ids_small(corpus):
     split = corpus.split("train")
     assert isinstance(split.flat_token_ids, np.memmap)
     assert split.flat_token_ids.dtype == np.uint16
@@ -112,7 +112,7 @@ def test_arrays_are_memory_maps_and_ids_small(corpus: Corpus) -> None:
     assert split.offsets.dtype == np.int32
 
 
-def test_the_same_documents_give_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_documents_give_the_same_bytes(tmp_path):
     a = store(tmp_path / "a", labelled_documents(40))
     b = store(tmp_path / "b", labelled_documents(40))
     assert hash_files(tmp_path / "a") == hash_files(tmp_path / "b")
@@ -121,9 +121,7 @@ def test_the_same_documents_give_the_same_bytes(tmp_path: Path) -> None:
     assert c.manifest["content_hash"] != a.manifest["content_hash"]
 
 
-def test_batches_of_any_size_give_the_same_corpus(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_of_any_size_give_the_same_corpus(tmp_path, monkeypatch):
     whole = store(tmp_path / "a", labelled_documents(60))
     by_size = corpus_writer.batched_by_size
     monkeypatch.setattr(corpus_writer, "batched_by_size", lambda d, size: by_size(d, size, 7))
@@ -138,7 +136,7 @@ def test_batches_of_any_size_give_the_same_corpus(
         assert np.array_equal(whole.split(name).documents, pieces.split(name).documents)
 
 
-def test_labels_that_turn_up_late_are_missing_before(tmp_path: Path, monkeypatch) -> None:
+def test_labels_that_turn_up_late_are_missing_before(tmp_path, monkeypatch):
     by_size = corpus_writer.batched_by_size
     monkeypatch.setattr(corpus_writer, "batched_by_size", lambda d, size: by_size(d, size, 2))
     plain = [Document(text=f"plain {n}") for n in range(20)]
@@ -150,7 +148,7 @@ def test_labels_that_turn_up_late_are_missing_before(tmp_path: Path, monkeypatch
     assert np.array_equal(with_labels, labelled)
 
 
-def test_a_label_of_some_splits_is_missing_in_the_others(tmp_path: Path) -> None:
+def test_a_label_of_some_splits_is_missing_in_the_others(tmp_path):
     documents = [Document(text="first", labels={"k": "a"})]
     documents += [Document(text=f"text {n}") for n in range(30)]
     corpus = store(tmp_path / "c", documents)
@@ -158,14 +156,14 @@ def test_a_label_of_some_splits_is_missing_in_the_others(tmp_path: Path) -> None
     assert len(corpus.split("valid").labels["k"]) == len(corpus.split("valid")) > 0
 
 
-def test_label_names_make_no_paths(tmp_path: Path) -> None:
+def test_label_names_make_no_paths(tmp_path):
     documents = [Document(text=f"t{n}", labels={"../../x": "a/b"}) for n in range(5)]
     corpus = store(tmp_path / "c", documents)
     assert corpus.label_names == {"../../x": ("a/b",)}
     assert (corpus.split("train").labels["../../x"] == 0).all()
 
 
-def test_one_document_trains_and_the_rest_is_empty(tmp_path: Path) -> None:
+def test_one_document_trains_and_the_rest_is_empty(tmp_path):
     text = "A single fox 0."
     assert split_of(content_key(text), 0.2, 0.2) != TRAIN, "its hash would hold it out"
     corpus = store(tmp_path / "c", [Document(text=text)] * 3)
@@ -178,14 +176,14 @@ def test_one_document_trains_and_the_rest_is_empty(tmp_path: Path) -> None:
     assert empty.padded([])[1].shape == (0, 64)
 
 
-def test_nothing_to_train_on_is_refused(tmp_path: Path) -> None:
+def test_nothing_to_train_on_is_refused(tmp_path):
     tokenizer = build_tokenizer(["fox"], CONFIG, None)
     (tmp_path / "c").mkdir()
     with pytest.raises(ValueError, match=r"^0 documents with tokens"):
         write_corpus(iter([Document(text="")]), tokenizer, CONFIG, tmp_path / "c")
 
 
-def test_texts_without_tokens_are_counted(tmp_path: Path, minilm_json: Path) -> None:
+def test_texts_without_tokens_are_counted(tmp_path, minilm_json):
     config = CorpusConfig(name="file", path="a.txt")
     documents = [Document(text="a fox"), Document(text="\x00\u200b")]
     tokenizer = build_tokenizer((d.text for d in documents), config, minilm_json)
@@ -195,7 +193,7 @@ def test_texts_without_tokens_are_counted(tmp_path: Path, minilm_json: Path) -> 
     assert counts["documents_without_tokens"] == 1
 
 
-def test_long_documents_become_windows_of_one_document(tmp_path: Path) -> None:
+def test_long_documents_become_windows_of_one_document(tmp_path):
     long = " ".join(document.text for document in labelled_documents(40))
     spans = labelled_documents(1)[0].spans
     document = Document(text=long, labels={"k": "a"}, spans=spans, reference="the end")
@@ -212,9 +210,7 @@ def test_long_documents_become_windows_of_one_document(tmp_path: Path) -> None:
     assert (split.padded_token_labels("pos", range(1, len(split))) == -1).all()
 
 
-def test_held_out_windows_that_repeat_trained_ones_are_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_held_out_windows_that_repeat_trained_ones_are_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(split_writer, "ROW_GROUP", 4)
     refrain = "And so they all went home to the town by the sea in the end."
     documents = [
@@ -251,9 +247,7 @@ def test_held_out_windows_that_repeat_trained_ones_are_left_out(
         assert all(by_text[text] == text.split()[1] for text in firsts)
 
 
-def test_facts_take_the_form_that_the_tokeniser_gives_back(
-    tmp_path: Path, minilm_json: Path
-) -> None:
+def test_facts_take_the_form_that_the_tokeniser_gives_back(tmp_path, minilm_json):
     text = "It is near Café Sicilia and costs £20-25."
     facts = {"near": "café sicilia", "price": "£20-25"}
     config = CorpusConfig(name="file", path="a.csv")
@@ -265,7 +259,7 @@ def test_facts_take_the_form_that_the_tokeniser_gives_back(
     assert all(v in tokenizer.decode(split.padded([0])[0][0]) for v in split.facts([0])[0].values())
 
 
-def test_stories_declare_all_values_of_their_facts(tmp_path: Path, minilm_json: Path) -> None:
+def test_stories_declare_all_values_of_their_facts(tmp_path, minilm_json):
     config = CorpusConfig(num_documents=60)
     documents = list(load_documents(config))
     tokenizer = build_tokenizer((d.text for d in documents), config, minilm_json)
@@ -277,14 +271,14 @@ def test_stories_declare_all_values_of_their_facts(tmp_path: Path, minilm_json: 
         assert all(value in corpus.fact_values[field] for field, value in facts.items())
 
 
-def test_a_column_of_names_is_no_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_column_of_names_is_no_label(tmp_path, monkeypatch):
     monkeypatch.setattr(corpus_writer, "MAX_CLASSES", 10)
     documents = [Document(text=f"t{n}", labels={"id": str(n)}) for n in range(11)]
     with pytest.raises(ValueError, match="label 'id' has more than 10 distinct values"):
         store(tmp_path / "c", documents)
 
 
-def test_damage_is_refused(tmp_path: Path) -> None:
+def test_damage_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no corpus"):
         open_corpus(tmp_path)
     store(tmp_path / "c", labelled_documents(20))
@@ -308,14 +302,14 @@ def test_damage_is_refused(tmp_path: Path) -> None:
         open_corpus(tmp_path / "c").split("dev")
 
 
-def test_rows_out_of_range_are_refused(corpus: Corpus) -> None:
+def test_rows_out_of_range_are_refused(corpus):
     split = corpus.split("train")
     for index in (-1, len(split)):
         with pytest.raises(IndexError, match="rows must lie in"):
             split.texts([index])
 
 
-def test_texts_are_read_by_row_group(tmp_path: Path) -> None:
+def test_texts_are_read_by_row_group(tmp_path):
     documents = [Document(text=f"text {n}") for n in range(2500)]
     config = CorpusConfig(
         name="file", path="a", vocabulary="bpe", vocabulary_size=258,

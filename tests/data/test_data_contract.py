@@ -1,8 +1,5 @@
 """What every corpus promises, and one table of the settings and calls that `data` refuses."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,9 +27,7 @@ def config(name: str, folder: Path, number: int) -> CorpusConfig:
 
 
 @pytest.mark.parametrize("name", sorted(set(CORPORA) - ELSEWHERE))
-def test_every_corpus_is_the_same_again_and_begins_alike_when_longer(
-    name: str, tmp_path: Path
-) -> None:
+def test_every_corpus_is_the_same_again_and_begins_alike_when_longer(name, tmp_path):
     few, many = (list(load_documents(config(name, tmp_path, n))) for n in (3, 7))
     assert few == list(load_documents(config(name, tmp_path, 3))) == many[:3]
     assert (len(few), len(many)) == (3, 7)
@@ -84,7 +79,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("call", "message"), REFUSED)
-def test_what_is_refused_is_named_in_one_line(call: Callable[[], Any], message: str) -> None:
+def test_what_is_refused_is_named_in_one_line(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)

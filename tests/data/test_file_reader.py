@@ -49,24 +49,24 @@ TABLES = (".jsonl", ".csv", ".tsv", ".parquet")
 
 
 @pytest.mark.parametrize("suffix", TABLES)
-def test_odd_texts_stay_as_they_are(tmp_path: Path, suffix: str) -> None:
+def test_odd_texts_stay_as_they_are(tmp_path, suffix):
     path = write_rows(tmp_path / f"a{suffix}", [{"text": text} for text in ODD_TEXTS])
     assert texts(path) == list(ODD_TEXTS)
 
 
-def test_lines_are_parted_at_line_feeds_alone(tmp_path: Path) -> None:
+def test_lines_are_parted_at_line_feeds_alone(tmp_path):
     path = write(tmp_path / "a.txt", "\n".join(ODD_TEXTS))
     assert texts(path) == list(ODD_TEXTS)
 
 
-def test_byte_order_mark_and_carriage_returns_go(tmp_path: Path) -> None:
+def test_byte_order_mark_and_carriage_returns_go(tmp_path):
     assert texts(write(tmp_path / "a.txt", "\ufeffone\r\ntwo\r\n")) == ["one", "two"]
     rows = read(write(tmp_path / "a.csv", '\ufefftext,k\r\none,x\r\n"t\r\nwo",y\r\n'))
     assert [row.text for row in rows] == ["one", "t\nwo"]
 
 
 @pytest.mark.parametrize("suffix", TABLES)
-def test_labels_and_facts_come_from_columns(tmp_path: Path, suffix: str) -> None:
+def test_labels_and_facts_come_from_columns(tmp_path, suffix):
     rows = [
         {"text": "The Mill is  in Paris.", "kind": "pub", "name": "The Mill", "place": "Rome"},
         {"text": "Millers eat.", "kind": "", "name": "Mill", "place": ""},
@@ -81,7 +81,7 @@ def test_labels_and_facts_come_from_columns(tmp_path: Path, suffix: str) -> None
 
 
 @pytest.mark.parametrize("suffix", TABLES)
-def test_missing_columns_are_counted(tmp_path: Path, suffix: str) -> None:
+def test_missing_columns_are_counted(tmp_path, suffix):
     path = write_rows(tmp_path / f"a{suffix}", [{"txt": "one", "kind": "x"}] * 3)
     with pytest.raises(ValueError, match=r"'text' is missing in (all 3|3 of 3).*txt, kind"):
         read(path)
@@ -89,14 +89,14 @@ def test_missing_columns_are_counted(tmp_path: Path, suffix: str) -> None:
         read(path, text_column="txt", label_columns=("topic",), num_documents=1)
 
 
-def test_a_column_missing_in_some_records_is_counted(tmp_path: Path) -> None:
+def test_a_column_missing_in_some_records_is_counted(tmp_path):
     path = write_rows(tmp_path / "a.jsonl", [{"text": "a"}, {"t": "b"}, {"text": "c"}, {"t": "d"}])
     with pytest.raises(ValueError, match=r"missing in 2 of 4 records \(first: .*a.jsonl:2\)"):
         read(path)
 
 
 @pytest.mark.parametrize("suffix", TABLES)
-def test_repeated_ids_are_counted(tmp_path: Path, suffix: str) -> None:
+def test_repeated_ids_are_counted(tmp_path, suffix):
     rows = [{"text": f"t{n}", "id": str(n % 3)} for n in range(5)]
     path = write_rows(tmp_path / f"a{suffix}", rows)
     with pytest.raises(ValueError, match=r"2 of 5 records repeat an id in column 'id', such as 0"):
@@ -104,7 +104,7 @@ def test_repeated_ids_are_counted(tmp_path: Path, suffix: str) -> None:
     assert len(read(path)) == 5
 
 
-def test_mixed_label_types_are_counted(tmp_path: Path) -> None:
+def test_mixed_label_types_are_counted(tmp_path):
     rows = [{"text": f"t{n}", "k": 1 if n % 3 else "one"} for n in range(6)]
     path = write_rows(tmp_path / "a.jsonl", rows)
     with pytest.raises(ValueError, match=r"'k' mixes types \(4 numbers, 2 text\)"):
@@ -124,7 +124,7 @@ def test_mixed_label_types_are_counted(tmp_path: Path) -> None:
         read(write_rows(path, rows), label_columns=("k",))
 
 
-def test_numbers_in_parquet_labels_and_missing_ones(tmp_path: Path) -> None:
+def test_numbers_in_parquet_labels_and_missing_ones(tmp_path):
     table = pa.table({"text": ["a", "b"], "k": pa.array([1.0, float("nan")])})
     pq.write_table(table, tmp_path / "a.parquet")
     labels = [d.labels for d in read(tmp_path / "a.parquet", label_columns=("k",))]
@@ -132,7 +132,7 @@ def test_numbers_in_parquet_labels_and_missing_ones(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
-def test_texts_that_are_none(tmp_path: Path, suffix: str) -> None:
+def test_texts_that_are_none(tmp_path, suffix):
     path = write_rows(tmp_path / f"a{suffix}", [{"text": None}, {"text": "a"}])
     assert texts(path) == ["a"]
     path = write_rows(tmp_path / f"b{suffix}", [{"text": 5}])
@@ -142,14 +142,14 @@ def test_texts_that_are_none(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.csv"])
 @pytest.mark.parametrize("content", ["", "\n", " \n\t\n\u2003\n", "\ufeff"])
-def test_empty_files_hold_no_documents(tmp_path: Path, name: str, content: str) -> None:
+def test_empty_files_hold_no_documents(tmp_path, name, content):
     if name == "a.csv":
         content = "text\n" + content.replace("\ufeff", "")
     with pytest.raises(ValueError, match=r"^0 documents "):
         read(write(tmp_path / name, content))
 
 
-def test_trailing_commas_shift_no_column(tmp_path: Path) -> None:
+def test_trailing_commas_shift_no_column(tmp_path):
     path = write(tmp_path / "a.csv", "text,k\na,x,\nb,y\nc,,,\n")
     documents = read(path, label_columns=("k",))
     assert [(d.text, d.labels) for d in documents] == [
@@ -158,12 +158,12 @@ def test_trailing_commas_shift_no_column(tmp_path: Path) -> None:
     assert texts(write(path, "k,text,,\nx,a,,\n")) == ["a"]
 
 
-def test_a_column_may_have_any_sign_in_its_name(tmp_path: Path) -> None:
+def test_a_column_may_have_any_sign_in_its_name(tmp_path):
     path = write(tmp_path / "a.csv", "text; as told\na\n")
     assert texts(path, text_column="text; as told") == ["a"]
 
 
-def test_a_parquet_column_that_stands_twice_is_named(tmp_path: Path) -> None:
+def test_a_parquet_column_that_stands_twice_is_named(tmp_path):
     column = pa.array(["a", "b"])
     twice = pa.table([column, column, column], names=["text", "k", "k"])
     pq.write_table(twice, tmp_path / "a.parquet")
@@ -173,7 +173,7 @@ def test_a_parquet_column_that_stands_twice_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".csv"])
-def test_bad_bytes_are_named_or_replaced(tmp_path: Path, suffix: str) -> None:
+def test_bad_bytes_are_named_or_replaced(tmp_path, suffix):
     rows = {
         ".txt": b"one\nt\xffo\n",
         ".csv": b"text\nt\xffo\n",
@@ -185,7 +185,7 @@ def test_bad_bytes_are_named_or_replaced(tmp_path: Path, suffix: str) -> None:
     assert texts(path, errors="replace")[-1] == "t\ufffdo"
 
 
-def test_lone_surrogates_are_named_or_replaced(tmp_path: Path) -> None:
+def test_lone_surrogates_are_named_or_replaced(tmp_path):
     path = write(tmp_path / "a.jsonl", '{"text": "a\\ud800b"}\n')
     with pytest.raises(ValueError, match=r"a.jsonl:1: .*lone surrogate U\+D800"):
         read(path)
@@ -212,13 +212,13 @@ def test_lone_surrogates_are_named_or_replaced(tmp_path: Path) -> None:
         ("a.txt", "\xff\xfe", r"a.txt is UTF-16, not UTF-8 text"),
     ],
 )
-def test_malformed_files_are_named(tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_malformed_files_are_named(tmp_path, name, content, message):
     with pytest.raises(ValueError, match=message) as caught:
         read(write(tmp_path / name, content.encode("latin-1")))
     assert "\n" not in str(caught.value)
 
 
-def test_compressed_and_foreign_files_are_refused(tmp_path: Path) -> None:
+def test_compressed_and_foreign_files_are_refused(tmp_path):
     bomb = gzip.compress(b"a" * 10_000_000)
     for name, data, kind in (
         ("a.txt", bomb, "gzip"),
@@ -231,7 +231,7 @@ def test_compressed_and_foreign_files_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".parquet"])
-def test_only_regular_files_are_opened(tmp_path: Path, suffix: str) -> None:
+def test_only_regular_files_are_opened(tmp_path, suffix):
     os.mkfifo(tmp_path / f"pipe{suffix}")
     (tmp_path / f"folder{suffix}").mkdir()
     (tmp_path / f"loop{suffix}").symlink_to(tmp_path / f"loop{suffix}")
@@ -247,16 +247,14 @@ def test_only_regular_files_are_opened(tmp_path: Path, suffix: str) -> None:
             read(tmp_path / f"{name}{suffix}")
 
 
-def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
+def test_a_link_to_a_file_is_followed(tmp_path):
     linked = tmp_path / "linked.txt"
     linked.symlink_to(write(tmp_path / "real.txt", "one\n"))
     assert texts(linked) == ["one"]
 
 
 @pytest.mark.parametrize("content", [b"\n" * 200_000 + b"end", b"a bc" * 2_000_000])
-def test_memory_stays_bounded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
-) -> None:
+def test_memory_stays_bounded(tmp_path, monkeypatch, content):
     monkeypatch.setattr(lines_module, "MAX_LINE_BYTES", 1 << 19)
     monkeypatch.setattr(lines_module, "_CHUNK_BYTES", 1 << 16)
     path = write(tmp_path / "a.txt", content)
@@ -269,7 +267,7 @@ def test_memory_stays_bounded(
     assert peak < 4 << 20
 
 
-def test_an_endless_line_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_line_comes_in_pieces(tmp_path, monkeypatch):
     monkeypatch.setattr(lines_module, "MAX_LINE_BYTES", 1000)
     monkeypatch.setattr(lines_module, "_CHUNK_BYTES", 64)
     words = " ".join(f"wörd{n}" for n in range(1000))
@@ -282,9 +280,7 @@ def test_an_endless_line_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.Mon
         read(write(tmp_path / "a.jsonl", '{"text": "' + "a" * 5000 + '"}'))
 
 
-def test_parquet_that_unfolds_is_read_row_by_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parquet_that_unfolds_is_read_row_by_row(tmp_path, monkeypatch):
     big = "word " * 40_000
     path = tmp_path / "bomb.parquet"
     pq.write_table(pa.table({"text": [big] * 300}), path)
@@ -304,7 +300,7 @@ def test_parquet_that_unfolds_is_read_row_by_row(
         read(path)
 
 
-def test_plain_text_by_line_paragraph_and_passage(tmp_path: Path) -> None:
+def test_plain_text_by_line_paragraph_and_passage(tmp_path):
     path = write(tmp_path / "a.txt", " = Head = \n\nOne.\nTwo.\n \nThree.\n")
     assert texts(path) == ["= Head =", "One.", "Two.", "Three."]
     assert texts(path, separator="paragraph") == ["= Head =", "One.\nTwo.", "Three."]
@@ -318,7 +314,7 @@ def test_plain_text_by_line_paragraph_and_passage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "mark"), [("a.csv", ","), ("a.tsv", "\t")])
-def test_a_table_without_header_takes_the_names_given(tmp_path: Path, name: str, mark: str) -> None:
+def test_a_table_without_header_takes_the_names_given(tmp_path, name, mark):
     path = write(tmp_path / name, f"hello there{mark}fish\ngood bye{mark}fowl\n")
     found = read(path, columns=("text", "food"), label_columns=("food",))
     assert [(row.text, row.labels) for row in found] == [
@@ -333,7 +329,7 @@ def test_a_table_without_header_takes_the_names_given(tmp_path: Path, name: str,
         read(path, columns=("text", "text"))
 
 
-def test_settings_a_file_does_not_read_are_refused(tmp_path: Path) -> None:
+def test_settings_a_file_does_not_read_are_refused(tmp_path):
     path = write(tmp_path / "a.txt", "one")
     with pytest.raises(ValueError, match="is plain text and has no columns"):
         read(path, label_columns=("k",))

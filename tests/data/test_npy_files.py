@@ -1,7 +1,5 @@
 """Growing `.npy` files are ordinary ones in the end."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,7 @@ from data.npy_files import NpyAppender, open_npy
 
 
 @pytest.mark.parametrize("row_shape", [(), (2,)])
-def test_appended_rows_are_an_ordinary_array(tmp_path: Path, row_shape: tuple[int, ...]) -> None:
+def test_appended_rows_are_an_ordinary_array(tmp_path, row_shape):
     path = tmp_path / "a.npy"
     appender = NpyAppender(path, np.dtype(np.int32), row_shape)
     parts = [np.arange(n * 2).reshape(-1, 2)[:, 0] for n in (3, 0, 12345)]
@@ -24,12 +22,12 @@ def test_appended_rows_are_an_ordinary_array(tmp_path: Path, row_shape: tuple[in
     assert np.array_equal(found, np.load(path))
 
 
-def test_an_empty_file_is_an_empty_array(tmp_path: Path) -> None:
+def test_an_empty_file_is_an_empty_array(tmp_path):
     NpyAppender(tmp_path / "a.npy", np.dtype(np.uint16)).close()
     assert open_npy(tmp_path / "a.npy").shape == (0,)
 
 
-def test_values_that_do_not_fit_are_caught(tmp_path: Path) -> None:
+def test_values_that_do_not_fit_are_caught(tmp_path):
     appender = NpyAppender(tmp_path / "a.npy", np.dtype(np.uint16))
     with pytest.raises(AssertionError, match="values do not fit uint16"):
         appender.append(np.array([1 << 16]))
@@ -38,7 +36,7 @@ def test_values_that_do_not_fit_are_caught(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1])  # none of them: no memory map, which refuses objects
-def test_python_objects_are_refused(tmp_path: Path, count: int) -> None:
+def test_python_objects_are_refused(tmp_path, count):
     np.save(tmp_path / "a.npy", np.array([{}] * count, dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match=r"a\.npy is damaged"):
         open_npy(tmp_path / "a.npy")

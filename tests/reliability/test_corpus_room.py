@@ -1,7 +1,5 @@
 """Room for a corpus is looked at before it is read, and again before it is written."""
 
-from __future__ import annotations
-
 import dataclasses
 import shutil
 from pathlib import Path
@@ -43,9 +41,7 @@ def leave_free(monkeypatch: pytest.MonkeyPatch, folder: Path, free: float) -> No
 
 
 @pytest.mark.parametrize("name", ["stories", "file"])
-def test_a_source_whose_size_is_known_is_refused_before_it_is_read(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_source_whose_size_is_known_is_refused_before_it_is_read(name, tmp_path, monkeypatch):
     study = study_of(tmp_path, **source(name, tmp_path))
     expected = expected_characters(study.config.base.corpus)
     assert expected is not None
@@ -57,9 +53,7 @@ def test_a_source_whose_size_is_known_is_refused_before_it_is_read(
     assert not study.corpus_dir.exists()
 
 
-def test_one_that_does_not_tell_is_refused_before_it_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_does_not_tell_is_refused_before_it_is_written(tmp_path, monkeypatch):
     study = study_of(tmp_path, **source("docs", tmp_path))
     assert expected_characters(study.config.base.corpus) is None
     leave_free(monkeypatch, tmp_path, 1000)
@@ -70,9 +64,7 @@ def test_one_that_does_not_tell_is_refused_before_it_is_written(
 
 
 @pytest.mark.parametrize("name", ["stories", "docs", "file"])
-def test_the_estimate_is_near_what_is_stored(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_estimate_is_near_what_is_stored(name, tmp_path, monkeypatch):
     asked: list[int] = []
     monkeypatch.setattr(corpus_stage, "check_room", lambda directory, needed: asked.append(needed))
     study = study_of(tmp_path, **source(name, tmp_path))
@@ -83,7 +75,7 @@ def test_the_estimate_is_near_what_is_stored(
         assert 0.4 * stored < estimate < 2.5 * stored
 
 
-def test_the_number_of_documents_bounds_the_part_of_a_file(tmp_path: Path) -> None:
+def test_the_number_of_documents_bounds_the_part_of_a_file(tmp_path):
     known = CorpusConfig(**{**SETTINGS, **source("file", tmp_path)})
     whole = expected_characters(known)
     part = expected_characters(dataclasses.replace(known, num_documents=500))

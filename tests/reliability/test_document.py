@@ -1,7 +1,5 @@
 """docs/RELIABILITY.md names each case once, and only tests that exist under the mark they have."""
 
-from __future__ import annotations
-
 import ast
 import re
 from pathlib import Path
@@ -23,7 +21,7 @@ def is_slow(test: ast.FunctionDef) -> bool:
     return any("mark.slow" in ast.unparse(decorator) for decorator in test.decorator_list)
 
 
-def test_every_case_has_a_test_or_is_said_to_be_open() -> None:
+def test_every_case_has_a_test_or_is_said_to_be_open():
     found = sections()
     assert list(found) == sorted(found)
     assert set(range(1, CASES + 1)) <= set(found)
@@ -32,7 +30,7 @@ def test_every_case_has_a_test_or_is_said_to_be_open() -> None:
         assert text.count("\n- `") == len(PROOF.findall(text)), f"case {case}: a line that is none"
 
 
-def test_every_test_named_exists() -> None:
+def test_every_test_named_exists():
     for case, text in sections().items():
         for file, name, slow in PROOF.findall(text):
             tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))

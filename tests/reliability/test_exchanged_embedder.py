@@ -1,18 +1,12 @@
 """What embeds texts for their scores is known by its content: all that it made is made again."""
 
-from __future__ import annotations
-
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 from short_training import context, new_run
 from tiny_pretrained import save_tiny_bert
 
-from data.corpus_store import Corpus
-from workbench.machine.context import StageContext
 from workbench.probes import run as probe
 from workbench.sample.references import prepare_references
 from workbench.score import evaluate
@@ -29,7 +23,7 @@ def embedded_study(run: Run, embedder: Path) -> Study:
     return Study(run.study.directory, dataclasses.replace(config, base=base))
 
 
-def test_references_are_embedded_again(tmp_path: Path) -> None:
+def test_references_are_embedded_again(tmp_path):
     study = embedded_study(new_run(tmp_path / "study"), tmp_path / "tiny")
     save_tiny_bert(tmp_path / "tiny")
     vectors = study.references_dir / "embeddings.npy"
@@ -46,12 +40,7 @@ def test_references_are_embedded_again(tmp_path: Path) -> None:
     assert vectors.stat().st_ino == made, "they stay usable where the embedder is not"
 
 
-def test_scores_and_baselines_are_made_again(
-    copy_smoke: Callable[..., Study],
-    corpus: Corpus,
-    context: StageContext,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_scores_and_baselines_are_made_again(copy_smoke, corpus, context, monkeypatch):
     study = copy_smoke()
     run = study.run("repa", study.config.seeds[0])
     made = {
@@ -72,12 +61,7 @@ def test_scores_and_baselines_are_made_again(
         assert read_manifest(folder).meta["fingerprint"] == fingerprint
 
 
-def test_probes_that_embed_texts_are_made_again(
-    copy_smoke: Callable[..., Study],
-    corpus: Corpus,
-    context: StageContext,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_probes_that_embed_texts_are_made_again(copy_smoke, corpus, context, monkeypatch):
     study = copy_smoke()
     run = study.run("none", study.config.seeds[0])
     names = ("manifold_continuity", "scale")

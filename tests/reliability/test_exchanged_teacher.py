@@ -1,7 +1,5 @@
 """A teacher is known by the content of its files: exchanged ones are noticed."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import shutil
@@ -31,12 +29,12 @@ from workbench.train.vae import vae_fingerprint
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(tmp_path_factory) -> Path:
     return save_tiny_bert(tmp_path_factory.mktemp("teacher") / "tiny")
 
 
 @pytest.fixture
-def teacher(model: Path, tmp_path: Path) -> Path:
+def teacher(model, tmp_path) -> Path:
     """A folder with a small pretrained encoder, to be changed at will."""
     return Path(shutil.copytree(model, tmp_path / "tiny"))
 
@@ -81,9 +79,7 @@ def prepared(run: Run) -> Path:
     return prepare_teacher(run.study, run.config, context())
 
 
-def test_exchanged_weights_are_noticed_and_the_states_made_again(
-    teacher: Path, tmp_path: Path
-) -> None:
+def test_exchanged_weights_are_noticed_and_the_states_made_again(teacher, tmp_path):
     run = aligned_run(tmp_path / "study", teacher)
     directory = prepared(run)
     before, print_ = (directory / "train.npy").read_bytes(), vae_fingerprint(run)
@@ -97,7 +93,7 @@ def test_exchanged_weights_are_noticed_and_the_states_made_again(
     assert vae_fingerprint(run) != print_
 
 
-def test_exchanged_weights_under_an_aligned_run_are_refused(teacher: Path, tmp_path: Path) -> None:
+def test_exchanged_weights_under_an_aligned_run_are_refused(teacher, tmp_path):
     run = aligned_run(tmp_path / "study", teacher)
     directory = prepared(run)
     train(run)
@@ -113,9 +109,7 @@ def test_exchanged_weights_under_an_aligned_run_are_refused(teacher: Path, tmp_p
     prepared(run)
 
 
-def test_two_teachers_whose_paths_read_alike_have_states_of_their_own(
-    model: Path, tmp_path: Path
-) -> None:
+def test_two_teachers_whose_paths_read_alike_have_states_of_their_own(model, tmp_path):
     teachers = [
         Path(shutil.copytree(model, tmp_path / "bert-1")),
         Path(shutil.copytree(model, tmp_path / "bert" / "1")),
@@ -131,7 +125,7 @@ def test_two_teachers_whose_paths_read_alike_have_states_of_their_own(
     assert vae_fingerprint(runs[0]) != vae_fingerprint(runs[1])
 
 
-def test_a_finished_study_keeps_the_folder_that_it_has(teacher: Path, tmp_path: Path) -> None:
+def test_a_finished_study_keeps_the_folder_that_it_has(teacher, tmp_path):
     """Its name came from the teacher's name and layer alone."""
     run = aligned_run(tmp_path / "study", teacher)
     folder, known = prepared(run), vae_fingerprint(run)
@@ -144,7 +138,7 @@ def test_a_finished_study_keeps_the_folder_that_it_has(teacher: Path, tmp_path: 
     assert other.study.teacher_dir(other.config) != former, "another teacher's"
 
 
-def test_states_of_another_teacher_are_not_read(teacher: Path, tmp_path: Path) -> None:
+def test_states_of_another_teacher_are_not_read(teacher, tmp_path):
     other = Path(shutil.copytree(teacher, tmp_path / "other"))
     runs = arms_of(tmp_path / "study", teacher, other)
     first, second = (prepared(run) for run in runs)
@@ -155,7 +149,7 @@ def test_states_of_another_teacher_are_not_read(teacher: Path, tmp_path: Path) -
     assert str(second) in str(caught.value)
 
 
-def test_states_stay_usable_where_the_teacher_is_not(teacher: Path, tmp_path: Path) -> None:
+def test_states_stay_usable_where_the_teacher_is_not(teacher, tmp_path):
     run = aligned_run(tmp_path / "study", teacher)
     directory = prepared(run)
     shutil.rmtree(teacher)
@@ -173,7 +167,7 @@ def test_states_stay_usable_where_the_teacher_is_not(teacher: Path, tmp_path: Pa
     assert "is not on this machine" in notes[0]
 
 
-def test_exchanged_pieces_are_a_changed_corpus(teacher: Path, tmp_path: Path) -> None:
+def test_exchanged_pieces_are_a_changed_corpus(teacher, tmp_path):
     file = tmp_path / "texts.txt"
     file.write_text("".join(f"the old baker lost key {n}\n" for n in range(30)))
     known = short_config()
@@ -198,9 +192,7 @@ def test_exchanged_pieces_are_a_changed_corpus(teacher: Path, tmp_path: Path) ->
         prepare_corpus(study, context())
 
 
-def test_a_hash_covers_every_file_and_reads_each_once(
-    teacher: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hash_covers_every_file_and_reads_each_once(teacher, monkeypatch):
     known = content_hash(teacher)
     read: list[Any] = []
     digest = contents.hashlib.file_digest
@@ -220,9 +212,7 @@ def test_a_hash_covers_every_file_and_reads_each_once(
     assert content_hash(teacher) != known
 
 
-def test_a_model_is_looked_for_on_this_machine_alone(
-    teacher: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_is_looked_for_on_this_machine_alone(teacher, monkeypatch):
     monkeypatch.setattr("models.teachers.pretrained._ask_hub", None)
     assert local_directory(f"hf:{teacher}") == teacher
     assert local_directory(f"hf:{teacher}-absent") is None
@@ -230,7 +220,7 @@ def test_a_model_is_looked_for_on_this_machine_alone(
     assert local_directory("minilm") == local_directory("random")
 
 
-def test_states_from_before_contents_were_stored_go_on(teacher: Path, tmp_path: Path) -> None:
+def test_states_from_before_contents_were_stored_go_on(teacher, tmp_path):
     """Their manifest says nothing of content, and fingerprints are those they were made with."""
     run = aligned_run(tmp_path / "study", teacher)
     directory = prepared(run)

@@ -1,7 +1,5 @@
 """Memory, disk and log devices that give out: exit 4 and what to lower, or a note, and no harm."""
 
-from __future__ import annotations
-
 import os
 import resource
 import shutil
@@ -65,7 +63,7 @@ def hidden(folder: Path) -> list[Path]:
 
 
 @needs_fork
-def test_a_batch_beyond_memory_names_what_to_lower(tmp_path: Path) -> None:
+def test_a_batch_beyond_memory_names_what_to_lower(tmp_path):
     run = new_run(tmp_path / "study", batch_size=60_000)
 
     def train_in_little_memory() -> None:
@@ -94,13 +92,11 @@ def test_a_batch_beyond_memory_names_what_to_lower(tmp_path: Path) -> None:
         (RuntimeError("shapes do not match"), 1),
     ],
 )
-def test_memory_anywhere_else_ends_with_four_too(error: Exception, code: int) -> None:
+def test_memory_anywhere_else_ends_with_four_too(error, code):
     assert exit_code(error) == code
 
 
-def test_room_for_a_checkpoint_is_looked_at_before_the_first_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_room_for_a_checkpoint_is_looked_at_before_the_first_step(tmp_path, monkeypatch):
     run = new_run(tmp_path)
     steps: list[int] = []
     loss = VAETask.loss
@@ -121,7 +117,7 @@ def test_room_for_a_checkpoint_is_looked_at_before_the_first_step(
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-def test_the_room_asked_for_is_what_a_checkpoint_takes(tmp_path: Path, ema_decay: float) -> None:
+def test_the_room_asked_for_is_what_a_checkpoint_takes(tmp_path, ema_decay):
     run = new_run(tmp_path, ema_decay=ema_decay)
     vae = train_vae.build_vae(
         train_vae.vae_config(run.config, corpus(), run.config.vae.projector_width),
@@ -139,9 +135,7 @@ def test_the_room_asked_for_is_what_a_checkpoint_takes(tmp_path: Path, ema_decay
     assert expected < stored < expected + headers
 
 
-def test_room_for_latents_is_looked_at_before_they_are_encoded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_room_for_latents_is_looked_at_before_they_are_encoded(tmp_path, monkeypatch):
     run = new_run(tmp_path)
     train(run)
     vae = load_vae(run, context().place)
@@ -158,7 +152,7 @@ def test_room_for_latents_is_looked_at_before_they_are_encoded(
 
 
 @needs_fork
-def test_a_disk_that_fills_up_costs_no_checkpoint(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_costs_no_checkpoint(tmp_path):
     run = new_run(tmp_path / "study")
     with pytest.raises(StopRequested):
         train(run, StopAfter(3))
@@ -202,9 +196,7 @@ class FullDevice:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("in_the_way", [False, True], ids=["full", "cannot open"])
-def test_a_logger_that_fails_is_named_once_and_training_goes_on(
-    in_the_way: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_logger_that_fails_is_named_once_and_training_goes_on(in_the_way, tmp_path, monkeypatch):
     run = new_run(tmp_path)
     if in_the_way:
         run.directory.mkdir(parents=True)

@@ -1,7 +1,5 @@
 """A fork copies what is the same under other settings and trains the rest; the old one stays."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json
@@ -16,7 +14,6 @@ from workbench.cli.main import main
 from workbench.config.settings import to_dict
 from workbench.config.study import STANDARD_ARMS, StudyConfig
 from workbench.errors import DamagedArtefactError, InputError, StopRequested
-from workbench.machine.context import StageContext
 from workbench.machine.stopping import StopSignal
 from workbench.pipeline.fork import fork_study
 from workbench.pipeline.verify import verify_path
@@ -50,7 +47,7 @@ def with_longer(config: StudyConfig, name: str, num_steps: int) -> StudyConfig:
 
 
 @pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def trained(monkeypatch) -> list[str]:
     """Names of the trainings that took a step, in order, in this process."""
     from workbench.train import flow as train_flow
     from workbench.train import language_model as train_language_model
@@ -70,9 +67,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def test_unchanged_arms_are_taken_over_and_changed_ones_trained(
-    smoke: Study, tmp_path: Path, context: StageContext, trained: list[str]
-) -> None:
+def test_unchanged_arms_are_taken_over_and_changed_ones_trained(smoke, tmp_path, context, trained):
     before = content(smoke.directory)
     config = fork_study(smoke, without_repa_weight(smoke.config), tmp_path / "new", context)
     study = open_study(tmp_path / "new")
@@ -93,9 +88,7 @@ def test_unchanged_arms_are_taken_over_and_changed_ones_trained(
     assert verify_path(study.directory).sound
 
 
-def test_the_new_study_says_where_it_comes_from(
-    smoke: Study, tmp_path: Path, context: StageContext
-) -> None:
+def test_the_new_study_says_where_it_comes_from(smoke, tmp_path, context):
     fork_study(smoke, without_repa_weight(smoke.config), tmp_path / "new", context)
     origin = read_json(tmp_path / "new" / "study.json")["forked_from"]
     assert origin["study"] == str(smoke.directory)
@@ -115,14 +108,7 @@ def test_the_new_study_says_where_it_comes_from(
         ("sampling.num_prompts", {"repa/seed-0/flow/step-8"}, {"repa/seed-0/scores"}),
     ],
 )
-def test_what_stands_on_a_changed_setting_is_made_anew(
-    key: str,
-    kept: set[str],
-    gone: set[str],
-    smoke: Study,
-    tmp_path: Path,
-    context: StageContext,
-) -> None:
+def test_what_stands_on_a_changed_setting_is_made_anew(key, kept, gone, smoke, tmp_path, context):
     part, name = key.split(".")
     component = getattr(smoke.config.base, part)
     value = {"layer": -2, "width": 2 * getattr(component, "width", 0)}.get(name)
@@ -137,9 +123,7 @@ def test_what_stands_on_a_changed_setting_is_made_anew(
     assert not gone & reused
 
 
-def test_more_steps_go_on_in_the_fork(
-    smoke: Study, tmp_path: Path, context: StageContext, trained: list[str]
-) -> None:
+def test_more_steps_go_on_in_the_fork(smoke, tmp_path, context, trained):
     before = content(smoke.directory)
     config = with_longer(smoke.config, "vae_training", 12)
     config = fork_study(smoke, config, tmp_path / "new", context)
@@ -156,9 +140,7 @@ def test_more_steps_go_on_in_the_fork(
     assert content(smoke.directory) == before
 
 
-def test_an_interrupted_fork_copies_the_rest_when_run_again(
-    smoke: Study, tmp_path: Path, context: StageContext
-) -> None:
+def test_an_interrupted_fork_copies_the_rest_when_run_again(smoke, tmp_path, context):
     class After(StopSignal):
         left = 4
 
@@ -178,9 +160,7 @@ def test_an_interrupted_fork_copies_the_rest_when_run_again(
         assert run.describe()["pairing"] == smoke.run(run.arm, run.seed).describe()["pairing"]
 
 
-def test_what_is_damaged_is_not_taken_over(
-    copy_smoke: Make, tmp_path: Path, context: StageContext
-) -> None:
+def test_what_is_damaged_is_not_taken_over(copy_smoke, tmp_path, context):
     study = copy_smoke()
     file = study.run("none", 0).latents_dir / "train-mu.npy"
     damaged = bytearray(file.read_bytes())
@@ -192,8 +172,8 @@ def test_what_is_damaged_is_not_taken_over(
 
 
 def test_the_same_folder_another_study_and_a_busy_one_are_refused(
-    smoke: Study, copy_smoke: Make, tmp_path: Path, context: StageContext
-) -> None:
+    smoke, copy_smoke, tmp_path, context
+):
     with pytest.raises(InputError, match="a fork is a new study"):
         fork_study(smoke, smoke.config, smoke.directory, context)
     other = copy_smoke(name="other")
@@ -204,9 +184,7 @@ def test_the_same_folder_another_study_and_a_busy_one_are_refused(
     assert not (tmp_path / "new" / "corpus").exists()
 
 
-def test_the_command_forks_under_the_old_settings(
-    smoke: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_forks_under_the_old_settings(smoke, tmp_path, capsys):
     """Nothing is changed but a harmless key, so all is taken over and only compared again."""
     folder = str(tmp_path / "new")
     arguments = ("study", "--fork", str(smoke.directory), "--set", "loggers=[]", "--out", folder)
@@ -220,7 +198,7 @@ def test_the_command_forks_under_the_old_settings(
     assert json.loads(capsys.readouterr().out)["already_done"]
 
 
-def test_a_fork_needs_a_study(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_fork_needs_a_study(capsys, tmp_path):
     assert main(["study", "--fork", str(tmp_path), "--out", str(tmp_path / "new")]) == 2
     assert "study.json is missing" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()

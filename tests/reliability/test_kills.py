@@ -1,7 +1,5 @@
 """Real SIGKILLs at random times: what comes out in the end is what an unharmed run leaves."""
 
-from __future__ import annotations
-
 import json
 import os
 import random
@@ -69,13 +67,13 @@ def killed_once(run: Run) -> bool:
 
 
 @needs_fork
-def test_three_kills_of_a_training(tmp_path: Path) -> None:
+def test_three_kills_of_a_training(tmp_path):
     assert kill_trainings(tmp_path, kills=3) >= 1
 
 
 @needs_fork
 @pytest.mark.slow
-def test_fifty_kills_of_trainings(tmp_path: Path) -> None:
+def test_fifty_kills_of_trainings(tmp_path):
     assert kill_trainings(tmp_path, kills=50) >= 17
 
 
@@ -96,7 +94,7 @@ def wait_for_reports(directory: Path, number: int, process: subprocess.Popen[str
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-def test_a_whole_study_under_many_kills(tmp_path: Path) -> None:
+def test_a_whole_study_under_many_kills(tmp_path):
     """`WORKBENCH_KILLS` kills; of every five one asks politely, which must save and end with 75.
 
     Each falls a random number of reports after the last, so that all stages are hit and the study

@@ -1,7 +1,5 @@
 """Two processes train together and one dies or hangs: the other ends, and what counts is whole."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket
@@ -50,9 +48,7 @@ def start_rank(run: Run, rank: int, port: int, end: signal.Signals, answer: Path
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "hangs"])
-def test_the_others_end_and_training_goes_on_from_what_is_whole(
-    end: signal.Signals, tmp_path: Path
-) -> None:
+def test_the_others_end_and_training_goes_on_from_what_is_whole(end, tmp_path):
     run = new_run(tmp_path / "study")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -1,9 +1,6 @@
 """A training that is given more steps goes on from its checkpoint, and all arms go on alike."""
 
-from __future__ import annotations
-
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +18,6 @@ from short_training import (
 from workbench.config.study import StudyConfig
 from workbench.config.training import TrainingConfig
 from workbench.errors import InputError, StopRequested
-from workbench.machine.context import StageContext
 from workbench.pipeline.run_study import run_study
 from workbench.report.compare import compare_runs, compare_study
 from workbench.store.checkpoints import load_latest
@@ -46,7 +42,7 @@ def change_times(folder: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("stopped_at", [NUM_STEPS, 5])
-def test_going_on_equals_the_whole_schedule_bit_for_bit(stopped_at: int, tmp_path: Path) -> None:
+def test_going_on_equals_the_whole_schedule_bit_for_bit(stopped_at, tmp_path):
     """Whether the shorter training had ended or was stopped in its middle."""
     whole = with_training(
         new_run(tmp_path / "whole"), num_steps=LONGER, earlier_num_steps=(NUM_STEPS,)
@@ -71,7 +67,7 @@ def test_going_on_equals_the_whole_schedule_bit_for_bit(stopped_at: int, tmp_pat
     assert "not those of an uninterrupted training of 12 steps" in found.state["inexact"][0]
 
 
-def test_another_beginning_is_still_refused(tmp_path: Path) -> None:
+def test_another_beginning_is_still_refused(tmp_path):
     run = new_run(tmp_path)
     train(run)
     changed = with_training(run, num_steps=LONGER, earlier_num_steps=(NUM_STEPS,), beta1=0.5)
@@ -81,7 +77,7 @@ def test_another_beginning_is_still_refused(tmp_path: Path) -> None:
         train(with_training(run, num_steps=LONGER))
 
 
-def test_the_learning_rate_rises_again_where_it_goes_on() -> None:
+def test_the_learning_rate_rises_again_where_it_goes_on():
     short = TrainingConfig(num_steps=40, warmup_steps=10, learning_rate=1.0)
     both = dataclasses.replace(short, num_steps=80, earlier_num_steps=(40,))
     one = dataclasses.replace(short, num_steps=80)
@@ -91,18 +87,18 @@ def test_the_learning_rate_rises_again_where_it_goes_on() -> None:
     assert rates[40] > 2 * rates[39]
 
 
-def test_fingerprints_without_earlier_lengths_are_as_before() -> None:
+def test_fingerprints_without_earlier_lengths_are_as_before():
     assert "earlier_num_steps" not in TrainingConfig().identity
     assert TrainingConfig(earlier_num_steps=(3,)).identity["earlier_num_steps"] == [3]
 
 
 @pytest.mark.parametrize("earlier", [(600,), (0,), (5, 5), (700,)])
-def test_lengths_that_do_not_rise_are_refused(earlier: tuple[int, ...]) -> None:
+def test_lengths_that_do_not_rise_are_refused(earlier):
     with pytest.raises(ValueError, match="earlier_num_steps must rise"):
         TrainingConfig(num_steps=600, earlier_num_steps=earlier)
 
 
-def test_the_same_command_again_means_the_training_that_went_on(tmp_path: Path) -> None:
+def test_the_same_command_again_means_the_training_that_went_on(tmp_path):
     run = new_run(tmp_path)
     create_study(run.study.config, tmp_path)
     before = create_study(longer(short_config(), "vae_training", LONGER), tmp_path).config
@@ -115,7 +111,7 @@ def test_the_same_command_again_means_the_training_that_went_on(tmp_path: Path) 
         create_study(longer(short_config(), "vae_training", 20), tmp_path)
 
 
-def test_a_length_that_an_arm_sets_for_itself_is_not_lengthened(tmp_path: Path) -> None:
+def test_a_length_that_an_arm_sets_for_itself_is_not_lengthened(tmp_path):
     run = new_run(tmp_path)
     arms = {"none": {"vae_loss.repa_weight": 0.0, "vae_training.num_steps": NUM_STEPS}}
     config = dataclasses.replace(run.study.config, arms=arms)
@@ -125,9 +121,7 @@ def test_a_length_that_an_arm_sets_for_itself_is_not_lengthened(tmp_path: Path) 
         create_study(longer(config, "vae_training", LONGER), tmp_path)
 
 
-def test_steps_that_would_throw_later_trainings_away_are_refused(
-    copy_smoke: Callable[..., Study],
-) -> None:
+def test_steps_that_would_throw_later_trainings_away_are_refused(copy_smoke):
     study = copy_smoke()
     stored = (study.directory / "study.json").read_bytes()
     with pytest.raises(InputError, match=r"base\.vae_training\.num_steps: .*use --fork"):
@@ -135,9 +129,7 @@ def test_steps_that_would_throw_later_trainings_away_are_refused(
     assert (study.directory / "study.json").read_bytes() == stored
 
 
-def test_a_finished_study_goes_on_and_its_twins_stay_paired(
-    copy_smoke: Callable[..., Study], context: StageContext
-) -> None:
+def test_a_finished_study_goes_on_and_its_twins_stay_paired(copy_smoke, context):
     study = copy_smoke()
     runs = study.runs
     kept = [change_times(run.vae_dir) for run in runs]
@@ -155,9 +147,7 @@ def test_a_finished_study_goes_on_and_its_twins_stay_paired(
     assert run_study(config, study.directory, context).already_done
 
 
-def test_arms_do_not_pair_while_only_some_went_on(
-    copy_smoke: Callable[..., Study], context: StageContext
-) -> None:
+def test_arms_do_not_pair_while_only_some_went_on(copy_smoke, context):
     study = copy_smoke()
     study = create_study(longer(study.config, "flow_training", 12), study.directory)
     first, second = study.runs
@@ -169,9 +159,7 @@ def test_arms_do_not_pair_while_only_some_went_on(
             compare()
 
 
-def test_more_steps_of_the_judge_score_the_samples_again(
-    copy_smoke: Callable[..., Study], context: StageContext
-) -> None:
+def test_more_steps_of_the_judge_score_the_samples_again(copy_smoke, context):
     study = copy_smoke()
     before = [read_json(run.evaluation_file) for run in study.runs]
     finish_with_two_probes(

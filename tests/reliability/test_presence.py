@@ -1,7 +1,5 @@
 """A process that waits for another gives up when that one shows no sign of life, and only then."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket
@@ -76,7 +74,7 @@ def work_for_long() -> None:
         sum(range(10_000))
 
 
-def test_it_waits_as_long_as_the_other_works(tmp_path: Path) -> None:
+def test_it_waits_as_long_as_the_other_works(tmp_path):
     code, words, took = run_two(work_for_long, tmp_path)
     assert (code, words) == (0, "met")
     assert took > 3 * PATIENCE_SECONDS
@@ -98,7 +96,7 @@ def hang() -> None:
 
 
 @pytest.mark.parametrize("end", [be_stopped, be_killed, hang])
-def test_it_gives_up_on_one_that_does_not_live(end: Callable[[], None], tmp_path: Path) -> None:
+def test_it_gives_up_on_one_that_does_not_live(end, tmp_path):
     code, words, _ = run_two(end, tmp_path)
     assert code == 4, words
     assert "died" in words

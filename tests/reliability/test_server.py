@@ -1,7 +1,5 @@
 """The server of the app as its verb starts it: on loopback only, and forgeries are refused."""
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import os
@@ -22,7 +20,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="need
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+def server(tmp_path_factory) -> Iterator[tuple[int, int]]:
     """Process id and port of a running app without studies."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -72,16 +70,16 @@ def listening_addresses(pid: int) -> set[str]:
     return found
 
 
-def test_it_listens_on_this_machine_only(server: tuple[int, int]) -> None:
+def test_it_listens_on_this_machine_only(server):
     assert listening_addresses(server[0]) == {"0100007F"}
 
 
-def test_an_upload_without_the_token_is_refused(server: tuple[int, int]) -> None:
+def test_an_upload_without_the_token_is_refused(server):
     path = "/_stcore/upload_file/session/file"
     assert ask(server[1], "PUT", path, Origin="http://evil.example") == 403
 
 
-def test_the_settings_it_ships_with() -> None:
+def test_the_settings_it_ships_with():
     known = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
     assert known["server"]["address"] == "127.0.0.1"
     assert known["server"]["enableXsrfProtection"] is True

@@ -1,7 +1,5 @@
 """A stop breaks into work that never looks for one, and nothing half made is kept."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import signal
@@ -137,13 +135,7 @@ PHASES = {
 
 
 @pytest.mark.parametrize("name", PHASES)
-def test_a_stop_ends_the_phase_and_it_keeps_nothing(
-    name: str,
-    copy_smoke: Callable[..., Study],
-    corpus: Corpus,
-    context: StageContext,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_stop_ends_the_phase_and_it_keeps_nothing(name, copy_smoke, corpus, context, monkeypatch):
     phase, made = PHASES[name], copy_smoke()
     kept = phase.kept(made)
     moved = kept.with_name(f"moved-{kept.name}")
@@ -161,7 +153,7 @@ def test_a_stop_ends_the_phase_and_it_keeps_nothing(
     assert not list(kept.parent.glob(".tmp-*"))
 
 
-def test_a_body_that_swallows_it_is_not_believed() -> None:
+def test_a_body_that_swallows_it_is_not_believed():
     """Whoever catches everything ends the phase none the less."""
     ready, tell = os.pipe()
 
@@ -179,7 +171,7 @@ def test_a_body_that_swallows_it_is_not_believed() -> None:
     assert os.read(ready, 8) == b"2", "swallowed, and nothing after the body"
 
 
-def test_timers_and_handlers_are_put_back() -> None:
+def test_timers_and_handlers_are_put_back():
     ready, tell = os.pipe()
     child = os.fork()
     if child == 0:
@@ -197,7 +189,7 @@ def test_timers_and_handlers_are_put_back() -> None:
     assert os.read(ready, 1) == b"1"
 
 
-def test_without_listening_it_looks_at_both_ends(tmp_path: Path) -> None:
+def test_without_listening_it_looks_at_both_ends(tmp_path):
     stop, reached = StopSignal(tmp_path / "stop"), []
     with pytest.raises(StopRequested, match="work: stopped"), stop.interrupting("work"):
         reached.append((tmp_path / "stop").touch())

@@ -1,11 +1,8 @@
 """A real SIGTERM saves and says 75; a second one ends at once; bad steps are left out, then 5."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +30,7 @@ MANY = 20_000
 
 @needs_fork
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_at_the_step_it_falls_into(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_saves_at_the_step_it_falls_into(number, tmp_path):
     run = new_run(tmp_path, num_steps=MANY, checkpoint_every=MANY)
     child = os.fork()
     if child == 0:
@@ -58,7 +55,7 @@ def test_a_signal_saves_at_the_step_it_falls_into(number: signal.Signals, tmp_pa
 
 
 @needs_fork
-def test_a_second_signal_ends_at_once() -> None:
+def test_a_second_signal_ends_at_once():
     ready, listening = os.pipe()
     child = os.fork()
     if child == 0:
@@ -88,7 +85,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, steps: range) -> None:
     monkeypatch.setattr(VAETask, "loss", poisoned)
 
 
-def test_bad_steps_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_steps_are_left_out(tmp_path, monkeypatch):
     """A training whose steps are all bad keeps the weights it began with."""
     run = new_run(tmp_path, ema_decay=0.0)
     poison(monkeypatch, range(NUM_STEPS))
@@ -103,9 +100,7 @@ def test_bad_steps_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert torch.equal(fresh[name], found.model[name]), name
 
 
-def test_too_many_bad_steps_end_with_the_last_good_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_bad_steps_end_with_the_last_good_checkpoint(tmp_path, monkeypatch):
     whole, run = new_run(tmp_path / "whole"), new_run(tmp_path / "bad", max_skipped_steps=1)
     train(with_training(whole, checkpoint_every=4))
     poison(monkeypatch, range(4, NUM_STEPS))
@@ -119,7 +114,7 @@ def test_too_many_bad_steps_end_with_the_last_good_checkpoint(
 
 
 @pytest.mark.parametrize("name", ["README.md", "model.safetensors", "optimizer.safetensors"])
-def test_steps_that_are_done_again_are_logged_once(tmp_path: Path, name: str) -> None:
+def test_steps_that_are_done_again_are_logged_once(tmp_path, name):
     run = new_run(tmp_path, log_every=1)
     with pytest.raises(StopRequested):
         train(run, stop=StopAfter(6))

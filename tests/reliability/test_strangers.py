@@ -1,7 +1,5 @@
 """What does not belong to a run is refused: tokenisers, corpora, schemas, broken teachers."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os
@@ -66,9 +64,7 @@ def no_forward(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(TextVAE, "encode")
 
 
-def test_a_foreign_tokeniser_is_refused_before_the_first_forward(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_foreign_tokeniser_is_refused_before_the_first_forward(tmp_path, monkeypatch):
     run = new_run(tmp_path / "study")
     write_other_corpus(tmp_path / "other")
     shutil.rmtree(run.study.corpus_dir / "tokenizer")
@@ -79,9 +75,7 @@ def test_a_foreign_tokeniser_is_refused_before_the_first_forward(
     assert list_checkpoints(run.vae_dir) == []
 
 
-def test_weights_of_another_corpus_are_refused_before_the_first_forward(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_of_another_corpus_are_refused_before_the_first_forward(tmp_path, monkeypatch):
     run = new_run(tmp_path / "study")
     train(run)
     known = list_checkpoints(run.vae_dir)
@@ -98,7 +92,7 @@ def test_weights_of_another_corpus_are_refused_before_the_first_forward(
     assert list_checkpoints(run.vae_dir) == known
 
 
-def test_a_corpus_that_changed_under_a_run_is_refused(tmp_path: Path) -> None:
+def test_a_corpus_that_changed_under_a_run_is_refused(tmp_path):
     run = new_run(tmp_path)
     train(run)
     stored = (run.study.corpus_dir / "manifest.json").read_bytes()
@@ -112,7 +106,7 @@ def test_a_corpus_that_changed_under_a_run_is_refused(tmp_path: Path) -> None:
     assert (run.study.corpus_dir / "manifest.json").read_bytes() == stored
 
 
-def test_arms_that_differ_in_what_twins_share_are_refused(tmp_path: Path) -> None:
+def test_arms_that_differ_in_what_twins_share_are_refused(tmp_path):
     arms = {"none": {}, "other": {"corpus.num_documents": 41}}
     config = dataclasses.replace(short_config(), arms=arms)
     with pytest.raises(InputError, match=r"arm 'other' overrides corpus\.num_documents"):
@@ -120,7 +114,7 @@ def test_arms_that_differ_in_what_twins_share_are_refused(tmp_path: Path) -> Non
     assert not (tmp_path / "study").exists()
 
 
-def test_a_study_made_with_other_settings_is_refused_with_a_table(tmp_path: Path) -> None:
+def test_a_study_made_with_other_settings_is_refused_with_a_table(tmp_path):
     create_study(short_config(), tmp_path)
     trained = Study(tmp_path, short_config()).run("none", 0).vae_dir
     (trained / "step-2").mkdir(parents=True)  # before that, a study may still be changed
@@ -132,7 +126,7 @@ def test_a_study_made_with_other_settings_is_refused_with_a_table(tmp_path: Path
     assert open_study(tmp_path).config == short_config(log_every=1)
 
 
-def test_a_study_stored_before_schemas_still_opens(tmp_path: Path) -> None:
+def test_a_study_stored_before_schemas_still_opens(tmp_path):
     stored = FIXTURES / "study-schema-0"
     assert "schema" not in json.loads((stored / "study.json").read_text())
     study = open_study(stored)
@@ -142,7 +136,7 @@ def test_a_study_stored_before_schemas_still_opens(tmp_path: Path) -> None:
     assert study.config.base.language_model.init_std == 1.0, "as its judge was trained"
 
 
-def test_a_study_of_a_newer_release_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_study_of_a_newer_release_is_refused_by_name(tmp_path):
     create_study(short_config(), tmp_path)
     file = tmp_path / "study.json"
     document = json.loads(file.read_text())
@@ -168,9 +162,7 @@ def random_teacher_run(folder: Path) -> Any:
 
 
 @pytest.mark.parametrize(("broken_texts", "refused"), [(1, False), (20, True)])
-def test_a_teacher_with_broken_states_ends_with_five(
-    broken_texts: int, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_teacher_with_broken_states_ends_with_five(broken_texts, refused, tmp_path, monkeypatch):
     """Up to 0.1 % of the states may be masked and counted; beyond that nothing is published.
 
     The network hands back NaN for the first word piece of some texts, as one that overflows does.
@@ -206,9 +198,7 @@ def test_a_teacher_with_broken_states_ends_with_five(
     assert left["texts"] == 0
 
 
-def test_room_for_teacher_states_is_looked_at_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_room_for_teacher_states_is_looked_at_first(tmp_path, monkeypatch):
     run = random_teacher_run(tmp_path)
     disk = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: disk._replace(free=1000))
@@ -217,9 +207,7 @@ def test_room_for_teacher_states_is_looked_at_first(
         prepare_teacher(run.study, run.config, context())
 
 
-def test_order_is_by_step_whatever_the_clock_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_order_is_by_step_whatever_the_clock_says(tmp_path, monkeypatch):
     """The clock runs backwards a day a call, and the older checkpoint looks newer."""
     days = iter(range(10**6, 0, -1))
     monkeypatch.setattr(time, "time", lambda: next(days) * 86400.0)

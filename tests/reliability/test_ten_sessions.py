@@ -4,8 +4,6 @@
 it the walk is over a smoke study. The sizes that were measured are in docs/RELIABILITY.md.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import time
@@ -30,7 +28,7 @@ MOST_A_SECOND_TEN = 120 * MIB
 
 
 @pytest.fixture
-def runs(smoke_runs: Path, tmp_path: Path) -> Path:  # noqa: F811
+def runs(smoke_runs, tmp_path) -> Path:  # noqa: F811
     """A runs directory with the study that is walked through."""
     ready = os.environ.get("WORKBENCH_DEMO_RUNS")
     source = Path(ready) / "demo" if ready else smoke_runs / "smoke"

@@ -10,8 +10,6 @@ depend on the folder: rules have no precondition but do nothing where they do no
 number is folded onto the files and bytes that are there.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os
@@ -202,11 +200,11 @@ def run_machine(examples: int, steps: int) -> None:
     )
 
 
-def test_a_few_histories_keep_one_trajectory() -> None:
+def test_a_few_histories_keep_one_trajectory():
     run_machine(examples=4, steps=8)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_many_histories_keep_one_trajectory() -> None:
+def test_many_histories_keep_one_trajectory():
     run_machine(examples=120, steps=20)

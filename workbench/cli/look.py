@@ -54,7 +54,7 @@ def doctor(*, common: CommonOptions = DEFAULTS) -> int:
 
     with Output(common) as output:
         show_examination(output, examine())
-    return 0  # what this machine lacks is no failure of the command
+    return 0  # the command did its work, whatever the machine lacks
 
 
 def _catalogue(name: str, common: Common) -> int:

@@ -17,7 +17,7 @@ DEVICE_FAILED = frozenset({errno.EIO, errno.ENODEV, errno.ENXIO, errno.EMFILE, e
 
 
 def translated(error: OSError, path: Path) -> WorkbenchError:
-    """Workbench error for a failed write at `path`: 4 when room or device gave out, else 2."""
+    """Workbench error for a failed write at `path`: 4 for a full or failing disk, else 2."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno in NO_ROOM:
         return ResourceError(

@@ -1,7 +1,5 @@
 """The command line as scripts meet it: exit codes, one line of error, one object of JSON."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -15,7 +13,6 @@ import pytest
 
 from workbench.cli.main import main, one_line
 from workbench.cli.verbs import VERBS
-from workbench.study.folders import Study
 
 ROOT = Path(__file__).parents[3]
 HEAVY = ("torch", "transformers", "sklearn", "umap", "mauve", "faiss", "pandas", "streamlit")
@@ -32,9 +29,7 @@ def signals() -> Iterator[None]:
 
 
 @pytest.fixture
-def command(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Command:
+def command(capsys, monkeypatch, tmp_path) -> Command:
     """Runs a verb in this process on an empty runs directory: exit code, stdout, stderr."""
     monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
 
@@ -57,7 +52,7 @@ def refused(answer: tuple[int, str, str], *words: str) -> None:
         assert word in err, err
 
 
-def test_help_answers_without_heavy_imports() -> None:
+def test_help_answers_without_heavy_imports():
     script = f"""
 import contextlib, io, sys
 from workbench.cli.main import main
@@ -83,7 +78,7 @@ assert main(["--help"]) == 0
     assert "['torch']" in found.stderr
 
 
-def test_the_module_runs() -> None:
+def test_the_module_runs():
     done = subprocess.run(
         [sys.executable, "-m", "workbench", "presets", "--json"],
         cwd=ROOT,
@@ -114,9 +109,7 @@ def test_the_module_runs() -> None:
         ("study", "--preset", "smoke", "--set", "threads=1", "--out", "{study}"),
     ],
 )
-def test_json_is_one_object(
-    arguments: tuple[str, ...], command: Command, copy_smoke: Callable[..., Study]
-) -> None:
+def test_json_is_one_object(arguments, command, copy_smoke):
     study = copy_smoke() if any("{study}" in a for a in arguments) else None
     filled = [a.format(study=study.directory) if study else a for a in arguments]
     code, out, _ = command(*filled, "--json")
@@ -126,7 +119,7 @@ def test_json_is_one_object(
     assert "NaN" not in out
 
 
-def test_text_for_people(command: Command, smoke: Study) -> None:
+def test_text_for_people(command, smoke):
     run = f"{smoke.directory}/repa/0"
     code, out, _ = command("sample", run, "--prompt", "the cat", "--num-steps", "2", "--quiet")
     assert code == 0
@@ -137,7 +130,7 @@ def test_text_for_people(command: Command, smoke: Study) -> None:
     assert "generation.mauve[minilm]" in out
 
 
-def test_prompts_from_a_file(command: Command, smoke: Study, tmp_path: Path) -> None:
+def test_prompts_from_a_file(command, smoke, tmp_path):
     file = tmp_path / "prompts.txt"
     file.write_text("the cat\n\nthe dog\n", encoding="utf-8-sig")
     run = f"{smoke.directory}/repa/0"
@@ -169,9 +162,7 @@ def test_prompts_from_a_file(command: Command, smoke: Study, tmp_path: Path) -> 
         (("study", "--config", "nowhere.yaml"), ["nowhere.yaml"]),
     ],
 )
-def test_what_is_mistyped_is_named(
-    arguments: tuple[str, ...], words: list[str], command: Command, tmp_path: Path
-) -> None:
+def test_what_is_mistyped_is_named(arguments, words, command, tmp_path):
     refused(command(*arguments), *words)
     assert not (tmp_path / "runs").exists()
 
@@ -196,15 +187,13 @@ def test_what_is_mistyped_is_named(
         ("loggers=[wandbb]", ["no logger 'wandbb'"]),
     ],
 )
-def test_a_bad_setting_creates_nothing(
-    setting: str, words: list[str], command: Command, tmp_path: Path
-) -> None:
+def test_a_bad_setting_creates_nothing(setting, words, command, tmp_path):
     refused(command("study", "--preset", "smoke", "--set", setting, "--quiet"), *words)
     left = [path.name for path in (tmp_path / "runs").rglob("*") if path.name != ".lock"]
     assert left in ([], ["smoke"])
 
 
-def test_yaml_that_is_wrong_is_named(command: Command, tmp_path: Path) -> None:
+def test_yaml_that_is_wrong_is_named(command, tmp_path):
     file = tmp_path / "study.yaml"
     for text, word in (
         ("preset: smoke\nseeds: [0]\nseeds: [1]\n", "seeds"),
@@ -224,7 +213,7 @@ def with_file(path: Path, **settings: Any) -> list[str]:
     ]
 
 
-def test_an_unusable_corpus_is_named(command: Command, tmp_path: Path) -> None:
+def test_an_unusable_corpus_is_named(command, tmp_path):
     texts, table = tmp_path / "a.txt", tmp_path / "a.csv"
     for content in ("", "\n\n  \n"):
         texts.write_text(content)
@@ -240,7 +229,7 @@ def test_an_unusable_corpus_is_named(command: Command, tmp_path: Path) -> None:
     refused(command(*with_file(tmp_path / "pipe.txt")), "pipe.txt")
 
 
-def test_a_corpus_too_small_to_hold_anything_out_is_named(command: Command, tmp_path: Path) -> None:
+def test_a_corpus_too_small_to_hold_anything_out_is_named(command, tmp_path):
     texts = tmp_path / "one.txt"
     texts.write_text("only one text is here\n")
     code, _, err = command(*with_file(texts))
@@ -249,7 +238,7 @@ def test_a_corpus_too_small_to_hold_anything_out_is_named(command: Command, tmp_
     assert "split" in err or "texts" in err
 
 
-def test_a_bad_layer_names_the_range(command: Command) -> None:
+def test_a_bad_layer_names_the_range(command):
     answer = command(
         "study", "--preset", "smoke", "--quiet", "--set", "base.teacher.layer=9"
     )  # fmt: skip
@@ -257,15 +246,13 @@ def test_a_bad_layer_names_the_range(command: Command) -> None:
 
 
 @pytest.mark.parametrize("between", [[], ["--set"]])
-def test_every_setting_counts_however_they_are_given(between: list[str], command: Command) -> None:
+def test_every_setting_counts_however_they_are_given(between, command):
     start = ("study", "--preset", "smoke", "--quiet", "--set", "base.teacher.layer=9")
     answer = command(*start, *between, "threads=1")
     refused(answer, "teacher layer must be between -7 and 6", "got 9")
 
 
-def test_a_teacher_that_is_not_there_is_named(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_teacher_that_is_not_there_is_named(command, tmp_path, monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -275,7 +262,7 @@ def test_a_teacher_that_is_not_there_is_named(
     refused(command(*options, f"base.teacher.name=hf:{missing}"), str(missing))
 
 
-def test_a_directory_that_cannot_be_written_is_named(command: Command, tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_named(command, tmp_path):
     (tmp_path / "file").touch()
     out = ["--out", str(tmp_path / "file")]
     refused(command("study", "--preset", "smoke", "--quiet", *out), str(tmp_path / "file"))
@@ -284,7 +271,7 @@ def test_a_directory_that_cannot_be_written_is_named(command: Command, tmp_path:
     refused(command("study", "--preset", "smoke", *device, *out), str(tmp_path / "file"))
 
 
-def test_runs_not_trained_yet_are_named(command: Command, prepared: Study) -> None:
+def test_runs_not_trained_yet_are_named(command, prepared):
     run = f"{prepared.directory}/none/0"
     refused(command("sample", run, "--prompt", "a", "--quiet"), "not trained yet", "train-vae")
     refused(command("compare", run, run), "not evaluated yet", "evaluate")
@@ -292,7 +279,7 @@ def test_runs_not_trained_yet_are_named(command: Command, prepared: Study) -> No
     refused(command("sample", f"{prepared.directory}/none/0", "--prompt", "a"), "none/seed-0")
 
 
-def test_damage_exits_with_three(command: Command, copy_smoke: Callable[..., Study]) -> None:
+def test_damage_exits_with_three(command, copy_smoke):
     study = copy_smoke()
     weights = study.run("none", 0).vae_dir / "step-8" / "model.safetensors"
     content = weights.read_bytes()
@@ -303,18 +290,18 @@ def test_damage_exits_with_three(command: Command, copy_smoke: Callable[..., Stu
     assert "model.safetensors" in err
 
 
-def test_a_traceback_only_on_request(command: Command) -> None:
+def test_a_traceback_only_on_request(command):
     with pytest.raises(ValueError, match="no preset"):
         command("study", "--preset", "nosuch", "--debug")
 
 
-def test_no_arguments_show_the_verbs(command: Command) -> None:
+def test_no_arguments_show_the_verbs(command):
     code, out, err = command()
     assert (code, out) == (2, "")
     assert all(verb in err for verb in VERBS)
 
 
-def test_a_box_becomes_a_line() -> None:
+def test_a_box_becomes_a_line():
     box = """╭─ Unrecognized options ──────╮
 │ Unrecognized options: --a,  │
 │ b                           │

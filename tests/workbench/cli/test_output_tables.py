@@ -1,7 +1,5 @@
 """Tables on stdout: one line a row where nobody looks, however wide."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

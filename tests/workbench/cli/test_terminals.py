@@ -1,7 +1,5 @@
 """What is printed reaches its reader on any terminal, and never ends or undoes a computation."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -68,9 +66,7 @@ def shout(
 
 @pytest.mark.parametrize("environment", TERMINALS.values(), ids=TERMINALS.keys())
 @pytest.mark.parametrize("options", ["", "--json"])
-def test_a_result_is_shown_on_any_terminal(
-    tmp_path: Path, environment: dict[str, str], options: str
-) -> None:
+def test_a_result_is_shown_on_any_terminal(tmp_path, environment, options):
     done, ended = shout(tmp_path, options, environment)
     assert (done.returncode, ended) == (0, True), done.stderr
     shown = "".join(done.stdout.decode("utf-8", "replace").split())
@@ -78,7 +74,7 @@ def test_a_result_is_shown_on_any_terminal(
     assert "Traceback" not in done.stderr.decode("utf-8", "replace")
 
 
-def test_what_an_encoding_lacks_is_escaped(tmp_path: Path) -> None:
+def test_what_an_encoding_lacks_is_escaped(tmp_path):
     done, _ = shout(tmp_path, "", TERMINALS["ascii"])
     assert rb"\u041d\u043e\u043b\u044c" in done.stdout
     assert rb"Zo\xeb \u2192 5 \u2264 6 \U0001f600" in done.stdout
@@ -102,7 +98,7 @@ def test_what_an_encoding_lacks_is_escaped(tmp_path: Path) -> None:
         ("> /dev/full", 4),
     ],
 )
-def test_a_reader_that_left_changes_nothing(tmp_path: Path, redirection: str, code: int) -> None:
+def test_a_reader_that_left_changes_nothing(tmp_path, redirection, code):
     environment = {"PYTHONUNBUFFERED": "1"} if "true" in redirection else {}
     done, _ = shout(tmp_path, redirection, environment, rows=100, steps=200)
     assert done.returncode == code, done.stderr[-500:]
@@ -111,12 +107,12 @@ def test_a_reader_that_left_changes_nothing(tmp_path: Path, redirection: str, co
 
 
 @pytest.mark.parametrize("redirection", ["2> >(true)", "2>&-", "2> /dev/full", ">&-"])
-def test_the_work_goes_on_when_nobody_watches(tmp_path: Path, redirection: str) -> None:
+def test_the_work_goes_on_when_nobody_watches(tmp_path, redirection):
     _, ended = shout(tmp_path, redirection, {}, steps=200)
     assert ended
 
 
 @pytest.mark.parametrize("redirection", ["", "2> /dev/full", "2>&-"])
-def test_an_error_keeps_its_exit_code(tmp_path: Path, redirection: str) -> None:
+def test_an_error_keeps_its_exit_code(tmp_path, redirection):
     done, _ = shout(tmp_path, f"--nosuch {redirection}", {})
     assert done.returncode == 2

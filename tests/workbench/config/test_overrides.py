@@ -1,7 +1,5 @@
 """`--set` hands a value over as it stands."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -27,7 +25,7 @@ def text_column(override: str) -> str:
 
 
 @pytest.mark.parametrize("value", ODD)
-def test_text_is_taken_as_it_stands(value: str) -> None:
+def test_text_is_taken_as_it_stands(value):
     assert text_column(settings.as_override("base.corpus.text_column", value)) == value
     if value[0] != value[-1] or value[0] not in "'\"" or len(value) == 1:
         assert text_column(f"base.corpus.text_column={value}") == value
@@ -41,11 +39,11 @@ def test_text_is_taken_as_it_stands(value: str) -> None:
         )
     )
 )
-def test_any_text_comes_back(value: str) -> None:
+def test_any_text_comes_back(value):
     assert text_column(settings.as_override("base.corpus.text_column", value)) == value
 
 
-def test_quotes_and_spaces_around_the_sign_are_left_out() -> None:
+def test_quotes_and_spaces_around_the_sign_are_left_out():
     assert text_column('base.corpus.text_column="a # b"') == "a # b"
     assert text_column("base.corpus.text_column='it''s'") == "it's"
     assert text_column("base.corpus.text_column = body") == "body"
@@ -54,7 +52,7 @@ def test_quotes_and_spaces_around_the_sign_are_left_out() -> None:
         text_column('base.corpus.text_column="a" and "b"')
 
 
-def test_a_list_of_texts_holds_texts() -> None:
+def test_a_list_of_texts_holds_texts():
     config = study_config(
         preset="smoke",
         overrides=["base.corpus.name=file", "base.corpus.path=/c.csv", "name=2024",
@@ -74,7 +72,7 @@ def test_a_list_of_texts_holds_texts() -> None:
         ("unknown", "1", 1),
     ],
 )
-def test_other_values_are_yaml(key: str, value: str, meant: object) -> None:
+def test_other_values_are_yaml(key, value, meant):
     *parents, last = key.split(".")
     mapping = settings.apply_overrides({}, [f"{key}={value}"], StudyConfig)
     for parent in parents:
@@ -85,6 +83,6 @@ def test_other_values_are_yaml(key: str, value: str, meant: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["[a] # b", "1 #", "# b", "{a: 1} # c", "{a: x #1}"])
-def test_a_comment_is_refused_and_not_dropped(value: str) -> None:
+def test_a_comment_is_refused_and_not_dropped(value):
     with pytest.raises(InputError, match="--set arms"):
         settings.apply_overrides({}, [f"arms={value}"], StudyConfig)

@@ -1,7 +1,5 @@
 """One path, one meaning: every spelling of a place gives the same settings."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
@@ -15,7 +13,7 @@ NAMES = ("c.txt", "with space.txt", "Project #1.txt", "Zoë ✓ данные.txt
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path, monkeypatch) -> Path:
     """A home with a folder, a link to it, and the command started from the folder."""
     folder = tmp_path / "home" / "data"
     folder.mkdir(parents=True)
@@ -26,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_spelling_of_a_path_is_one(home: Path, name: str) -> None:
+def test_every_spelling_of_a_path_is_one(home, name):
     place = home / "data" / name
     spellings = (
         str(place), name, f"./{name}", f"~/data/{name}", f"../data/{name}", f"{name}/",
@@ -35,7 +33,7 @@ def test_every_spelling_of_a_path_is_one(home: Path, name: str) -> None:
     assert {absolute(spelling) for spelling in spellings} == {place}
 
 
-def test_a_link_keeps_its_name_and_a_folder_may_end_in_dots(home: Path) -> None:
+def test_a_link_keeps_its_name_and_a_folder_may_end_in_dots(home):
     (home / "data" / "blob").write_text("text")
     (home / "data" / "c.txt").symlink_to("blob")
     assert absolute("c.txt") == home / "data" / "c.txt"  # `blob` has no ending to read it by
@@ -50,7 +48,7 @@ def with_path(path: str, **settings: str) -> StudyConfig:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_settings_enter_with_the_one_spelling(home: Path, tmp_path: Path, name: str) -> None:
+def test_settings_enter_with_the_one_spelling(home, tmp_path, name):
     place = str(home / "data" / name)
     assert with_path(f"~/data/{name}") == with_path(name) == with_path(place)
     assert with_path(name).base.corpus.path == place
@@ -59,7 +57,7 @@ def test_settings_enter_with_the_one_spelling(home: Path, tmp_path: Path, name: 
     assert study_config(file="~/study.yaml") == with_path(place)
 
 
-def test_models_and_data_sets_are_paths_where_they_look_like_one(home: Path) -> None:
+def test_models_and_data_sets_are_paths_where_they_look_like_one(home):
     (home / "data" / "col").mkdir()
     names = {"teacher.name": "hf:col", "evaluation.encoder": "hf:~/data/enc"}
     config = with_path("c.txt", **names)
@@ -79,7 +77,7 @@ def test_models_and_data_sets_are_paths_where_they_look_like_one(home: Path) -> 
     assert arms == {"a": {"teacher.name": f"hf:{home}/data/col"}}
 
 
-def test_a_study_keeps_the_spelling_it_was_made_with(home: Path) -> None:
+def test_a_study_keeps_the_spelling_it_was_made_with(home):
     (home / "data" / "c.txt").write_text("text")
     (home / "data" / "same.txt").symlink_to("c.txt")
     for spelling in ("c.txt", "~/data/c.txt", "same.txt"):

@@ -1,7 +1,5 @@
 """Every preset builds; the paper's sizes are the paper's; each trains a step when made small."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path
@@ -29,7 +27,7 @@ PAPER_SIZES = {"textldm-114m": 114e6, "textldm-328m": 328e6, "textldm-768m": 768
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_builds_and_survives_its_plain_form(name: str) -> None:
+def test_a_preset_builds_and_survives_its_plain_form(name):
     config = PRESETS[name]()
     assert config.name == name
     refuse_unpaired(config)
@@ -42,9 +40,7 @@ def test_a_preset_builds_and_survives_its_plain_form(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_is_printed_as_a_file_that_a_study_accepts(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_preset_is_printed_as_a_file_that_a_study_accepts(name, tmp_path, capsys):
     assert main(["presets", name, "--set", "base.vae.widht=1"]) == 2
     assert "did you mean" in capsys.readouterr().err
     assert main(["presets", name, "--set", "base.seed=3"]) == 0
@@ -53,7 +49,7 @@ def test_a_preset_is_printed_as_a_file_that_a_study_accepts(
     assert study_config(file=str(file)) == study_config(preset=name, overrides=["base.seed=3"])
 
 
-def test_what_is_no_preset_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_preset_is_named(capsys):
     assert main(["presets", "dmeo"]) == 2
     assert "no preset 'dmeo'; did you mean demo?" in capsys.readouterr().err
     assert main(["presets", "--set", "base.seed=3"]) == 2
@@ -61,7 +57,7 @@ def test_what_is_no_preset_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(("name", "wanted"), PAPER_SIZES.items())
-def test_the_paper_sizes_are_met(name: str, wanted: float) -> None:
+def test_the_paper_sizes_are_met(name, wanted):
     base = PRESETS[name]().base
     config = dataclasses.replace(
         base.dit, latent_width=base.vae.latent_width, window=base.corpus.window
@@ -72,7 +68,7 @@ def test_the_paper_sizes_are_met(name: str, wanted: float) -> None:
 
 
 @pytest.mark.parametrize("name", PAPER_SIZES)
-def test_the_paper_vae_builds(name: str) -> None:
+def test_the_paper_vae_builds(name):
     config = dataclasses.replace(
         PRESETS[name]().base.vae, vocab_size=32_768, window=512, teacher_width=2048
     )
@@ -116,7 +112,7 @@ def train_a_step(config: StudyConfig, directory: Path, context: StageContext) ->
 
 
 @pytest.mark.parametrize("name", ["gpu", "textldm-114m"])
-def test_a_reduced_preset_trains(name: str, tmp_path: Path, context: StageContext) -> None:
+def test_a_reduced_preset_trains(name, tmp_path, context):
     """On docstrings: `gpu`'s own corpus, and real prose in the place of OpenWebText.
 
     The three paper presets differ in the DiT's size alone, so one of them stands for all.
@@ -127,7 +123,7 @@ def test_a_reduced_preset_trains(name: str, tmp_path: Path, context: StageContex
     assert "package" in (study.corpus_dir / "corpus.json").read_text()
 
 
-def test_the_paper_presets_differ_in_size_alone() -> None:
+def test_the_paper_presets_differ_in_size_alone():
     plain = [settings.to_dict(PRESETS[name]()) for name in PAPER_SIZES]
     for config in plain:
         del config["name"], config["base"]["dit"]
@@ -135,7 +131,7 @@ def test_the_paper_presets_differ_in_size_alone() -> None:
 
 
 @pytest.mark.slow
-def test_compiled_blocks_train(tmp_path: Path, context: StageContext) -> None:
+def test_compiled_blocks_train(tmp_path, context):
     config = reduced("gpu", num_documents=200, packages=("numpy",), test_fraction=0.2)
     training = dataclasses.replace(config.base.vae_training, compile=True)
     flow = dataclasses.replace(config.base.flow_training, compile=True)
@@ -143,7 +139,7 @@ def test_compiled_blocks_train(tmp_path: Path, context: StageContext) -> None:
     train_a_step(dataclasses.replace(config, base=base), tmp_path / "gpu", context)
 
 
-def test_a_file_may_start_from_a_preset(tmp_path: Path) -> None:
+def test_a_file_may_start_from_a_preset(tmp_path):
     file = tmp_path / "study.yaml"
     file.write_text("preset: smoke\nname: mine\nseeds: [3]\nbase: {vae: {latent_width: 4}}\n")
     config = study_config(file=str(file), overrides=("base.vae.width=16",))

@@ -1,7 +1,5 @@
 """Settings: strict construction, overrides, fingerprints and differences."""
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -85,24 +83,24 @@ FULL = Run(
 )
 
 
-def test_the_defaults_need_nothing() -> None:
+def test_the_defaults_need_nothing():
     assert settings.build(Run, {}) == Run()
 
 
-def test_every_type_round_trips() -> None:
+def test_every_type_round_trips():
     plain = settings.to_dict(FULL)
     assert settings.build(Run, plain) == FULL
     assert settings.to_dict(settings.build(Run, plain)) == plain
 
 
-def test_given_values_are_not_changed() -> None:
+def test_given_values_are_not_changed():
     mapping = {"model": {"width": 3}, "arms": {"a": {"b": [1]}}}
     settings.build(Run, mapping)
     settings.apply_overrides(mapping, ["model.width=5", "arms.a.c=1"])
     assert mapping == {"model": {"width": 3}, "arms": {"a": {"b": [1]}}}
 
 
-def test_only_int_to_float_and_list_to_tuple_are_converted() -> None:
+def test_only_int_to_float_and_list_to_tuple_are_converted():
     run = settings.build(Run, {"model": {"loss": {"beta": 1}}, "layers": [4], "interval": [0, 1]})
     assert isinstance(run.model.loss.beta, float)
     assert run.layers == (4,)
@@ -153,7 +151,7 @@ def test_only_int_to_float_and_list_to_tuple_are_converted() -> None:
         ({"name": ["x" * 500]}, "name: must be text (quote it), got ['xxx"),
     ],
 )
-def test_what_is_wrong_is_named_in_one_line(mapping: dict[Any, Any], message: str) -> None:
+def test_what_is_wrong_is_named_in_one_line(mapping, message):
     with pytest.raises(InputError) as caught:
         settings.build(Run, mapping)
     assert str(caught.value).startswith(message)
@@ -162,7 +160,7 @@ def test_what_is_wrong_is_named_in_one_line(mapping: dict[Any, Any], message: st
     assert caught.value.exit_code == 2
 
 
-def test_a_missing_key_is_named() -> None:
+def test_a_missing_key_is_named():
     with pytest.raises(InputError, match=r"^study\.yaml\.hidden: is missing and has no default"):
         settings.build(Mlp, {}, "study.yaml")
     with pytest.raises(InputError, match=r"^must be a mapping|^Mlp: must be a mapping, got null"):
@@ -183,15 +181,13 @@ class Nested:
         ({"parts": [{"loss": {"bta": 1}}]}, "parts[0].loss.bta: unknown key, did you mean 'beta'?"),
     ],
 )
-def test_keys_are_known_inside_optional_and_repeated_parts(
-    mapping: dict[str, Any], message: str
-) -> None:
+def test_keys_are_known_inside_optional_and_repeated_parts(mapping, message):
     with pytest.raises(InputError) as caught:
         settings.build(Nested, mapping)
     assert str(caught.value) == message
 
 
-def test_a_field_without_a_plain_form_has_no_fingerprint() -> None:
+def test_a_field_without_a_plain_form_has_no_fingerprint():
     @dataclass(frozen=True)
     class Odd:
         values: frozenset[int]
@@ -226,7 +222,7 @@ JSON = st.recursive(
 @example(mapping={"model": {"loss": {"beta": -1}}})
 @example(mapping={"model": {"loss": {"beta": 10**400}}})
 @example(mapping={"model": {"site": "a\nb"}})
-def test_any_nonsense_is_built_or_refused_in_one_line(mapping: dict[str, Any]) -> None:
+def test_any_nonsense_is_built_or_refused_in_one_line(mapping):
     run, refusal = built_or_refused(lambda: settings.build(Run, mapping))
     if refusal is not None:
         assert "\n" not in refusal
@@ -256,7 +252,7 @@ PIECES = (
     | st.text(alphabet="{}[]:,-&*!|>'\" \n\tab1.#?%@", max_size=40)
     | st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
 )
-def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
+def test_any_text_is_read_or_refused_in_one_line(text):
     _, refusal = built_or_refused(lambda: settings.parse_yaml(text, "fuzz.yaml"))
     if refusal is not None:
         assert "\n" not in refusal
@@ -279,13 +275,13 @@ PLAIN = st.recursive(
 @hypothesis_settings(max_examples=200, deadline=None)
 @given(document=st.dictionaries(st.text(max_size=5), PLAIN, max_size=4))
 @example(document={"same": [[1], [1]], "Zoë": "a\nb: c # d"})
-def test_what_is_written_as_yaml_is_read_as_it_was(document: dict[str, Any]) -> None:
+def test_what_is_written_as_yaml_is_read_as_it_was(document):
     text = settings.dump_yaml(document)
     assert text.isascii()
     assert settings.parse_yaml(text, "x") == document
 
 
-def test_yaml_means_what_it_looks_like(tmp_path: Path) -> None:
+def test_yaml_means_what_it_looks_like(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_bytes(
         b"\xef\xbb\xbfbeta: 1e-3\nwidth: 010\nno: off\nday: 2024-01-01\ntime: 1:30\n"
@@ -330,7 +326,7 @@ def test_yaml_means_what_it_looks_like(tmp_path: Path) -> None:
         ("a: \x00\n", "not readable as YAML"),
     ],
 )
-def test_bad_yaml_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+def test_bad_yaml_is_named_with_its_line(tmp_path, text, message):
     path = tmp_path / "study.yaml"
     path.write_text(text)
     with pytest.raises(InputError) as caught:
@@ -340,7 +336,7 @@ def test_bad_yaml_is_named_with_its_line(tmp_path: Path, text: str, message: str
     assert "\n" not in str(caught.value)
 
 
-def test_files_that_are_no_settings_are_refused(tmp_path: Path) -> None:
+def test_files_that_are_no_settings_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         settings.load_yaml(tmp_path / "absent.yaml")
     with pytest.raises(InputError, match="no such file"):
@@ -354,7 +350,7 @@ def test_files_that_are_no_settings_are_refused(tmp_path: Path) -> None:
         settings.load_yaml(path)
 
 
-def test_overrides_are_read_as_yaml() -> None:
+def test_overrides_are_read_as_yaml():
     result = settings.apply_overrides(
         {"model": {"width": 3, "site": "trunk"}, "path": None},
         [
@@ -386,14 +382,14 @@ def test_overrides_are_read_as_yaml() -> None:
         (["a=[1"], "--set a:1: "),
     ],
 )
-def test_bad_overrides_are_refused(overrides: list[str], message: str) -> None:
+def test_bad_overrides_are_refused(overrides, message):
     with pytest.raises(InputError) as caught:
         settings.apply_overrides({"name": "x"}, overrides)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_the_fingerprint_names_the_content() -> None:
+def test_the_fingerprint_names_the_content():
     name = settings.fingerprint(FULL)
     assert len(name) == 12
     assert int(name, 16) >= 0
@@ -407,7 +403,7 @@ def test_the_fingerprint_names_the_content() -> None:
             settings.fingerprint(value)
 
 
-def test_differences_are_a_table_of_dotted_keys() -> None:
+def test_differences_are_a_table_of_dotted_keys():
     other = replace(
         FULL, model=Model(width=32, site="trunk"), arms={"none": {}}, projector=Linear()
     )
@@ -428,7 +424,7 @@ def test_differences_are_a_table_of_dotted_keys() -> None:
     assert settings.differences(Run(), replace(Run(), arms={"a": {}}))[0].key == "arms.a"
 
 
-def test_a_later_setting_leaves_names_alone_until_it_is_used() -> None:
+def test_a_later_setting_leaves_names_alone_until_it_is_used():
     @dataclass(frozen=True, kw_only=True)
     class Later(Loss):
         std: float = added(0.02, before=1.0)
@@ -439,6 +435,6 @@ def test_a_later_setting_leaves_names_alone_until_it_is_used() -> None:
     assert settings.build(Later, {}) == Later(std=0.02)
 
 
-def test_what_the_first_release_made_keeps_its_name() -> None:
+def test_what_the_first_release_made_keeps_its_name():
     assert stage_fingerprint(CausalLMConfig(init_std=1.0)) == "a14df00682a0"
     assert stage_fingerprint(SamplingConfig()) == "8c1d042bd69a"

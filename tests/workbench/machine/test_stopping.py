@@ -1,7 +1,5 @@
 """Signals to a real process: the first one saves and exits 75, the second ends it at once."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -11,11 +9,9 @@ from pathlib import Path
 import pytest
 from training_tasks import build_task, checkpoint_bits, run_fit, small_training
 
-from data.corpus_store import Corpus
 from workbench.errors import StopRequested
 from workbench.machine.stopping import StopSignal
 from workbench.store.checkpoints import load_latest, newest_step
-from workbench.study.folders import Study
 
 ROOT = Path(__file__).parents[3]
 CHILD = ROOT / "tests/support/train_child.py"
@@ -42,9 +38,7 @@ def read_until(process: subprocess.Popen[str], line: str) -> None:
     raise AssertionError(f"the child ended before {line!r}: {process.stderr.read()}")  # type: ignore[union-attr]
 
 
-def test_a_signal_saves_and_the_same_command_goes_on(
-    smoke: Study, corpus: Corpus, tmp_path: Path
-) -> None:
+def test_a_signal_saves_and_the_same_command_goes_on(smoke, corpus, tmp_path):
     arguments = ("train", str(smoke.directory), str(tmp_path / "parts"), str(NUM_STEPS))
     process = start(*arguments, "3")
     read_until(process, "step 3")
@@ -61,7 +55,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(
     )
 
 
-def test_a_second_signal_ends_the_process_at_once() -> None:
+def test_a_second_signal_ends_the_process_at_once():
     process = start("deaf")
     read_until(process, "ready")
     process.terminate()
@@ -72,7 +66,7 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
     assert process.wait(timeout=60) == 128 + signal.SIGTERM
 
 
-def test_a_file_can_ask_too(tmp_path: Path) -> None:
+def test_a_file_can_ask_too(tmp_path):
     stop = StopSignal(tmp_path / "stop")
     stop.check("here")
     (tmp_path / "stop").touch()

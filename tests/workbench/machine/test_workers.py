@@ -1,7 +1,5 @@
 """Runs side by side: the first failure counts, reports arrive whole, orders reach the worker."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import subprocess
@@ -15,7 +13,6 @@ import pytest
 import worker_targets
 
 from workbench.errors import WorkbenchError
-from workbench.machine.context import StageContext
 from workbench.machine.workers import Share, run_side_by_side, share_machine
 from workbench.store.lock import read_holder
 
@@ -34,14 +31,14 @@ class Notes:
         self.notes.append(text)
 
 
-def test_the_first_failure_is_told_not_its_consequence(context: StageContext) -> None:
+def test_the_first_failure_is_told_not_its_consequence(context):
     jobs = [("waits", (False,)), ("fails", (True,))]
     with pytest.raises(WorkbenchError, match=r"^fails: the loss is not a number$") as caught:
         run_side_by_side(jobs, worker_targets.fail_or_wait, Share(2, 1), context)
     assert caught.value.exit_code == 5
 
 
-def test_every_report_arrives_and_orders_are_obeyed(context: StageContext) -> None:
+def test_every_report_arrives_and_orders_are_obeyed(context):
     notes = Notes()
     context = dataclasses.replace(context, reporter=notes, restart=True)
     run_side_by_side([("one", (1,))], worker_targets.tell, Share(1, 1), context)
@@ -50,7 +47,7 @@ def test_every_report_arrives_and_orders_are_obeyed(context: StageContext) -> No
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_all_libraries_of_a_worker_use_its_threads(threads: int, context: StageContext) -> None:
+def test_all_libraries_of_a_worker_use_its_threads(threads, context):
     """Or the last bits of a study would tell which of its runs were done after a restart."""
     notes = Notes()
     context = dataclasses.replace(context, reporter=notes)
@@ -61,12 +58,12 @@ def test_all_libraries_of_a_worker_use_its_threads(threads: int, context: StageC
     assert {pool.split()[1] for pool in pools} == {str(threads)}
 
 
-def test_a_worker_that_vanishes_is_noticed(context: StageContext) -> None:
+def test_a_worker_that_vanishes_is_noticed(context):
     with pytest.raises(WorkbenchError, match="gone: ended with code 9 and said nothing"):
         run_side_by_side([("gone", ())], worker_targets.vanish, Share(1, 1), context)
 
 
-def test_a_worker_leaves_the_keyboard_to_its_parent(context: StageContext) -> None:
+def test_a_worker_leaves_the_keyboard_to_its_parent(context):
     """Or the parent's own signal would be the second one, which ends a process unsaved."""
     notes = Notes()
     context = dataclasses.replace(context, reporter=notes)
@@ -85,7 +82,7 @@ run_side_by_side(jobs, worker_targets.stay, Share(1, 1), StageContext(find_place
 """
 
 
-def test_a_worker_does_not_outlive_its_parent(tmp_path: Path) -> None:
+def test_a_worker_does_not_outlive_its_parent(tmp_path):
     path = os.pathsep.join(
         [str(Path(__file__).parents[3]), str(Path(__file__).parents[3] / "tests/support")]
     )
@@ -105,7 +102,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_the_machine_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machine_is_shared_out(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
     assert share_machine(2, 0, 0, "cpu") == Share(2, 4)
     assert share_machine(20, 0, 0, "cpu") == Share(8, 1)

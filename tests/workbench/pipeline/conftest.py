@@ -1,7 +1,5 @@
 """A study that release 0.1.0 finished, unpacked for each module."""
 
-from __future__ import annotations
-
 import tarfile
 from pathlib import Path
 
@@ -13,7 +11,7 @@ STORED = Path(__file__).parent / "fixtures" / "finished-study.tar.xz"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
+def finished(tmp_path_factory) -> Study:
     folder = tmp_path_factory.mktemp("runs")
     with tarfile.open(STORED) as archive:
         archive.extractall(folder, filter="data")

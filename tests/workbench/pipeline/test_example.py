@@ -1,14 +1,9 @@
 """The example study: packed by one command, unpacked sound, small, and the same every time."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from workbench.errors import InputError
-from workbench.machine.context import StageContext
 from workbench.machine.devices import find_placement
 from workbench.pipeline import example
 from workbench.pipeline.verify import verify_path
@@ -18,7 +13,7 @@ from workbench.study.folders import Study, open_study
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> Study:
+def stored(tmp_path_factory) -> Study:
     """The example of this checkout, unpacked."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBENCH_RUNS", str(tmp_path_factory.mktemp("runs")))
@@ -27,14 +22,14 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return open_study(folder)
 
 
-def test_the_stored_example_is_small_and_sound(stored: Study) -> None:
+def test_the_stored_example_is_small_and_sound(stored):
     assert example.ARCHIVE.stat().st_size <= example.MOST_BYTES
     report = verify_path(stored.directory)
     assert report.sound
     assert report.artefacts > 10
 
 
-def test_it_has_whatever_a_page_opens(stored: Study) -> None:
+def test_it_has_whatever_a_page_opens(stored):
     opened = OpenedStudy(stored)
     runs = {run.arm: run for run in stored.runs}
     assert set(runs) == {"none", "repa"}
@@ -46,7 +41,7 @@ def test_it_has_whatever_a_page_opens(stored: Study) -> None:
         assert all(weight.dtype.itemsize != 2 for weight in vae.state_dict().values())
 
 
-def test_its_rounded_weights_read_the_held_out_texts_back(stored: Study) -> None:
+def test_its_rounded_weights_read_the_held_out_texts_back(stored):
     for run in stored.runs:
         inputs = RunInputs(run, find_placement())
         read = inputs.decode_ids(inputs.normalised_mu)
@@ -54,9 +49,7 @@ def test_its_rounded_weights_read_the_held_out_texts_back(stored: Study) -> None
         assert np.mean(right) > 0.999
 
 
-def test_packing_twice_gives_the_same_bytes_and_opens(
-    finished: Study, tmp_path: Path, context: StageContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_packing_twice_gives_the_same_bytes_and_opens(finished, tmp_path, context, monkeypatch):
     files = [tmp_path / "one.tar.xz", tmp_path / "two.tar.xz"]
     for file in files:
         assert example.make_example(finished, file, context) == file.stat().st_size
@@ -70,9 +63,7 @@ def test_packing_twice_gives_the_same_bytes_and_opens(
     assert not names & {"milestones", "optimizer.safetensors", "trajectories"}
 
 
-def test_unfinished_study_is_refused(
-    finished: Study, tmp_path: Path, context: StageContext
-) -> None:
+def test_unfinished_study_is_refused(finished, tmp_path, context):
     bare = tmp_path / "bare"
     bare.mkdir()
     (bare / "study.json").write_bytes((finished.directory / "study.json").read_bytes())
@@ -81,14 +72,12 @@ def test_unfinished_study_is_refused(
     assert not (tmp_path / "x.tar.xz").exists()
 
 
-def test_too_large_a_study_is_refused(
-    finished: Study, tmp_path: Path, context: StageContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_large_a_study_is_refused(finished, tmp_path, context, monkeypatch):
     monkeypatch.setattr(example, "MOST_BYTES", 1000)
     with pytest.raises(InputError, match="at most 1,000"):
         example.make_example(finished, tmp_path / "x.tar.xz", context)
     assert not (tmp_path / "x.tar.xz").exists()
 
 
-def test_a_checkout_without_the_example_has_none(tmp_path: Path) -> None:
+def test_a_checkout_without_the_example_has_none(tmp_path):
     assert example.open_example(tmp_path / "none.tar.xz") is None

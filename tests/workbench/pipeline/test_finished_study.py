@@ -4,18 +4,14 @@
 steps a training). Were the identity of a stage to change, it would be trained again.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import shutil
-from pathlib import Path
 
 import pytest
 
 from data.corpora import CorpusConfig
-from workbench.machine.context import StageContext
 from workbench.pipeline.fork import fork_study
-from workbench.pipeline.stages import STAGES, Stage, owners
+from workbench.pipeline.stages import STAGES, owners
 from workbench.pipeline.verify import verify_path
 from workbench.store.json_files import read_json
 from workbench.store.manifest import MANIFEST, read_manifest, write_manifest
@@ -32,7 +28,7 @@ MADE_ANEW = {"baselines", "evaluation"}
     [STAGES[name] for name in STAGES if name not in MADE_ANEW],
     ids=lambda stage: stage.name,
 )
-def test_a_finished_stage_is_still_done(stage: Stage, finished: Study) -> None:
+def test_a_finished_stage_is_still_done(stage, finished):
     assert owners(finished, stage)
     for owner in owners(finished, stage):
         state = stage.state(owner)
@@ -40,9 +36,7 @@ def test_a_finished_stage_is_still_done(stage: Stage, finished: Study) -> None:
         assert state.is_done, f"{owner}: {state}"
 
 
-def test_it_is_done_without_the_file_that_its_corpus_was_read_from(
-    finished: Study, tmp_path: Path
-) -> None:
+def test_it_is_done_without_the_file_that_its_corpus_was_read_from(finished, tmp_path):
     folder = tmp_path / "study"
     shutil.copytree(finished.directory, folder)
     file = tmp_path / "texts.txt"
@@ -63,15 +57,13 @@ def test_it_is_done_without_the_file_that_its_corpus_was_read_from(
     assert not STAGES["corpus"].state(study).is_done
 
 
-def test_it_is_sound(finished: Study) -> None:
+def test_it_is_sound(finished):
     report = verify_path(finished.directory)
     assert report.sound
     assert report.artefacts > 10
 
 
-def test_a_fork_takes_over_every_training(
-    finished: Study, tmp_path: Path, context: StageContext
-) -> None:
+def test_a_fork_takes_over_every_training(finished, tmp_path, context):
     """Also of the aligned arm, though its teacher's folder is named otherwise now."""
     base = finished.config.base
     fewer = dataclasses.replace(base.sampling, num_traces=0)

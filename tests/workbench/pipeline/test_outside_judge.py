@@ -1,10 +1,6 @@
 """A judge from outside joins a finished study: texts are scored again, nothing is trained."""
 
-from __future__ import annotations
-
 import dataclasses
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,18 +9,14 @@ from finishing import finish_here
 from tiny_pretrained import save_tiny_bloom
 
 from workbench.errors import InputError
-from workbench.machine.context import StageContext
 from workbench.report.ladder import ladder_readings
 from workbench.store.json_files import read_json
-from workbench.study.folders import Study
 from workbench.study.record import create_study
 
 PROMPTS = 6
 
 
-def test_an_outside_judge_joins_a_finished_study(
-    copy_smoke: Callable[..., Study], tmp_path: Path, context: StageContext
-) -> None:
+def test_an_outside_judge_joins_a_finished_study(copy_smoke, tmp_path, context):
     study = copy_smoke()
     model = save_tiny_bloom(tmp_path / "judge")
     outside = dataclasses.replace(study.config.base.outside, model=f"hf:{model}", prompts=PROMPTS)
@@ -52,7 +44,7 @@ def test_an_outside_judge_joins_a_finished_study(
     assert human.shape[0] == PROMPTS
 
 
-def test_an_arm_cannot_have_a_judge_of_its_own(smoke_config, tmp_path: Path) -> None:
+def test_an_arm_cannot_have_a_judge_of_its_own(smoke_config, tmp_path):
     arms = {**smoke_config.arms, "repa": {"outside.model": "smollm2"}}
     with pytest.raises(InputError, match=r"overrides outside\.model"):
         create_study(dataclasses.replace(smoke_config, arms=arms), tmp_path / "study")

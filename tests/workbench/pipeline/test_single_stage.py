@@ -1,12 +1,8 @@
 """Single stages: how far each is, that one is made again and no more, and that done is said."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -14,14 +10,13 @@ from data.corpus_store import Corpus
 from workbench.cli import main as cli
 from workbench.cli.output import ALREADY_DONE
 from workbench.errors import InputError
-from workbench.machine.context import StageContext
 from workbench.pipeline.run_stage import run_stage
 from workbench.pipeline.stages import OF_A_RUN, STAGES
-from workbench.study.folders import Run, Study
+from workbench.study.folders import Run
 
 
 @pytest.fixture
-def run(copy_smoke: Callable[..., Study]) -> Run:
+def run(copy_smoke) -> Run:
     return copy_smoke().run("repa", 0)
 
 
@@ -29,11 +24,11 @@ def done(run: Run, corpus: Corpus) -> dict[str, bool]:
     return {stage.name: stage.state(run).is_done for stage in OF_A_RUN}
 
 
-def test_every_stage_of_a_finished_run_is_done(smoke: Study, corpus: Corpus):
+def test_every_stage_of_a_finished_run_is_done(smoke, corpus):
     assert all(done(smoke.run("none", 0), corpus).values())
 
 
-def test_state_counts_what_is_there(run: Run, corpus: Corpus):
+def test_state_counts_what_is_there(run, corpus):
     shutil.rmtree(run.samples_dir)
     next(run.probes_dir.glob("*.json")).unlink()
     run.evaluation_file.unlink()
@@ -47,7 +42,7 @@ def test_state_counts_what_is_there(run: Run, corpus: Corpus):
     assert states["vae"].done == run.config.vae_training.num_steps
 
 
-def test_damaged_or_foreign_checkpoint_does_not_count(run: Run, corpus: Corpus):
+def test_damaged_or_foreign_checkpoint_does_not_count(run, corpus):
     weights = next(run.vae_dir.glob("step-*")) / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
@@ -58,15 +53,13 @@ def test_damaged_or_foreign_checkpoint_does_not_count(run: Run, corpus: Corpus):
     assert STAGES["flow"].state(run).done == 0
 
 
-def test_named_probes_count_alone(run: Run, corpus: Corpus):
+def test_named_probes_count_alone(run, corpus):
     (run.probes_dir / "scale.json").unlink()
     assert STAGES["probes"].state(run, ["isotropy"]).is_done
     assert not STAGES["probes"].state(run, ["scale"]).is_done
 
 
-def test_stage_is_made_again_alone_and_then_said_to_be_done(
-    run: Run, corpus: Corpus, context: StageContext
-):
+def test_stage_is_made_again_alone_and_then_said_to_be_done(run, corpus, context):
     shutil.rmtree(run.samples_dir)
     scores = (run.scores_dir / "manifest.json").stat().st_mtime_ns
     assert run_stage(run, "samples", context)["already_done"] is False
@@ -75,7 +68,7 @@ def test_stage_is_made_again_alone_and_then_said_to_be_done(
     assert run_stage(run, "samples", context)["already_done"] is True
 
 
-def test_verb_says_that_a_stage_is_done(run: Run, capsys: pytest.CaptureFixture[str]):
+def test_verb_says_that_a_stage_is_done(run, capsys):
     assert cli.main(["sample", str(run.directory), "--held-out", "--quiet"]) == 0
     assert ALREADY_DONE in capsys.readouterr().out
     assert cli.main(["evaluate", str(run.directory), "--quiet", "--json"]) == 0
@@ -91,9 +84,7 @@ def test_held_out_prompts_take_the_settings_of_the_study(options, smoke, capsys)
     assert "--held-out" in capsys.readouterr().err
 
 
-def test_study_goes_on_under_its_own_settings(
-    copy_smoke: Callable[..., Study], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_study_goes_on_under_its_own_settings(copy_smoke, tmp_path, capsys):
     directory = copy_smoke().directory
     assert cli.main(["study", "--out", str(directory), "--json", "--quiet"]) == 0
     assert json.loads(capsys.readouterr().out)["already_done"] is True

@@ -1,7 +1,5 @@
 """A study: done once, resumed after any death, refused when changed, told in JSON and HTML."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os
@@ -9,7 +7,6 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,9 +17,8 @@ from study_process import start_study, wait_until_free
 from training_tasks import checkpoint_bits
 
 from analyses.texts.ladder import RUNGS
-from workbench.config.study import StudyConfig, settings
+from workbench.config.study import settings
 from workbench.errors import InputError
-from workbench.machine.context import StageContext
 from workbench.machine.progress import PROGRESS
 from workbench.pipeline.run_study import run_study
 from workbench.pipeline.verify import verify_path
@@ -71,9 +67,7 @@ def assert_same_results(study: Study, known: Study) -> None:
     assert first == second
 
 
-def test_a_study_killed_again_and_again_ends_the_same(
-    prepared: Study, smoke: Study, context: StageContext
-) -> None:
+def test_a_study_killed_again_and_again_ends_the_same(prepared, smoke, context):
     """Ctrl-C while it trains, then the parent killed outright, then run to the end."""
     polite, rude = np.random.default_rng().integers([4, 6], [24, 30])
     process = start_again(prepared)
@@ -97,7 +91,7 @@ def test_a_study_killed_again_and_again_ends_the_same(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
-def test_a_whole_study_killed_at_random(seed: int, smoke: Study, tmp_path: Path) -> None:
+def test_a_whole_study_killed_at_random(seed, smoke, tmp_path):
     study = create_study(smoke.config, tmp_path / "killed")
     rng = np.random.default_rng(seed)
     for _ in range(4):
@@ -112,9 +106,7 @@ def test_a_whole_study_killed_at_random(seed: int, smoke: Study, tmp_path: Path)
     assert_same_results(study, smoke)
 
 
-def test_a_finished_study_is_left_alone(
-    copy_smoke: Callable[..., Study], context: StageContext
-) -> None:
+def test_a_finished_study_is_left_alone(copy_smoke, context):
     study = copy_smoke()
     before = snapshot(study.directory)
     started = time.monotonic()
@@ -125,7 +117,7 @@ def test_a_finished_study_is_left_alone(
     assert time.monotonic() - started < 60
 
 
-def test_the_command_says_that_it_was_done(copy_smoke: Callable[..., Study]) -> None:
+def test_the_command_says_that_it_was_done(copy_smoke):
     study = copy_smoke()
     before = snapshot(study.directory)
     process = start_again(study)
@@ -135,9 +127,7 @@ def test_the_command_says_that_it_was_done(copy_smoke: Callable[..., Study]) -> 
     assert snapshot(study.directory) == before
 
 
-def test_other_settings_are_refused_with_the_differences(
-    copy_smoke: Callable[..., Study], context: StageContext
-) -> None:
+def test_other_settings_are_refused_with_the_differences(copy_smoke, context):
     study = copy_smoke(without=("arms",))
     base = study.config.base
     changed = dataclasses.replace(
@@ -153,9 +143,7 @@ def test_other_settings_are_refused_with_the_differences(
     assert snapshot(study.directory) == before
 
 
-def test_harmless_settings_may_change(
-    copy_smoke: Callable[..., Study], context: StageContext
-) -> None:
+def test_harmless_settings_may_change(copy_smoke, context):
     study = copy_smoke()
     base = study.config.base
     training = dataclasses.replace(base.vae_training, log_every=3, checkpoint_every=2)
@@ -166,9 +154,7 @@ def test_harmless_settings_may_change(
     assert open_study(study.directory).config == changed
 
 
-def test_a_logger_that_cannot_be_had_is_refused_before_any_compute(
-    smoke_config: StudyConfig, tmp_path: Path
-) -> None:
+def test_a_logger_that_cannot_be_had_is_refused_before_any_compute(smoke_config, tmp_path):
     for name, reason in (("tensorbord", "choose from tensorboard"), ("trackio", "pip install")):
         config = dataclasses.replace(smoke_config, loggers=(name,))
         with pytest.raises(ValueError, match=reason):
@@ -176,12 +162,12 @@ def test_a_logger_that_cannot_be_had_is_refused_before_any_compute(
     assert not (tmp_path / "study").exists()
 
 
-def test_two_processes_do_not_share_a_study(smoke: Study, context: StageContext) -> None:
+def test_two_processes_do_not_share_a_study(smoke, context):
     with run_lock(smoke.directory), pytest.raises(InputError, match=f"in use by pid {os.getpid()}"):
         run_study(smoke.config, smoke.directory, context)
 
 
-def test_the_comparison_has_the_agreed_form(smoke: Study) -> None:
+def test_the_comparison_has_the_agreed_form(smoke):
     text = (smoke.directory / "comparison.json").read_text()
     assert not re.search(r"\b(NaN|Infinity)\b", text)
     comparison = json.loads(text)
@@ -215,7 +201,7 @@ def test_the_comparison_has_the_agreed_form(smoke: Study) -> None:
         assert "generation.rouge1" in comparison["baselines"][name]
 
 
-def test_every_score_has_its_place_on_the_ladder(smoke: Study) -> None:
+def test_every_score_has_its_place_on_the_ladder(smoke):
     comparison = read_json(smoke.directory / "comparison.json")
     human = comparison["baselines"]["human"]
     for metric in ("grammar_sentences", "grammar_texts"):
@@ -235,7 +221,7 @@ def test_every_score_has_its_place_on_the_ladder(smoke: Study) -> None:
     assert "attend to its prompt" in report
 
 
-def test_what_a_study_leaves_on_disk(smoke: Study) -> None:
+def test_what_a_study_leaves_on_disk(smoke):
     described = read_json(smoke.directory / "study.json")
     assert described["fingerprint"] == settings.fingerprint(smoke.config)
     assert described["pairing"]["none/seed-0"] == described["pairing"]["repa/seed-0"]
@@ -270,7 +256,7 @@ class Loads(HTMLParser):
         ]
 
 
-def test_the_report_stands_alone(smoke: Study) -> None:
+def test_the_report_stands_alone(smoke):
     page = (smoke.directory / "report.html").read_text(encoding="utf-8")
     loads = Loads()
     loads.feed(page)
@@ -286,7 +272,7 @@ def test_the_report_stands_alone(smoke: Study) -> None:
     assert planted.addresses == ["https://x.org/a.js"]
 
 
-def test_hostile_text_is_shown_as_text(copy_smoke: Callable[..., Study]) -> None:
+def test_hostile_text_is_shown_as_text(copy_smoke):
     study = copy_smoke()
     attack = "<script>alert('taken')</script><img src=x onerror=alert(1)>"
     for run in study.runs:

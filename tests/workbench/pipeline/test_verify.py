@@ -1,9 +1,6 @@
 """`verify` finds every damage that a study, run or artefact can have, and changes nothing."""
 
-from __future__ import annotations
-
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,7 @@ from workbench.pipeline.verify import verify_path
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Path:
+def study(tmp_path) -> Path:
     """A study with a corpus, a run, its checkpoint, its log and documents."""
     study = tmp_path / "demo"
     run = study / "arms" / "repa" / "seed-0"
@@ -30,7 +27,7 @@ def study(tmp_path: Path) -> Path:
     return study
 
 
-def test_a_sound_study(study: Path) -> None:
+def test_a_sound_study(study):
     with store.run_lock(study):
         report = verify_path(study)
     assert report.sound
@@ -65,9 +62,7 @@ RUN = "arms/repa/seed-0"
         ("comparison.json", lambda path: path.write_text('{"arms": ')),
     ],
 )
-def test_each_damage_is_found_and_named(
-    study: Path, name: str, damage: Callable[[Path], object]
-) -> None:
+def test_each_damage_is_found_and_named(study, name, damage):
     damage(study / name)
     for start in (study, (study / name).parent):
         report = verify_path(start)
@@ -78,12 +73,12 @@ def test_each_damage_is_found_and_named(
         assert "\n" not in said
 
 
-def test_a_file_is_verified_with_its_artefact(study: Path) -> None:
+def test_a_file_is_verified_with_its_artefact(study):
     assert verify_path(study / "corpus" / "tokens.npy").files == 1
     assert verify_path(study / "comparison.json").documents == 1
 
 
-def test_left_overs_are_listed_and_not_judged(study: Path) -> None:
+def test_left_overs_are_listed_and_not_judged(study):
     checkpoints = study / RUN / "vae"
     TinyTraining().run(3).save(checkpoints, keep=2)
     flip_last(checkpoints / "step-3" / "model.safetensors")
@@ -100,7 +95,7 @@ def test_left_overs_are_listed_and_not_judged(study: Path) -> None:
     ]
 
 
-def test_nothing_to_verify_is_bad_input(tmp_path: Path) -> None:
+def test_nothing_to_verify_is_bad_input(tmp_path):
     (tmp_path / "notes.txt").touch()
     for path in (tmp_path, tmp_path / "notes.txt", tmp_path / "absent"):
         with pytest.raises(InputError):

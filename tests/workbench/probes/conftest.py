@@ -1,7 +1,5 @@
 """The smoke study as probes find it: latents, flow and samples, nothing probed, nothing scored."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 
@@ -15,7 +13,7 @@ LATER = ("probes", "pairs", "scores", "evaluation.json", "comparison.json", "rep
 
 
 @pytest.fixture(scope="session")
-def sampled(smoke: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
+def sampled(smoke, tmp_path_factory) -> Study:
     """Both arms, sampled."""
     folder = tmp_path_factory.mktemp("sampled") / "smoke"
     shutil.copytree(smoke.directory, folder, ignore=shutil.ignore_patterns(*LATER))
@@ -23,11 +21,11 @@ def sampled(smoke: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="session")
-def new_inputs(sampled: Study) -> Callable[[], ProbeInputs]:
+def new_inputs(sampled) -> Callable[[], ProbeInputs]:
     """Makes fresh arrays of the arm `none`, which a test may overwrite."""
     return lambda: ProbeInputs(sampled.run("none", 0), find_placement("cpu"))
 
 
 @pytest.fixture
-def inputs(new_inputs: Callable[[], ProbeInputs]) -> ProbeInputs:
+def inputs(new_inputs) -> ProbeInputs:
     return new_inputs()

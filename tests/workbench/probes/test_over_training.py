@@ -1,10 +1,7 @@
 """The course of a training: its points, measures that agree with the probes, caching, stopping."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
-from collections.abc import Callable
 from typing import get_args
 
 import numpy as np
@@ -12,7 +9,6 @@ import pandas as pd
 import pytest
 
 from analyses.paths.onset import Order
-from data.corpus_store import Corpus
 from workbench.cli.main import main
 from workbench.errors import DamagedArtefactError, InputError, StopRequested
 from workbench.machine.context import StageContext
@@ -31,7 +27,7 @@ from workbench.train.vae import untrained_vae
 
 
 @pytest.fixture(scope="module")
-def probed(smoke: Study, corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Study:
+def probed(smoke, corpus, tmp_path_factory) -> Study:
     """A copy of the smoke study whose two arms are probed over training."""
     import shutil
 
@@ -49,7 +45,7 @@ def document(run: Run, name: str) -> dict:
     return json.loads((run.over_training_dir / f"{name}.json").read_text())
 
 
-def test_points_are_the_untrained_the_milestones_and_the_end(smoke: Study, corpus: Corpus) -> None:
+def test_points_are_the_untrained_the_milestones_and_the_end(smoke, corpus):
     points = training_points(smoke.run("repa", 0))
     assert [point.name for point in points] == [
         *(f"vae-step-{step}" for step in (0, 1, 3, 8)),
@@ -57,15 +53,13 @@ def test_points_are_the_untrained_the_milestones_and_the_end(smoke: Study, corpu
     ]
 
 
-def test_the_untrained_point_is_what_training_began_with(
-    smoke: Study, corpus: Corpus, context: StageContext
-) -> None:
+def test_the_untrained_point_is_what_training_began_with(smoke, corpus, context):
     run = smoke.run("none", 0)
     vae = untrained_vae(run, context.place)
     assert digest_weights(vae) == run.describe()["pairing"]["init.vae"]
 
 
-def test_the_last_point_is_what_the_probes_found(probed: Study) -> None:
+def test_the_last_point_is_what_the_probes_found(probed):
     for run in probed.runs:
         found = document(run, "vae-step-8")["results"]
         stored: dict = {}
@@ -82,7 +76,7 @@ def test_the_last_point_is_what_the_probes_found(probed: Study) -> None:
                     assert found[name][key] == pytest.approx(expected, rel=2e-3, abs=2e-3), name
 
 
-def test_the_last_flow_writes_what_the_run_wrote(probed: Study) -> None:
+def test_the_last_flow_writes_what_the_run_wrote(probed):
     run = probed.run("repa", 0)
     own = pd.read_parquet(run.over_training_dir / "flow-step-8.parquet")
     samples = pd.read_parquet(run.samples_dir / "g2.parquet")
@@ -92,7 +86,7 @@ def test_the_last_flow_writes_what_the_run_wrote(probed: Study) -> None:
         np.testing.assert_allclose(own[name], scores[name][: len(own)], rtol=1e-4)
 
 
-def test_flow_results_stand_beside_floor_and_control(probed: Study) -> None:
+def test_flow_results_stand_beside_floor_and_control(probed):
     run = probed.run("none", 0)
     results = document(run, "flow-step-3")["results"]
     last = [json.loads(line) for line in (run.directory / "metrics.jsonl").read_text().splitlines()]
@@ -105,7 +99,7 @@ def test_flow_results_stand_beside_floor_and_control(probed: Study) -> None:
         assert results[f"generation.{name}"]["chance"] == pytest.approx(expected)
 
 
-def test_table_holds_every_number(probed: Study) -> None:
+def test_table_holds_every_number(probed):
     run = probed.run("repa", 0)
     table = read_course(run)
     for name in ("vae-step-0", "flow-step-8"):
@@ -118,7 +112,7 @@ def test_table_holds_every_number(probed: Study) -> None:
     assert separable[["score", "low", "high", "chance", "shuffled"]].notna().all(axis=None)
 
 
-def test_readings_add_up_to_the_accuracy(probed: Study) -> None:
+def test_readings_add_up_to_the_accuracy(probed):
     run = probed.run("repa", 0)
     course = read_course(run)
     for name, curve in reading_curves(run).items():
@@ -128,7 +122,7 @@ def test_readings_add_up_to_the_accuracy(probed: Study) -> None:
         assert curve.bar >= own["chance"].iloc[0]
 
 
-def test_twins_begin_alike_and_are_compared_label_by_label(probed: Study) -> None:
+def test_twins_begin_alike_and_are_compared_label_by_label(probed):
     a, b = (reading_curves(probed.run(arm, 0)) for arm in ("repa", "none"))
     assert a.keys() == b.keys()
     assert "linear_separability.pos" in a
@@ -142,9 +136,7 @@ def test_twins_begin_alike_and_are_compared_label_by_label(probed: Study) -> Non
         assert row["seeds"] == 1
 
 
-def test_a_second_time_nothing_is_computed(
-    probed: Study, corpus: Corpus, context: StageContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_time_nothing_is_computed(probed, corpus, context, monkeypatch):
     def refuse(*_: object) -> None:
         raise AssertionError("computed again")
 
@@ -166,7 +158,7 @@ class StopAtOnce(StopSignal):
         return True
 
 
-def test_it_stops_when_asked(copy_smoke: Callable[..., Study], corpus: Corpus) -> None:
+def test_it_stops_when_asked(copy_smoke, corpus):
     from workbench.machine.devices import find_placement
 
     run = copy_smoke().run("none", 0)
@@ -175,9 +167,7 @@ def test_it_stops_when_asked(copy_smoke: Callable[..., Study], corpus: Corpus) -
     assert not is_probed(run)
 
 
-def test_what_is_no_point_any_more_is_forgotten(
-    probed: Study, corpus: Corpus, context: StageContext
-) -> None:
+def test_what_is_no_point_any_more_is_forgotten(probed, corpus, context):
     run = probed.run("none", 0)
     for suffix in ("json", "parquet"):
         (run.over_training_dir / f"vae-step-5.{suffix}").write_text("{}")
@@ -186,18 +176,14 @@ def test_what_is_no_point_any_more_is_forgotten(
     assert (run.over_training_dir / "vae-step-3.json").is_file()
 
 
-def test_a_damaged_milestone_is_named(
-    copy_smoke: Callable[..., Study], corpus: Corpus, context: StageContext
-) -> None:
+def test_a_damaged_milestone_is_named(copy_smoke, corpus, context):
     run = copy_smoke().run("none", 0)
     (run.vae_dir / "milestones" / "step-3" / "manifest.json").unlink()
     with pytest.raises(DamagedArtefactError, match=r"step-3/manifest\.json"):
         probe_over_training(run, context)
 
 
-def test_trainings_without_milestones_say_how_to_keep_them(
-    copy_smoke: Callable[..., Study], corpus: Corpus
-) -> None:
+def test_trainings_without_milestones_say_how_to_keep_them(copy_smoke, corpus):
     import shutil
 
     run = copy_smoke().run("none", 0)
@@ -207,9 +193,7 @@ def test_trainings_without_milestones_say_how_to_keep_them(
         training_points(run)
 
 
-def test_turning_milestones_on_afterwards_trains_nothing_again(
-    copy_smoke: Callable[..., Study], context: StageContext
-) -> None:
+def test_turning_milestones_on_afterwards_trains_nothing_again(copy_smoke, context):
     from workbench.pipeline.run_study import create_study, run_is_done
 
     study = copy_smoke()
@@ -223,7 +207,7 @@ def test_turning_milestones_on_afterwards_trains_nothing_again(
     assert all(run_is_done(run) for run in changed.runs)
 
 
-def test_verb_prints_curves_and_json(probed: Study, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verb_prints_curves_and_json(probed, capsys):
     run = str(probed.run("repa", 0).directory)
     assert main(["probe", run, "--checkpoints", "--quiet"]) == 0
     shown = capsys.readouterr().out
@@ -237,7 +221,7 @@ def test_verb_prints_curves_and_json(probed: Study, capsys: pytest.CaptureFixtur
     assert "--pair and --checkpoints have measures of their own" in capsys.readouterr().err
 
 
-def test_what_is_logged_of_gradients(smoke: Study) -> None:
+def test_what_is_logged_of_gradients(smoke):
     for arm in ("none", "repa"):
         log = (smoke.run(arm, 0).directory / "metrics.jsonl").read_text().splitlines()
         records = [r for r in map(json.loads, log) if r["stage"] == "vae"]
@@ -249,7 +233,7 @@ def test_what_is_logged_of_gradients(smoke: Study) -> None:
             assert np.isfinite(record["log_snr"])
 
 
-def test_what_is_not_probed_yet_says_so(smoke: Study) -> None:
+def test_what_is_not_probed_yet_says_so(smoke):
     assert not is_probed(smoke.run("none", 0))
     with pytest.raises(InputError, match="probe --checkpoints"):
         read_course(smoke.run("none", 0))

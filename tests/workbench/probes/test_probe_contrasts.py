@@ -1,7 +1,5 @@
 """Contrasts of probes: intervals in quadrature, a p that agrees with them, Holm over a family."""
 
-from __future__ import annotations
-
 import pytest
 
 from workbench.report.compare import _probe_contrasts, _with_verdicts, probe_contrast
@@ -20,14 +18,14 @@ def verdicts(names: list[str], better: bool | None) -> list[str]:
     return [row["verdict"] for row in _with_verdicts(_probe_contrasts(arms, "repa", "none"))]
 
 
-def test_the_p_of_an_interval_that_just_touches_zero_is_one_in_twenty() -> None:
+def test_the_p_of_an_interval_that_just_touches_zero_is_one_in_twenty():
     found = probe_contrast(value(0.5, 0.03), value(0.45, 0.04))
     assert (found.low, found.high) == (pytest.approx(0.0), pytest.approx(0.1))
     assert found.p_value == pytest.approx(0.05)
     assert probe_contrast(value(0.5, 0.03), value(0.5, 0.04)).p_value == pytest.approx(1.0)
 
 
-def test_without_intervals_there_is_no_p() -> None:
+def test_without_intervals_there_is_no_p():
     known = {**value(0.5, 0.1), "low": None, "high": None}
     found = probe_contrast(known, value(0.4, 0.1))
     assert (found.difference, found.low, found.p_value) == (pytest.approx(0.1), None, None)
@@ -36,7 +34,7 @@ def test_without_intervals_there_is_no_p() -> None:
 @pytest.mark.parametrize(
     ("better", "alone"), [(True, "better"), (False, "worse"), (None, "higher")]
 )
-def test_many_contrasts_of_one_probe_ask_for_more(better: bool | None, alone: str) -> None:
+def test_many_contrasts_of_one_probe_ask_for_more(better, alone):
     assert verdicts(["scale.a"], better) == [alone]
     assert verdicts([f"scale.{n}" for n in range(20)], better) == ["not distinguishable"] * 20
     several = [f"{family}.a" for family in ("scale", "isotropy", "floor")]

@@ -3,8 +3,6 @@
 An array of the wrong kind, order or mask handed to an analysis turns one of these red.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -41,9 +39,7 @@ def noise_like(inputs: ProbeInputs, rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal(inputs.normalised_mu.shape).astype(np.float32)
 
 
-def test_reconstruction_sees_a_decoder_that_reads_and_one_that_does_not(
-    inputs: ProbeInputs,
-) -> None:
+def test_reconstruction_sees_a_decoder_that_reads_and_one_that_does_not(inputs):
     vocabulary = np.eye(inputs.corpus.vocab_size, dtype=np.float32) * 50
     readings = iter([inputs.padded_ids, inputs.padded_ids, inputs.padded_ids * 0])
     inputs.decode = lambda z: vocabulary[next(readings)]
@@ -52,16 +48,14 @@ def test_reconstruction_sees_a_decoder_that_reads_and_one_that_does_not(
     assert scores("reconstruction", inputs)["reconstruction.token_accuracy"] == 0.0
 
 
-def test_scale_follows_mu(inputs: ProbeInputs) -> None:
+def test_scale_follows_mu(inputs):
     before = scores("scale", inputs)["scale.log_snr"]
     inputs.tokens = replace(inputs.tokens, mu=10 * inputs.tokens.mu)
     after = scores("scale", inputs)["scale.log_snr"]
     assert after == pytest.approx(before + 2 * np.log(10))
 
 
-def test_velocity_floor_of_white_latents_is_its_chance(
-    inputs: ProbeInputs, rng: np.random.Generator
-) -> None:
+def test_velocity_floor_of_white_latents_is_its_chance(inputs, rng):
     plant(inputs, noise_like(inputs, rng))
     white = results("velocity_floor", inputs)["floor.velocity"]
     assert white.score == pytest.approx(white.chance, abs=0.02)
@@ -72,9 +66,7 @@ def test_velocity_floor_of_white_latents_is_its_chance(
 
 
 @pytest.mark.parametrize("label_set", ["pos", "semantic_class"])
-def test_token_labels_are_found_where_they_were_put(
-    inputs: ProbeInputs, new_inputs: NewInputs, rng: np.random.Generator, label_set: str
-) -> None:
+def test_token_labels_are_found_where_they_were_put(inputs, new_inputs, rng, label_set):
     labels = inputs.split.padded_token_labels(label_set, inputs.rows)
     width = inputs.normalised_mu.shape[2]
     centres = 5 * rng.standard_normal((labels.max() + 2, width))
@@ -94,9 +86,7 @@ def test_token_labels_are_found_where_they_were_put(
     assert found.score == pytest.approx(found.chance, abs=0.1)
 
 
-def test_text_labels_are_found_by_text_and_by_sentence(
-    inputs: ProbeInputs, rng: np.random.Generator
-) -> None:
+def test_text_labels_are_found_by_text_and_by_sentence(inputs, rng):
     labels = inputs.text_labels["tense"]
     width = inputs.normalised_mu.shape[2]
     latents = 3.0 * labels[:, None, None] * np.ones(width) + 0.1 * noise_like(inputs, rng)
@@ -107,9 +97,7 @@ def test_text_labels_are_found_by_text_and_by_sentence(
     assert scores("linear_separability", inputs)["linear_separability.tense"] > 0.95
 
 
-def test_neighbours_of_a_sentence_are_of_other_texts(
-    inputs: ProbeInputs, rng: np.random.Generator
-) -> None:
+def test_neighbours_of_a_sentence_are_of_other_texts(inputs, rng):
     # Every text is its own cluster, so coherence could only come from the text itself.
     centres = 5 * rng.standard_normal((len(inputs.rows), 1, inputs.normalised_mu.shape[2]))
     plant(inputs, centres + 0.1 * noise_like(inputs, rng))
@@ -117,7 +105,7 @@ def test_neighbours_of_a_sentence_are_of_other_texts(
     assert found.score == pytest.approx(found.chance, abs=0.15)
 
 
-def test_velocity_information_of_the_context(inputs: ProbeInputs, rng: np.random.Generator) -> None:
+def test_velocity_information_of_the_context(inputs, rng):
     table = inputs.context_table
     inputs.context_table = replace(table, z=table.context[:, : table.z.shape[1]])
     known = results("velocity_information", inputs)["velocity_information.context"]
@@ -127,7 +115,7 @@ def test_velocity_information_of_the_context(inputs: ProbeInputs, rng: np.random
     assert unknown.score == pytest.approx(unknown.chance, rel=0.05)
 
 
-def test_learnability_of_the_context(inputs: ProbeInputs, rng: np.random.Generator) -> None:
+def test_learnability_of_the_context(inputs, rng):
     table = inputs.context_table
     inputs.context_table = replace(table, z=table.context[:, 1:3])
     assert scores("learnability", inputs)["learnability.context_r2"] > 0.95
@@ -135,7 +123,7 @@ def test_learnability_of_the_context(inputs: ProbeInputs, rng: np.random.Generat
     assert scores("learnability", inputs)["learnability.context_r2"] < 0.05
 
 
-def test_context_features_are_of_the_own_text_before_the_cut(inputs: ProbeInputs) -> None:
+def test_context_features_are_of_the_own_text_before_the_cut(inputs):
     texts, places = np.indices(inputs.mask.shape)
     latents = np.zeros(inputs.normalised_mu.shape, np.float32)
     latents[..., 0], latents[..., 1] = texts, places
@@ -151,9 +139,7 @@ def test_context_features_are_of_the_own_text_before_the_cut(inputs: ProbeInputs
     assert (away >= 0).all()
 
 
-def test_alignment_with_the_teachers_own_states(
-    inputs: ProbeInputs, rng: np.random.Generator
-) -> None:
+def test_alignment_with_the_teachers_own_states(inputs, rng):
     from workbench.probes.inputs.teacher_inputs import stored_layer, teacher_run_config
 
     config = teacher_run_config(inputs.run.study)
@@ -173,9 +159,7 @@ def test_alignment_with_the_teachers_own_states(
     assert abs(scores("alignment", inputs)["alignment.linear_cka"]) < 0.1
 
 
-def test_isotropy_and_dimension_of_planted_clouds(
-    inputs: ProbeInputs, new_inputs: NewInputs, rng: np.random.Generator
-) -> None:
+def test_isotropy_and_dimension_of_planted_clouds(inputs, new_inputs, rng):
     plant(inputs, noise_like(inputs, rng))
     even = scores("isotropy", inputs)
     assert abs(even["isotropy.mean_cosine"]) < 0.05
@@ -191,9 +175,7 @@ def test_isotropy_and_dimension_of_planted_clouds(
     assert scores("isotropy", other)["isotropy.uniformity"] > even["isotropy.uniformity"] + 1
 
 
-def test_sequence_structure_of_latents_that_mark_sentences(
-    inputs: ProbeInputs, new_inputs: NewInputs, rng: np.random.Generator
-) -> None:
+def test_sequence_structure_of_latents_that_mark_sentences(inputs, new_inputs, rng):
     centres = rng.standard_normal((inputs.sentences.max() + 2, inputs.normalised_mu.shape[2]))
     plant(inputs, centres[inputs.sentences])
     marked = results("sequence_structure", inputs)
@@ -205,7 +187,7 @@ def test_sequence_structure_of_latents_that_mark_sentences(
     assert abs(scores("sequence_structure", other)["sequence_structure.sentence_contrast"]) < 0.1
 
 
-def test_a_decoder_that_never_changes_has_no_radius(inputs: ProbeInputs) -> None:
+def test_a_decoder_that_never_changes_has_no_radius(inputs):
     vocabulary = np.eye(inputs.corpus.vocab_size, dtype=np.float32)
     inputs.decode = lambda z: vocabulary[inputs.padded_ids[: len(z)]]
     found = results("decoder_basin", inputs)
@@ -213,9 +195,7 @@ def test_a_decoder_that_never_changes_has_no_radius(inputs: ProbeInputs) -> None
     assert found["decoder_basin.margin.mu"].score == pytest.approx(1.0)
 
 
-def test_a_decoder_that_reads_a_sign_flips_at_its_distance(
-    inputs: ProbeInputs, rng: np.random.Generator
-) -> None:
+def test_a_decoder_that_reads_a_sign_flips_at_its_distance(inputs, rng):
     # Every latent stands at +-1 in all channels; the decoder reads the first channel's sign.
     latents = np.sign(noise_like(inputs, rng)[..., :1]) * np.ones(inputs.normalised_mu.shape[2])
     plant(inputs, latents)
@@ -225,7 +205,7 @@ def test_a_decoder_that_reads_a_sign_flips_at_its_distance(
     assert found["decoder_basin.margin.mu"] == pytest.approx(2.0)
 
 
-def test_decoder_basin_looks_at_what_the_flow_made(inputs: ProbeInputs) -> None:
+def test_decoder_basin_looks_at_what_the_flow_made(inputs):
     sampled, denoised = inputs.flow.sampled, inputs.flow.half_noised
     inputs.decode = lambda z: np.concatenate([z[..., :1], z[..., :1] - 1], axis=2) * 1e3
     sampled.end[:] = denoised.z_hat[:] = 0.5
@@ -237,7 +217,7 @@ def test_decoder_basin_looks_at_what_the_flow_made(inputs: ProbeInputs) -> None:
         PROBES["decoder_basin_flow"].run(inputs)
 
 
-def test_interpolation_reads_the_texts_between(inputs: ProbeInputs) -> None:
+def test_interpolation_reads_the_texts_between(inputs):
     originals = [inputs.corpus.tokenizer.decode(ids) for ids in inputs.padded_ids]
     size = len(originals)
     calls = iter(range(10_000))
@@ -257,7 +237,7 @@ def _in_turn(texts: list[str], call: int, count: int, size: int) -> list[str]:
     return texts
 
 
-def test_a_straight_trajectory_that_commits_at_once(inputs: ProbeInputs) -> None:
+def test_a_straight_trajectory_that_commits_at_once(inputs):
     stored = inputs.flow.trajectory
     start, end = stored.z_t[0], stored.z_t[-1] + 1
     path = start + stored.t[:, None, None, None] * (end - start)
@@ -272,7 +252,7 @@ def test_a_straight_trajectory_that_commits_at_once(inputs: ProbeInputs) -> None
     assert found["trajectory.commit_step"] == 0.0
 
 
-def test_a_trajectory_that_ends_on_real_latents(inputs: ProbeInputs) -> None:
+def test_a_trajectory_that_ends_on_real_latents(inputs):
     stored, real = inputs.flow.trajectory, inputs.context_table.z
     path = stored.z_t.copy()
     path[-1] = real[np.arange(path[-1][..., 0].size) % len(real)].reshape(path[-1].shape)
@@ -281,7 +261,7 @@ def test_a_trajectory_that_ends_on_real_latents(inputs: ProbeInputs) -> None:
     assert scores("trajectory", inputs)["trajectory.off_manifold"] == pytest.approx(0, abs=1e-3)
 
 
-def test_fidelity_that_comes_after_fluency(inputs: ProbeInputs) -> None:
+def test_fidelity_that_comes_after_fluency(inputs):
     stored, references = inputs.flow.trajectory, inputs.flow.references
     final = inputs.split.padded(references.indices[: len(stored.cuts)])[0]
     ids = np.repeat(final[None], len(stored.t), axis=0)
@@ -294,9 +274,7 @@ def test_fidelity_that_comes_after_fluency(inputs: ProbeInputs) -> None:
     assert found.detail["fluency"]["mean"][-1].mean > found.detail["fluency"]["mean"][0].mean
 
 
-def test_denoising_says_when_a_label_becomes_readable(
-    inputs: ProbeInputs, rng: np.random.Generator
-) -> None:
+def test_denoising_says_when_a_label_becomes_readable(inputs, rng):
     sampled = inputs.flow.sampled
     labels = np.asarray(inputs.split.labels["tense"])[sampled.rows]
     z_hat = rng.standard_normal(sampled.z_hat.shape)
@@ -307,9 +285,7 @@ def test_denoising_says_when_a_label_becomes_readable(
     assert found.detail["risen_at"] == f"{sampled.t[2]:.4g}"
 
 
-def test_denoising_does_not_look_at_the_prompt(
-    inputs: ProbeInputs, rng: np.random.Generator
-) -> None:
+def test_denoising_does_not_look_at_the_prompt(inputs, rng):
     sampled = inputs.flow.sampled
     labels = np.asarray(inputs.split.labels["tense"])[sampled.rows]
     context = np.arange(sampled.end.shape[1]) < sampled.cuts[:, None]
@@ -320,9 +296,7 @@ def test_denoising_does_not_look_at_the_prompt(
     assert found.score < 0.9
 
 
-def test_flow_layers_find_the_block_that_holds_a_label(
-    inputs: ProbeInputs, rng: np.random.Generator
-) -> None:
+def test_flow_layers_find_the_block_that_holds_a_label(inputs, rng):
     denoised = inputs.flow.half_noised
     labels = inputs.split.padded_token_labels("pos", inputs.rows)
     blank = [rng.standard_normal(states.shape) for states in denoised.hidden]
@@ -335,7 +309,7 @@ def test_flow_layers_find_the_block_that_holds_a_label(
     assert curve["z_t"]["accuracy"] < 0.5
 
 
-def test_the_flow_is_shown_the_context_and_noise_beyond_it(inputs: ProbeInputs) -> None:
+def test_the_flow_is_shown_the_context_and_noise_beyond_it(inputs):
     pure = inputs.flow.denoised(1.0)
     np.testing.assert_allclose(pure.z_t, inputs.normalised_z, rtol=1e-5, atol=1e-6)
     context = ~inputs.is_target
@@ -343,16 +317,14 @@ def test_the_flow_is_shown_the_context_and_noise_beyond_it(inputs: ProbeInputs) 
     assert len(pure.hidden) == inputs.run.config.dit.layers
 
 
-def test_the_sampled_end_is_what_the_run_stored(inputs: ProbeInputs) -> None:
+def test_the_sampled_end_is_what_the_run_stored(inputs):
     stored, sampled = inputs.flow.trajectory, inputs.flow.sampled
     count = len(stored.cuts)
     np.testing.assert_array_equal(sampled.cuts[:count], stored.cuts)
     np.testing.assert_allclose(sampled.end[:count], stored.z_t[-1], atol=2e-2)
 
 
-def test_the_path_without_renoising_starts_and_ends_where_sampling_does(
-    inputs: ProbeInputs,
-) -> None:
+def test_the_path_without_renoising_starts_and_ends_where_sampling_does(inputs):
     # The smoke study's sampler renews no noise, so both ways are one.
     (times, states), stored = inputs.flow.ode_path, inputs.flow.trajectory
     assert inputs.run.config.sampling.sampler.churn == 0.0
@@ -361,13 +333,13 @@ def test_the_path_without_renoising_starts_and_ends_where_sampling_does(
     assert states[0].std() == pytest.approx(1.0, abs=0.1)
 
 
-def test_the_tiny_flow_learns(inputs: ProbeInputs) -> None:
+def test_the_tiny_flow_learns(inputs):
     first = scores("flow_excess", inputs)["learnability.flow_excess"]
     inputs.config = replace(inputs.config, tiny_flow_steps=60)
     assert scores("flow_excess", inputs)["learnability.flow_excess"] < first - 0.05
 
 
-def test_a_plane_is_mapped_without_loss(inputs: ProbeInputs, rng: np.random.Generator) -> None:
+def test_a_plane_is_mapped_without_loss(inputs, rng):
     plane = noise_like(inputs, rng)
     plane[..., 2:] = 0
     plant(inputs, plane)
@@ -383,7 +355,7 @@ REFUSING = {*probe_names("all")} - {"trajectory", "alignment", "alignment_layers
 
 
 @pytest.mark.parametrize("name", sorted(REFUSING))
-def test_latents_that_are_not_finite_are_refused(inputs: ProbeInputs, name: str) -> None:
+def test_latents_that_are_not_finite_are_refused(inputs, name):
     broken = inputs.normalised_mu.copy()
     broken[0] = np.nan
     plant(inputs, broken)

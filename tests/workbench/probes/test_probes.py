@@ -1,10 +1,8 @@
 """The whole catalogue on a smoke study: every result whole, repeatable, stored and found again."""
 
-from __future__ import annotations
-
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -20,13 +18,13 @@ from workbench.probes.inputs.probe_inputs import ProbeInputs
 from workbench.probes.pair import pair_file, pair_results, probe_pair, probe_pairs
 from workbench.probes.run import probe_fingerprint, probe_run
 from workbench.report.compare import metric_name
-from workbench.study.folders import Run, Study
+from workbench.study.folders import Run
 
 NAMES = probe_names("all")
 
 
 @pytest.fixture(scope="module")
-def probed(sampled: Study) -> Run:
+def probed(sampled) -> Run:
     run = sampled.run("none", 0)
     probe_run(run, StageContext(find_placement("cpu")), NAMES)
     return run
@@ -47,7 +45,7 @@ def numbers(value: object) -> Iterator[float]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_result_is_whole(probed: Run, name: str) -> None:
+def test_every_result_is_whole(probed, name):
     found = results(probed, name)
     assert found
     for result in found.values():
@@ -64,15 +62,13 @@ def test_every_result_is_whole(probed: Run, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_most_results_are_defined_even_on_a_toy(probed: Run, name: str) -> None:
+def test_most_results_are_defined_even_on_a_toy(probed, name):
     defined = [r["score"] is not None for r in results(probed, name).values()]
     assert any(defined), [r["reason"] for r in results(probed, name).values()]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_probe_repeats_itself_and_stores_its_points_beside(
-    probed: Run, inputs: ProbeInputs, name: str
-) -> None:
+def test_a_probe_repeats_itself_and_stores_its_points_beside(probed, inputs, name):
     again = PROBES[name].run(inputs)
     stored = results(probed, name)
     assert {r.name: json.loads(json.dumps(r.to_json())) for r in again} == stored
@@ -86,7 +82,7 @@ def test_a_probe_repeats_itself_and_stores_its_points_beside(
                 np.testing.assert_array_equal(frame[column].to_numpy(), values)
 
 
-def test_names_lead_back_to_their_probe(probed: Run) -> None:
+def test_names_lead_back_to_their_probe(probed):
     seen: list[str] = []
     for name in NAMES:
         for result in results(probed, name):
@@ -100,9 +96,7 @@ def test_names_lead_back_to_their_probe(probed: Run) -> None:
     )
 
 
-def test_a_second_time_nothing_is_computed(
-    probed: Run, context: StageContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_time_nothing_is_computed(probed, context, monkeypatch):
     def refuse(*_: object) -> None:
         raise AssertionError("computed again")
 
@@ -111,7 +105,7 @@ def test_a_second_time_nothing_is_computed(
     assert set(again) == {result for name in NAMES for result in results(probed, name)}
 
 
-def test_a_result_stands_on_what_its_probe_reads(probed: Run) -> None:
+def test_a_result_stands_on_what_its_probe_reads(probed):
     def prints(*overrides: str) -> dict[str, str]:
         mapping = apply_overrides(to_dict(probed.study.config), list(overrides))
         config = build(type(probed.study.config), mapping)
@@ -134,7 +128,7 @@ def test_a_result_stands_on_what_its_probe_reads(probed: Run) -> None:
     assert not set(before.values()) & set(prints("base.evaluation.neighbors=3").values())
 
 
-def test_selections(sampled: Study, context: StageContext) -> None:
+def test_selections(sampled, context):
     assert set(probe_names("quick")) < set(NAMES) < set(PROBES)
     with pytest.raises(ValueError, match="quick, all, got 'some'"):
         probe_names("some")
@@ -142,7 +136,7 @@ def test_selections(sampled: Study, context: StageContext) -> None:
         probe_run(sampled.run("none", 0), context, ["knn"])
 
 
-def test_a_stage_that_is_missing_is_named(inputs: ProbeInputs, tmp_path: object) -> None:
+def test_a_stage_that_is_missing_is_named(inputs, tmp_path):
     empty = replace(inputs.run, study=replace(inputs.run.study, directory=tmp_path))
     empty.study.__dict__["corpus"] = inputs.corpus
     with pytest.raises(InputError, match="no latents yet; run `train-flow` first"):
@@ -152,9 +146,7 @@ def test_a_stage_that_is_missing_is_named(inputs: ProbeInputs, tmp_path: object)
         PROBES["trajectory"].run(inputs)
 
 
-def test_a_corpus_without_labels_says_so(
-    inputs: ProbeInputs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_corpus_without_labels_says_so(inputs, monkeypatch):
     monkeypatch.setattr(inputs.corpus, "token_label_names", {})
     monkeypatch.setattr(inputs.split, "labels", {})
     for name in ("knn_coherence", "linear_separability", "denoising", "flow_layers"):
@@ -163,9 +155,7 @@ def test_a_corpus_without_labels_says_so(
         assert probe_of(result.name) is PROBES[name]
 
 
-def test_an_arm_without_teacher_is_held_against_the_studys_first(
-    probed: Run, inputs: ProbeInputs
-) -> None:
+def test_an_arm_without_teacher_is_held_against_the_studys_first(probed, inputs):
     found = results(probed, "alignment")["alignment.linear_cka"]
     assert found["detail"]["teacher"] == "minilm"
     lonely = replace(probed.study.config, arms={"none": {"vae_loss.repa_weight": 0.0}})
@@ -177,7 +167,7 @@ def test_an_arm_without_teacher_is_held_against_the_studys_first(
             assert result.reason == "no arm of the study aligns with a teacher"
 
 
-def test_twins_are_probed_together(probed: Run, context: StageContext) -> None:
+def test_twins_are_probed_together(probed, context):
     other = probed.study.run("repa", 0)
     document = probe_pair(probed, other, context)
     file = pair_file(probed, other)
@@ -197,9 +187,7 @@ def test_twins_are_probed_together(probed: Run, context: StageContext) -> None:
     assert len(maps[0]) == len(maps[1]) == 40
 
 
-def test_a_pair_is_probed_once(
-    probed: Run, context: StageContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pair_is_probed_once(probed, context, monkeypatch):
     other = probed.study.run("repa", 0)
     before = probe_pair(probed, other, context)
     monkeypatch.setattr(ProbeInputs, "__init__", lambda *_: 1 / 0)
@@ -208,9 +196,7 @@ def test_a_pair_is_probed_once(
         pair_file(probed, probed)
 
 
-def test_a_space_and_its_rotation_are_twins_that_did_not_move(
-    new_inputs: Callable[[], ProbeInputs],
-) -> None:
+def test_a_space_and_its_rotation_are_twins_that_did_not_move(new_inputs):
     first, second = new_inputs(), new_inputs()
     rng = np.random.default_rng(0)
     width = first.normalised_mu.shape[2]

@@ -1,10 +1,7 @@
 """A finding holds on the study it was made on, and says what drifted, is gone, or is hostile."""
 
-from __future__ import annotations
-
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,7 +68,7 @@ def keep(study: Study, numbers: list[Number], **options: Any) -> Path:
 
 
 @pytest.fixture
-def study(copy_smoke: Callable[..., Study], monkeypatch: pytest.MonkeyPatch) -> Study:
+def study(copy_smoke, monkeypatch) -> Study:
     found = copy_smoke()
     monkeypatch.setenv("WORKBENCH_RUNS", str(found.directory.parent))
     return found
@@ -81,7 +78,7 @@ def verdicts(check: FindingCheck) -> dict[str, str]:
     return {drift.number: drift.verdict for drift in check.drifts}
 
 
-def test_kept_numbers_are_recomputed_and_hold(study: Study) -> None:
+def test_kept_numbers_are_recomputed_and_hold(study):
     numbers = numbers_of(study)
     check = check_finding(keep(study, numbers))
     assert set(verdicts(check).values()) == {"same"}
@@ -92,7 +89,7 @@ def test_kept_numbers_are_recomputed_and_hold(study: Study) -> None:
     assert [drift.difference for drift in check.drifts] == pytest.approx([0.0] * len(numbers))
 
 
-def test_file_says_on_what_it_stands(study: Study) -> None:
+def test_file_says_on_what_it_stands(study):
     path = keep(study, numbers_of(study))
     assert path.parent == study.directory / "findings"
     assert path.name.endswith("-one-arm-says-more.json")
@@ -120,7 +117,7 @@ def change_latents(study: Study) -> None:
     np.save(file, mu)
 
 
-def test_changed_score_is_drift_in_its_numbers_alone(study: Study) -> None:
+def test_changed_score_is_drift_in_its_numbers_alone(study):
     path = keep(study, numbers_of(study))
     change_scores(study)
     check = check_finding(path)
@@ -132,7 +129,7 @@ def test_changed_score_is_drift_in_its_numbers_alone(study: Study) -> None:
     assert any("scores" in line for line in check.damaged)
 
 
-def test_changed_latent_is_drift_of_probes_and_neighbours(study: Study) -> None:
+def test_changed_latent_is_drift_of_probes_and_neighbours(study):
     from workbench.probes.spaces import nearest_items
     from workbench.report.findings.ground import Ground
 
@@ -158,7 +155,7 @@ def test_changed_latent_is_drift_of_probes_and_neighbours(study: Study) -> None:
     assert check.changed == []
 
 
-def test_retrained_study_is_named_as_such(study: Study) -> None:
+def test_retrained_study_is_named_as_such(study):
     path = keep(study, numbers_of(study))
     folder = next(study.run("repa", 0).vae_dir.glob("step-*"))
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -173,21 +170,21 @@ def test_retrained_study_is_named_as_such(study: Study) -> None:
     assert not check.holds
 
 
-def test_number_whose_arm_is_gone_is_not_defined_any_more(study: Study) -> None:
+def test_number_whose_arm_is_gone_is_not_defined_any_more(study):
     number = Number(name="x", source={"kind": "arm", "arm": "random", "metric": SCALE}, value=1.0)
     check = check_finding(keep(study, [number]))
     assert verdicts(check) == {"x": "not defined any more"}
     assert "no arm 'random'" in check.drifts[0].how
 
 
-def test_changed_text_of_the_selection_is_named(study: Study) -> None:
+def test_changed_text_of_the_selection_is_named(study):
     path = keep(study, [], selection=selected_rows("prompts", [1], ["another text"]))
     assert "have changed" in check_finding(path).changed[0]
     beyond = keep(study, [], selection=selected_rows("prompts", [10**6], ["x"]))
     assert "cannot be read" in check_finding(beyond).changed[0]
 
 
-def test_displacement_is_recomputed(study: Study) -> None:
+def test_displacement_is_recomputed(study):
     wrong = displacement_numbers({3: 0.123}, ARMS, 0, "texts")
     assert verdicts(check_finding(keep(study, wrong))) == {"displacement of row 3": "drifted"}
 
@@ -198,9 +195,7 @@ def run_verb(capsys: pytest.CaptureFixture[str], path: Path, *options: str) -> t
     return code, out.out, out.err
 
 
-def test_verb_prints_the_table_and_ends_with_3_on_drift(
-    study: Study, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verb_prints_the_table_and_ends_with_3_on_drift(study, capsys):
     path = keep(study, numbers_of(study))
     code, out, _ = run_verb(capsys, path)
     assert code == 0
@@ -217,7 +212,7 @@ def test_verb_prints_the_table_and_ends_with_3_on_drift(
     assert {"number", "kept", "now", "difference", "verdict"} <= set(found["numbers"][0])
 
 
-def test_verify_of_a_study_includes_its_findings(study: Study) -> None:
+def test_verify_of_a_study_includes_its_findings(study):
     keep(study, numbers_of(study))
     report = verify_path(study.directory)
     assert report.sound
@@ -230,7 +225,7 @@ def test_verify_of_a_study_includes_its_findings(study: Study) -> None:
     assert not report.sound
 
 
-def test_downloaded_finding_finds_its_study_by_name(study: Study, tmp_path: Path) -> None:
+def test_downloaded_finding_finds_its_study_by_name(study, tmp_path):
     path = keep(study, numbers_of(study)[:1])
     away = Path(shutil.move(path, tmp_path / "finding.json"))
     assert check_finding(away).holds
@@ -240,7 +235,7 @@ def test_downloaded_finding_finds_its_study_by_name(study: Study, tmp_path: Path
     assert "\n" not in str(caught.value)
 
 
-def test_changed_file_does_not_match_its_seal(study: Study) -> None:
+def test_changed_file_does_not_match_its_seal(study):
     path = keep(study, numbers_of(study))
     path.write_text(path.read_text().replace("says more", "says less"))
     with pytest.raises(DamagedArtefactError, match="sha256"):
@@ -279,9 +274,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_hostile_document_is_refused_in_one_line(
-    case: str, study: Study, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_hostile_document_is_refused_in_one_line(case, study, capsys):
     changes, word = HOSTILE[case]
     path = forge(keep(study, []), **changes)
     code, _, err = run_verb(capsys, path)
@@ -292,7 +285,7 @@ def test_hostile_document_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize("name", ["../smoke", "/etc", "..", "a/../../x", ".hidden", "no-such"])
-def test_study_is_never_looked_for_outside_the_runs(name: str, study: Study) -> None:
+def test_study_is_never_looked_for_outside_the_runs(name, study):
     path = keep(study, [])
     away = study.directory.parent / "finding.json"
     shutil.move(forge(path, study=name), away)
@@ -301,7 +294,7 @@ def test_study_is_never_looked_for_outside_the_runs(name: str, study: Study) -> 
 
 
 @pytest.mark.parametrize("arm", ["../../..", "/etc", "repa/../none"])
-def test_names_inside_a_finding_open_no_path(arm: str, study: Study) -> None:
+def test_names_inside_a_finding_open_no_path(arm, study):
     sources = [
         {"kind": "arm", "arm": arm, "metric": SCALE},
         {"kind": "probe", "arm": "none", "seed": 0, "result": arm},
@@ -312,7 +305,7 @@ def test_names_inside_a_finding_open_no_path(arm: str, study: Study) -> None:
     assert set(verdicts(check).values()) == {"not defined any more"}
 
 
-def test_huge_or_linked_file_is_refused(study: Study) -> None:
+def test_huge_or_linked_file_is_refused(study):
     path = keep(study, [])
     huge = path.with_name("huge.json")
     huge.write_text('{"kind": "finding", "pad": "' + "x" * 5_000_000 + '"}')
@@ -325,7 +318,7 @@ def test_huge_or_linked_file_is_refused(study: Study) -> None:
         read_finding(link)
 
 
-def test_every_kind_of_source_refuses_what_it_does_not_know() -> None:
+def test_every_kind_of_source_refuses_what_it_does_not_know():
     from workbench.report.findings.sources import check_source
 
     examples: dict[type, Any] = {str: "x", int: 1, float: 1.0, bool: True, list: ["a"]}

@@ -1,7 +1,5 @@
 """The headline follows the ladder, the gate closes below .99, and older studies keep MAUVE."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,17 +1,12 @@
 """A study's numbers as Markdown: every metric of every arm, nothing that breaks out of a cell."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-
 import pytest
 
 from workbench.report.markdown_tables import study_tables, table, write_markdown
 from workbench.store.json_files import read_json
-from workbench.study.folders import Study
 
 
-def test_every_metric_of_a_study_has_its_row(smoke: Study) -> None:
+def test_every_metric_of_a_study_has_its_row(smoke):
     comparison = read_json(smoke.directory / "comparison.json")
     rows = [line.split(" | ") for line in study_tables(comparison).splitlines() if "|" in line]
     names = {row[0].removeprefix("| ") for row in rows}
@@ -23,7 +18,7 @@ def test_every_metric_of_a_study_has_its_row(smoke: Study) -> None:
     assert accuracy[1].startswith(f"{mean:.4f} [")
 
 
-def test_differences_carry_their_verdicts() -> None:
+def test_differences_carry_their_verdicts():
     value = {"mean": 0.5, "low": 0.4, "high": 0.6, "n": 7, "chance": 0.1}
     row = {"a": "repa", "b": "none", "metric": "scale.x", "difference": 0.2, "low": 0.1}
     comparison = {
@@ -37,7 +32,7 @@ def test_differences_carry_their_verdicts() -> None:
     assert line == f"| scale.x | {cell} | {cell} | {difference} | 0.1000 | - | 7 |"
 
 
-def test_people_are_the_same_at_any_guidance() -> None:
+def test_people_are_the_same_at_any_guidance():
     value = {"mean": 0.5, "low": 0.4, "high": 0.6, "n": 7}
     comparison = {
         "arms": {"none": {"generation.x": value, "generation[g1].x": value}},
@@ -48,12 +43,12 @@ def test_people_are_the_same_at_any_guidance() -> None:
     assert [row.split(" | ")[-2] for row in rows] == ["0.7500", "0.7500"]
 
 
-def test_what_is_in_a_cell_stays_in_it() -> None:
+def test_what_is_in_a_cell_stays_in_it():
     lines = table(["a|b"], [["<script>\n| x"]]).splitlines()
     assert lines == ["| a\\|b |", "| --- |", "| &lt;script> \\| x |"]
 
 
-def test_the_file_lies_beside_the_report(copy_smoke: Callable[..., Study]) -> None:
+def test_the_file_lies_beside_the_report(copy_smoke):
     study = copy_smoke()
     path = write_markdown(study)
     assert path == study.directory / "report.md"

@@ -1,7 +1,5 @@
 """The scorecard over studies, from what finished studies leave on disk."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
@@ -88,7 +86,7 @@ def finished(directory: Path, name: str, seed: int = 0) -> Study:
     return study
 
 
-def test_the_table_has_a_row_a_run_and_only_probes_that_can_foretell(tmp_path: Path) -> None:
+def test_the_table_has_a_row_a_run_and_only_probes_that_can_foretell(tmp_path):
     table = run_table([finished(tmp_path, "one")])
     assert len(table.arms) == 12
     assert set(table.probes) == {
@@ -106,7 +104,7 @@ def test_the_table_has_a_row_a_run_and_only_probes_that_can_foretell(tmp_path: P
     assert [arm for arm, gone in zip(table.arms, missing, strict=True) if gone] == ["one/noise"] * 2
 
 
-def test_families_are_what_an_arm_departs_in(tmp_path: Path) -> None:
+def test_families_are_what_an_arm_departs_in(tmp_path):
     study = finished(tmp_path, "one")
     families = {arm: family_of(study.run(arm, 0)) for arm in ARMS}
     assert families["none"] == families["repa"] == "one: vae_loss.repa_weight"
@@ -114,7 +112,7 @@ def test_families_are_what_an_arm_departs_in(tmp_path: Path) -> None:
     assert families["permuted"] == "one: teacher.permuted"
 
 
-def test_the_probe_that_tells_everything_comes_first(tmp_path: Path) -> None:
+def test_the_probe_that_tells_everything_comes_first(tmp_path):
     out = tmp_path / "card.json"
     rows = make_scorecard([finished(tmp_path, "one")], out, FAST)
     found = {(row.predictor, row.score): row for row in rows}
@@ -133,7 +131,7 @@ def test_the_probe_that_tells_everything_comes_first(tmp_path: Path) -> None:
         table_rows(rows, "rouge9")
 
 
-def test_studies_are_laid_under_each_other(tmp_path: Path) -> None:
+def test_studies_are_laid_under_each_other(tmp_path):
     studies = [finished(tmp_path, "one"), finished(tmp_path, "two", seed=1)]
     table = run_table(studies)
     assert len(table.arms) == 24
@@ -141,7 +139,7 @@ def test_studies_are_laid_under_each_other(tmp_path: Path) -> None:
     assert [study.config.name for study in finished_studies(tmp_path)] == ["one", "two"]
 
 
-def test_what_cannot_be_laid_together_is_refused(tmp_path: Path) -> None:
+def test_what_cannot_be_laid_together_is_refused(tmp_path):
     one = finished(tmp_path, "one")
     with pytest.raises(InputError, match="two studies are called 'one'"):
         run_table([one, one])
@@ -152,9 +150,7 @@ def test_what_cannot_be_laid_together_is_refused(tmp_path: Path) -> None:
         run_table([one])
 
 
-def test_the_verb_prints_and_writes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_verb_prints_and_writes(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path))
     finished(tmp_path, "one")
     monkeypatch.setattr("analyses.scorecard.predictors.ScorecardConfig", lambda: FAST)
@@ -165,7 +161,7 @@ def test_the_verb_prints_and_writes(
     assert main(["scorecard", "nowhere"]) == 2
 
 
-def test_the_preset_sweeps_what_it_says() -> None:
+def test_the_preset_sweeps_what_it_says():
     config = PRESETS["scorecard"]()
     assert len(config.arms) >= 12
     assert len(config.seeds) == 3

@@ -1,7 +1,5 @@
 """Checkpoints: exact round trips, damage found and gone around, retention, refusals."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -22,7 +20,7 @@ FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "manifest.j
 
 
 @pytest.fixture
-def two_saved(tmp_path: Path) -> Path:
+def two_saved(tmp_path) -> Path:
     """A directory with sound checkpoints of steps 2 and 5."""
     training = TinyTraining().run(2)
     training.save(tmp_path / "vae", keep=2)
@@ -31,7 +29,7 @@ def two_saved(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_two_and_two_steps_equal_four_bit_for_bit(tmp_path: Path, fused: bool) -> None:
+def test_two_and_two_steps_equal_four_bit_for_bit(tmp_path, fused):
     TinyTraining(fused=fused).run(2).save(tmp_path)
     resumed = TinyTraining(seed=7, fused=fused).restore(store.load_latest(tmp_path))
     assert resumed.run(2).bits() == TinyTraining(fused=fused).run(4).bits()
@@ -49,9 +47,7 @@ def test_two_and_two_steps_equal_four_bit_for_bit(tmp_path: Path, fused: bool) -
     ids=["tensor-lr", "amsgrad", "sgd", "lbfgs", "adafactor"],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_optimizer_state_round_trips_exactly(
-    tmp_path: Path, make: Callable[..., torch.optim.Optimizer], dtype: torch.dtype
-) -> None:
+def test_optimizer_state_round_trips_exactly(tmp_path, make, dtype):
     def build() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
         model = torch.nn.Linear(3, 2).to(dtype)
         return model, make(model.parameters())
@@ -79,7 +75,7 @@ def test_optimizer_state_round_trips_exactly(
     torch.testing.assert_close(other_model.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
-def test_what_goes_in_comes_out(tmp_path: Path) -> None:
+def test_what_goes_in_comes_out(tmp_path):
     shared = torch.arange(6.0).reshape(2, 3)
     model = {"embed": shared, "head": shared, "turned": shared.T, "half": shared[:1].bfloat16()}
     state = {"loss": 0.1, "order": [1, None, {"a": True}], "text": "naïve \u2028 😀"}
@@ -96,7 +92,7 @@ def test_what_goes_in_comes_out(tmp_path: Path) -> None:
     store.verify(checkpoint.path)
 
 
-def test_nothing_saved_is_none(tmp_path: Path) -> None:
+def test_nothing_saved_is_none(tmp_path):
     assert store.load_latest(tmp_path / "absent") is None
     (tmp_path / "step-x").mkdir()
     (tmp_path / "step-03").mkdir()
@@ -104,7 +100,7 @@ def test_nothing_saved_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_truncation_is_refused_and_the_previous_used(two_saved: Path, name: str) -> None:
+def test_every_truncation_is_refused_and_the_previous_used(two_saved, name):
     victim = two_saved / "step-5" / name
     content = victim.read_bytes()
     offsets = sorted({0, 1, len(content) - 1, *range(0, len(content), len(content) // 30)})
@@ -119,7 +115,7 @@ def test_every_truncation_is_refused_and_the_previous_used(two_saved: Path, name
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_flipped_bit_is_refused_and_the_previous_used(two_saved: Path, name: str) -> None:
+def test_every_flipped_bit_is_refused_and_the_previous_used(two_saved, name):
     victim, chance = two_saved / "step-5" / name, random.Random(name)
     content = victim.read_bytes()
     for _ in range(150):
@@ -134,7 +130,7 @@ def test_every_flipped_bit_is_refused_and_the_previous_used(two_saved: Path, nam
     assert store.load_latest(two_saved).step == 5
 
 
-def test_missing_extra_and_foreign_files_are_refused(two_saved: Path) -> None:
+def test_missing_extra_and_foreign_files_are_refused(two_saved):
     newest, kept = two_saved / "step-5", two_saved.parent / "kept"
     shutil.copytree(newest, kept)
 
@@ -161,7 +157,7 @@ def test_missing_extra_and_foreign_files_are_refused(two_saved: Path) -> None:
     assert store.load_latest(two_saved).step == 5
 
 
-def test_a_manifest_made_again_by_hand_is_still_foreign(two_saved: Path) -> None:
+def test_a_manifest_made_again_by_hand_is_still_foreign(two_saved):
     newest = two_saved / "step-5"
     manifest = json.loads((newest / "manifest.json").read_text())
     (newest / "manifest.json").write_text('{"files": {}, "meta": {}, "schema": 1}\n')
@@ -174,7 +170,7 @@ def test_a_manifest_made_again_by_hand_is_still_foreign(two_saved: Path) -> None
     assert "does not match its own sha256" in store.load_latest(two_saved).notices[0]
 
 
-def test_all_damaged_stops_unless_restart_and_keeps_the_files(two_saved: Path) -> None:
+def test_all_damaged_stops_unless_restart_and_keeps_the_files(two_saved):
     for step in (2, 5):
         (two_saved / f"step-{step}" / "state.json").write_text("{}")
     with pytest.raises(DamagedArtefactError, match=r"--restart") as caught:
@@ -189,12 +185,12 @@ def test_all_damaged_stops_unless_restart_and_keeps_the_files(two_saved: Path) -
     assert store.load_latest(two_saved) is None
 
 
-def test_restart_keeps_what_is_sound(two_saved: Path) -> None:
+def test_restart_keeps_what_is_sound(two_saved):
     (two_saved / "step-5" / "state.json").write_text("{}")
     assert store.load_latest(two_saved, restart=True).step == 2
 
 
-def test_lost_steps_done_again_replace_the_damaged_ones(two_saved: Path) -> None:
+def test_lost_steps_done_again_replace_the_damaged_ones(two_saved):
     (two_saved / "step-5" / "state.json").write_text("{}")
     training = TinyTraining().restore(store.load_latest(two_saved)).run(1)
     training.save(two_saved, keep=1)
@@ -204,13 +200,13 @@ def test_lost_steps_done_again_replace_the_damaged_ones(two_saved: Path) -> None
     assert store.load_latest(two_saved).step == 3
 
 
-def test_a_save_behind_a_sound_checkpoint_is_refused(two_saved: Path) -> None:
+def test_a_save_behind_a_sound_checkpoint_is_refused(two_saved):
     with pytest.raises(InputError, match="step-5: lies after step 3"):
         TinyTraining().run(3).save(two_saved)
     assert store.load_latest(two_saved).step == 5
 
 
-def test_retention_keeps_the_newest_by_step_whatever_the_clock(tmp_path: Path) -> None:
+def test_retention_keeps_the_newest_by_step_whatever_the_clock(tmp_path):
     training = TinyTraining()
     for _ in range(4):
         path = training.run(1).save(tmp_path, keep=2)
@@ -221,9 +217,7 @@ def test_retention_keeps_the_newest_by_step_whatever_the_clock(tmp_path: Path) -
     assert store.load_latest(tmp_path).step == 10
 
 
-def test_the_old_one_stays_when_the_new_one_reads_back_otherwise(
-    two_saved: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_old_one_stays_when_the_new_one_reads_back_otherwise(two_saved, monkeypatch):
     save_tensors = checkpoints.save_tensors
     publish = checkpoints.publish
 
@@ -247,9 +241,7 @@ def test_the_old_one_stays_when_the_new_one_reads_back_otherwise(
     assert store.load_latest(two_saved).step == 5
 
 
-def test_the_new_one_is_read_back_from_the_disk_itself(
-    two_saved: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_new_one_is_read_back_from_the_disk_itself(two_saved, monkeypatch):
     dropped, posix_fadvise = [], os.posix_fadvise
 
     def watched(descriptor: int, offset: int, length: int, advice: int) -> None:
@@ -264,7 +256,7 @@ def test_the_new_one_is_read_back_from_the_disk_itself(
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_non_finite_weights_and_moments_are_never_saved(two_saved: Path, value: float) -> None:
+def test_non_finite_weights_and_moments_are_never_saved(two_saved, value):
     training = TinyTraining().run(6)
     training.optimizer.state[training.model[0].weight]["exp_avg"][0, 0] = value
     with pytest.raises(NumericalError, match="exp_avg holds 1 values"):
@@ -276,14 +268,14 @@ def test_non_finite_weights_and_moments_are_never_saved(two_saved: Path, value: 
     assert sorted(path.name for path in two_saved.iterdir()) == ["step-2", "step-5"]
 
 
-def test_state_must_be_json(tmp_path: Path) -> None:
+def test_state_must_be_json(tmp_path):
     for state in ({"loss": float("nan")}, {"path": tmp_path}):
         with pytest.raises(InputError, match="is not JSON"):
             store.save_checkpoint(tmp_path / "vae", 1, {}, None, state)
     assert not (tmp_path / "vae").exists()
 
 
-def test_another_optimizer_is_refused(two_saved: Path) -> None:
+def test_another_optimizer_is_refused(two_saved):
     checkpoint = store.load_latest(two_saved)
     weights = [torch.zeros(2, requires_grad=True)]
     with pytest.raises(InputError, match="AdamW, which SGD cannot take"):
@@ -294,7 +286,7 @@ def test_another_optimizer_is_refused(two_saved: Path) -> None:
         store.load_latest(two_saved, model_only=True).restore_optimizer(None)
 
 
-def test_room_is_looked_at_before_writing(two_saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_room_is_looked_at_before_writing(two_saved, monkeypatch):
     usage = shutil.disk_usage(two_saved)._replace(free=1000)
     monkeypatch.setattr(faults.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(ResourceError, match="free some room") as caught:
@@ -304,9 +296,7 @@ def test_room_is_looked_at_before_writing(two_saved: Path, monkeypatch: pytest.M
     assert sorted(path.name for path in two_saved.iterdir()) == ["step-2", "step-5"]
 
 
-def test_a_reader_survives_the_retirement_of_what_it_listed(
-    two_saved: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_survives_the_retirement_of_what_it_listed(two_saved, monkeypatch):
     load_checkpoint, training = checkpoints.load_checkpoint, TinyTraining().run(6)
 
     def late(path: Path, **options: object) -> store.Checkpoint:
@@ -320,7 +310,7 @@ def test_a_reader_survives_the_retirement_of_what_it_listed(
     assert checkpoint.notices == []
 
 
-def test_a_newer_schema_is_refused_with_the_release_needed(tmp_path: Path) -> None:
+def test_a_newer_schema_is_refused_with_the_release_needed(tmp_path):
     later = store.Schema(
         name="checkpoint", version=2, needs_release="3.1.4", migrations={1: lambda old: old}
     )
@@ -331,7 +321,7 @@ def test_a_newer_schema_is_refused_with_the_release_needed(tmp_path: Path) -> No
         store.load_latest(tmp_path)
 
 
-def test_an_older_schema_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_schema_is_migrated(tmp_path, monkeypatch):
     TinyTraining().run(1).save(tmp_path)
 
     def rename(old: dict) -> dict:
@@ -344,7 +334,7 @@ def test_an_older_schema_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert store.load_latest(tmp_path).state == {"renamed": 1}
 
 
-def test_the_stored_checkpoint_of_schema_1_still_loads() -> None:
+def test_the_stored_checkpoint_of_schema_1_still_loads():
     """Written by release 0.1.0 with `TinyTraining().run(3)`; never to be made again."""
     checkpoint = store.load_checkpoint(Path(__file__).parent / "fixtures" / "schema-1" / "step-3")
     assert checkpoint.state == {"step_again": 3}

@@ -1,14 +1,11 @@
 """Death at every operation of a write: what is read afterwards is the old state or the new one."""
 
-from __future__ import annotations
-
 import os
 import random
 import shutil
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from crash_points import deaths
@@ -21,7 +18,7 @@ from workbench.store.atomic import is_temporary
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
-def test_save_of_a_checkpoint_dies_anywhere(tmp_path: Path) -> None:
+def test_save_of_a_checkpoint_dies_anywhere(tmp_path):
     training = TinyTraining().run(1)
     directory = tmp_path / "vae"
     training.save(tmp_path / "kept" / "vae")
@@ -49,9 +46,7 @@ def test_save_of_a_checkpoint_dies_anywhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("exchange_works", [True, False])
-def test_replacing_an_artefact_dies_anywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange_works: bool
-) -> None:
+def test_replacing_an_artefact_dies_anywhere(tmp_path, monkeypatch, exchange_works):
     directory = tmp_path / "probes"
     if not exchange_works:
         monkeypatch.setattr(atomic, "exchange", lambda left, right: False)
@@ -80,7 +75,7 @@ def test_replacing_an_artefact_dies_anywhere(
     assert text == "new"
 
 
-def test_a_reader_never_finds_neither_when_the_system_can_exchange(tmp_path: Path) -> None:
+def test_a_reader_never_finds_neither_when_the_system_can_exchange(tmp_path):
     left, right = tmp_path / "left", tmp_path / "right"
     left.mkdir()
     right.mkdir()
@@ -103,7 +98,7 @@ def test_a_reader_never_finds_neither_when_the_system_can_exchange(tmp_path: Pat
         store.verify(directory)  # without a sweep first, as a reader does it
 
 
-def test_write_of_a_file_dies_anywhere(tmp_path: Path) -> None:
+def test_write_of_a_file_dies_anywhere(tmp_path):
     path = tmp_path / "run.json"
 
     def prepare() -> Callable[[], object]:
@@ -117,7 +112,7 @@ def test_write_of_a_file_dies_anywhere(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["run.json"], "each writer sweeps up after the one that died"
 
 
-def test_resume_of_a_log_dies_anywhere(tmp_path: Path) -> None:
+def test_resume_of_a_log_dies_anywhere(tmp_path):
     path = tmp_path / "metrics.jsonl"
 
     def prepare() -> Callable[[], object]:
@@ -135,7 +130,7 @@ def test_resume_of_a_log_dies_anywhere(tmp_path: Path) -> None:
     assert steps == [0, 1, 2, 3, 4]
 
 
-def test_thirty_real_kills_at_random_times(tmp_path: Path) -> None:
+def test_thirty_real_kills_at_random_times(tmp_path):
     directory, chance = tmp_path / "flow", random.Random(0)
     TinyTraining().run(1).save(directory)
     reference = TinyTraining().run(1)

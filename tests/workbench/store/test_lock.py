@@ -1,7 +1,5 @@
 """The run lock: one writer, named to the others, and never stale."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket
@@ -46,7 +44,7 @@ def held_by_a_child(directory: Path, grandchild: bool = False) -> Iterator[int]:
         os.close(tell)
 
 
-def test_a_second_process_exits_2_and_names_the_first(tmp_path: Path) -> None:
+def test_a_second_process_exits_2_and_names_the_first(tmp_path):
     program = (
         "import sys; from pathlib import Path; from workbench.errors import exit_code\n"
         "from workbench.store import run_lock\n"
@@ -65,7 +63,7 @@ def test_a_second_process_exits_2_and_names_the_first(tmp_path: Path) -> None:
     assert subprocess.run(command, capture_output=True).returncode == 0
 
 
-def test_kill_9_releases_it(tmp_path: Path) -> None:
+def test_kill_9_releases_it(tmp_path):
     with held_by_a_child(tmp_path) as child:
         with pytest.raises(InputError, match=f"pid {child} on"), store.run_lock(tmp_path):
             pass
@@ -77,7 +75,7 @@ def test_kill_9_releases_it(tmp_path: Path) -> None:
     assert store.read_holder(tmp_path) is None
 
 
-def test_a_worker_that_outlives_its_parent_does_not_keep_it(tmp_path: Path) -> None:
+def test_a_worker_that_outlives_its_parent_does_not_keep_it(tmp_path):
     with held_by_a_child(tmp_path, grandchild=True) as child:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -85,7 +83,7 @@ def test_a_worker_that_outlives_its_parent_does_not_keep_it(tmp_path: Path) -> N
             pass
 
 
-def test_a_fork_that_ends_does_not_release_it(tmp_path: Path) -> None:
+def test_a_fork_that_ends_does_not_release_it(tmp_path):
     with store.run_lock(tmp_path):
         child = os.fork()
         if child == 0:
@@ -95,7 +93,7 @@ def test_a_fork_that_ends_does_not_release_it(tmp_path: Path) -> None:
             pass
 
 
-def test_the_lock_is_let_go_after_an_error_and_makes_its_directory(tmp_path: Path) -> None:
+def test_the_lock_is_let_go_after_an_error_and_makes_its_directory(tmp_path):
     directory = tmp_path / "new" / "run"
     with pytest.raises(KeyError), store.run_lock(directory):
         raise KeyError
@@ -104,7 +102,7 @@ def test_the_lock_is_let_go_after_an_error_and_makes_its_directory(tmp_path: Pat
     assert store.read_holder(tmp_path / "absent") is None
 
 
-def test_readers_do_not_disturb_a_writer(tmp_path: Path) -> None:
+def test_readers_do_not_disturb_a_writer(tmp_path):
     with store.run_lock(tmp_path):
         for _ in range(3):
             assert store.read_holder(tmp_path) is not None
@@ -113,7 +111,7 @@ def test_readers_do_not_disturb_a_writer(tmp_path: Path) -> None:
         assert store.read_holder(tmp_path) is None
 
 
-def test_a_writer_is_not_refused_because_somebody_looks(tmp_path: Path) -> None:
+def test_a_writer_is_not_refused_because_somebody_looks(tmp_path):
     """A look takes the lock itself for a moment; here one that is drawn out."""
     with store.run_lock(tmp_path):
         pass
@@ -126,7 +124,7 @@ def test_a_writer_is_not_refused_because_somebody_looks(tmp_path: Path) -> None:
     done.join()
 
 
-def test_a_writer_among_many_readers_gets_its_lock(tmp_path: Path) -> None:
+def test_a_writer_among_many_readers_gets_its_lock(tmp_path):
     stop = threading.Event()
 
     def look() -> None:
@@ -146,16 +144,14 @@ def test_a_writer_among_many_readers_gets_its_lock(tmp_path: Path) -> None:
             reader.join()
 
 
-def test_an_unsigned_lock_still_holds(tmp_path: Path) -> None:
+def test_an_unsigned_lock_still_holds(tmp_path):
     with store.run_lock(tmp_path):
         (tmp_path / lock.LOCK).write_text("")
         with pytest.raises(InputError, match="in use by another process"), store.run_lock(tmp_path):
             pass
 
 
-def test_a_file_system_without_locks_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
     def refused(descriptor: int, operation: int) -> None:
         raise OSError(lock.errno.ENOLCK, "No locks available")
 

@@ -1,7 +1,5 @@
 """The metrics log: strict JSON, cut back at a resume, and never the end of a training."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os
@@ -21,7 +19,7 @@ def steps(path: Path) -> list[int]:
     return [record["step"] for record in store.read_metrics(path)]
 
 
-def test_nan_is_null_with_its_reason(tmp_path: Path) -> None:
+def test_nan_is_null_with_its_reason(tmp_path):
     path = tmp_path / "metrics.jsonl"
     with store.MetricsLog(path) as log:
         log.append(
@@ -46,7 +44,7 @@ def test_nan_is_null_with_its_reason(tmp_path: Path) -> None:
     }
 
 
-def test_a_resume_cuts_later_steps_and_broken_lines(tmp_path: Path) -> None:
+def test_a_resume_cuts_later_steps_and_broken_lines(tmp_path):
     path = tmp_path / "metrics.jsonl"
     with store.MetricsLog(path) as log:
         for step in (2, 4, 6):
@@ -61,7 +59,7 @@ def test_a_resume_cuts_later_steps_and_broken_lines(tmp_path: Path) -> None:
     assert steps(path) == []
 
 
-def test_stages_in_one_file_resume_each_from_its_own_step(tmp_path: Path) -> None:
+def test_stages_in_one_file_resume_each_from_its_own_step(tmp_path):
     path = tmp_path / "metrics.jsonl"
     with store.MetricsLog(path) as log:
         for stage, step in (("vae", 10), ("vae", 20), ("flow", 10), ("flow", 20)):
@@ -74,7 +72,7 @@ def test_stages_in_one_file_resume_each_from_its_own_step(tmp_path: Path) -> Non
     ]
 
 
-def test_a_reader_sees_whole_lines_only(tmp_path: Path) -> None:
+def test_a_reader_sees_whole_lines_only(tmp_path):
     path = tmp_path / "metrics.jsonl"
     assert store.read_metrics(path) == []
     path.write_bytes(b'{"step": 1}\n{"step": 2')
@@ -84,7 +82,7 @@ def test_a_reader_sees_whole_lines_only(tmp_path: Path) -> None:
         store.read_metrics(path)
 
 
-def test_a_record_needs_a_step_and_json_values(tmp_path: Path) -> None:
+def test_a_record_needs_a_step_and_json_values(tmp_path):
     with store.MetricsLog(tmp_path / "metrics.jsonl") as log:
         for record in ({}, {"step": 1.0}, {"step": True}, {"step": 1, "path": tmp_path}):
             with pytest.raises(ValueError):
@@ -94,9 +92,7 @@ def test_a_record_needs_a_step_and_json_values(tmp_path: Path) -> None:
     assert log.path.read_bytes() == b""
 
 
-def test_a_full_disk_is_reported_once_and_spoils_no_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_reported_once_and_spoils_no_line(tmp_path, monkeypatch):
     log = store.MetricsLog(tmp_path / "metrics.jsonl")
     assert log.append({"step": 1})
     write, left = os.write, [7]
@@ -119,7 +115,7 @@ def test_a_full_disk_is_reported_once_and_spoils_no_line(
     assert "No space left" in log.notices[0]
 
 
-def test_a_file_size_limit_ends_the_log_and_not_the_training(tmp_path: Path) -> None:
+def test_a_file_size_limit_ends_the_log_and_not_the_training(tmp_path):
     path = tmp_path / "metrics.jsonl"
     child = os.fork()
     if child == 0:
@@ -137,7 +133,7 @@ def test_a_file_size_limit_ends_the_log_and_not_the_training(tmp_path: Path) -> 
     assert path.read_bytes().endswith(b"\n")
 
 
-def test_a_full_log_device_is_reported(tmp_path: Path) -> None:
+def test_a_full_log_device_is_reported(tmp_path):
     log = store.MetricsLog(tmp_path / "metrics.jsonl")
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, log._descriptor)

@@ -1,7 +1,5 @@
 """Weights kept on the way: which steps, whatever happens in between, and without touching a bit."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,6 @@ import torch
 from short_training import StopAfter
 from training_tasks import bits, build_task, checkpoint_bits, run_fit, small_training
 
-from data.corpus_store import Corpus
 from models.text_vae import TextVAE
 from workbench.config.training import TrainingConfig
 from workbench.errors import DamagedArtefactError, NumericalError, StopRequested
@@ -22,12 +19,11 @@ from workbench.store.milestones import (
     load_milestone,
     save_milestone,
 )
-from workbench.study.folders import Study
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 8, 400, 2600, 200_000])
 @pytest.mark.parametrize("count", [0, 1, 5, 40])
-def test_steps_are_geometric_and_before_the_end(num_steps: int, count: int) -> None:
+def test_steps_are_geometric_and_before_the_end(num_steps, count):
     steps = TrainingConfig(num_steps=num_steps, milestones=count).milestone_steps
     assert len(steps) <= count
     assert list(steps) == sorted(set(steps))
@@ -39,7 +35,7 @@ def test_steps_are_geometric_and_before_the_end(num_steps: int, count: int) -> N
         assert max(ratios) / min(ratios) < 1.1
 
 
-def test_a_negative_number_is_refused() -> None:
+def test_a_negative_number_is_refused():
     with pytest.raises(ValueError, match="milestones must be >= 0, got -1"):
         TrainingConfig(milestones=-1)
 
@@ -50,9 +46,7 @@ def kept(directory: Path) -> dict[int, Any]:
 
 
 @pytest.mark.parametrize("name", ["vae", "flow"])
-def test_milestones_and_records_change_no_bit(
-    name: str, smoke: Study, corpus: Corpus, tmp_path: Path
-) -> None:
+def test_milestones_and_records_change_no_bit(name, smoke, corpus, tmp_path):
     plain = small_training(log_every=100)
     watched = small_training(milestones=3, log_every=1)
     run_fit(build_task(name, smoke, corpus), plain, tmp_path / "plain")
@@ -63,9 +57,7 @@ def test_milestones_and_records_change_no_bit(
     assert checkpoint_bits(a) == checkpoint_bits(b)
 
 
-def test_a_milestone_is_the_average_where_there_is_one(
-    smoke: Study, corpus: Corpus, tmp_path: Path
-) -> None:
+def test_a_milestone_is_the_average_where_there_is_one(smoke, corpus, tmp_path):
     run_fit(build_task("flow", smoke, corpus), small_training(milestones=3), tmp_path)
     with pytest.raises(StopRequested):
         run_fit(
@@ -76,7 +68,7 @@ def test_a_milestone_is_the_average_where_there_is_one(
     assert kept(tmp_path)[2] == bits(checkpoint.model)
 
 
-def test_retention_leaves_milestones_alone(smoke: Study, corpus: Corpus, tmp_path: Path) -> None:
+def test_retention_leaves_milestones_alone(smoke, corpus, tmp_path):
     config = small_training(milestones=3, checkpoint_every=1, keep_checkpoints=1)
     run_fit(build_task("vae", smoke, corpus), config, tmp_path)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["step-4"]
@@ -84,9 +76,7 @@ def test_retention_leaves_milestones_alone(smoke: Study, corpus: Corpus, tmp_pat
 
 
 @pytest.mark.parametrize("dies_at", [1, 2, 3])
-def test_a_death_at_a_milestone_leaves_the_same_set(
-    dies_at: int, smoke: Study, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_death_at_a_milestone_leaves_the_same_set(dies_at, smoke, corpus, tmp_path, monkeypatch):
     config = small_training(milestones=3, checkpoint_every=1)
     run_fit(build_task("vae", smoke, corpus), config, tmp_path / "whole")
 
@@ -105,9 +95,7 @@ def test_a_death_at_a_milestone_leaves_the_same_set(
     assert kept(tmp_path / "parts") == kept(tmp_path / "whole")
 
 
-def test_steps_trained_again_are_written_again(
-    smoke: Study, corpus: Corpus, tmp_path: Path
-) -> None:
+def test_steps_trained_again_are_written_again(smoke, corpus, tmp_path):
     config = small_training(milestones=3)
     run_fit(build_task("vae", smoke, corpus), config, tmp_path / "whole")
     stray = {name: x + 1 for name, x in build_task("vae", smoke, corpus).model.state_dict().items()}
@@ -117,7 +105,7 @@ def test_steps_trained_again_are_written_again(
     assert kept(tmp_path / "parts") == kept(tmp_path / "whole")
 
 
-def test_it_loads_by_from_pretrained(smoke: Study, corpus: Corpus, tmp_path: Path) -> None:
+def test_it_loads_by_from_pretrained(smoke, corpus, tmp_path):
     run_fit(build_task("vae", smoke, corpus), small_training(milestones=1), tmp_path)
     (milestone,) = list_milestones(tmp_path, "print")
     model = TextVAE.from_pretrained(milestone.path)
@@ -130,7 +118,7 @@ def damaged(milestone: Milestone) -> None:
     file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
 
-def test_damage_is_found_and_not_read(tmp_path: Path) -> None:
+def test_damage_is_found_and_not_read(tmp_path):
     save_milestone(tmp_path, 3, {"w": torch.ones(4)}, "print", {})
     assert verify_path(tmp_path).sound
     (milestone,) = list_milestones(tmp_path, "print")
@@ -144,7 +132,7 @@ def test_damage_is_found_and_not_read(tmp_path: Path) -> None:
         list_milestones(tmp_path, "print")
 
 
-def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_never_kept(tmp_path):
     with pytest.raises(NumericalError, match="step 3: milestone"):
         save_milestone(tmp_path, 3, {"w": torch.tensor([torch.nan])}, "print", {})
     assert list_milestones(tmp_path, "print") == []

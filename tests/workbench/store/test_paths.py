@@ -1,7 +1,5 @@
 """Names of runs from outside find what the scan finds and nothing else."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from workbench.errors import InputError
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path) -> Path:
     """Runs directory with a study, two runs in it and traps."""
     runs = tmp_path / "runs"
     for name in ("demo", "demo/arms/none/seed-0", "demo/arms/repa/seed-0"):
@@ -34,7 +32,7 @@ def root(tmp_path: Path) -> Path:
     return runs
 
 
-def test_the_scan_lists_studies_and_runs_and_follows_no_link(root: Path) -> None:
+def test_the_scan_lists_studies_and_runs_and_follows_no_link(root):
     assert [(entry.name, entry.kind) for entry in store.list_runs(root)] == [
         ("demo", "study"),
         ("demo/arms/none/seed-0", "run"),
@@ -43,7 +41,7 @@ def test_the_scan_lists_studies_and_runs_and_follows_no_link(root: Path) -> None
     assert store.list_runs(root / "absent") == []
 
 
-def test_what_the_scan_lists_resolves(root: Path) -> None:
+def test_what_the_scan_lists_resolves(root):
     for entry in store.list_runs(root):
         assert store.resolve_run(entry.name, root) == entry.path
 
@@ -71,20 +69,20 @@ def test_what_the_scan_lists_resolves(root: Path) -> None:
         "x" * 5000,
     ],
 )
-def test_names_that_lead_elsewhere_are_refused(root: Path, name: str) -> None:
+def test_names_that_lead_elsewhere_are_refused(root, name):
     with pytest.raises(InputError) as caught:
         store.resolve_run(name, root)
     assert "\n" not in str(caught.value)
 
 
-def test_a_path_is_no_name_even_within_the_runs_directory(root: Path) -> None:
+def test_a_path_is_no_name_even_within_the_runs_directory(root):
     with pytest.raises(InputError, match="not the name of a run"):
         store.resolve_run(str(root / "demo"), root)
 
 
 @example(name="ab")
 @given(name=st.text(alphabet="./\\~ab\0 é", max_size=12))
-def test_no_name_leads_out(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+def test_no_name_leads_out(tmp_path_factory, name):
     root = tmp_path_factory.getbasetemp() / "names"
     if not root.is_dir():
         (root / "a" / "b").mkdir(parents=True)
@@ -97,7 +95,7 @@ def test_no_name_leads_out(tmp_path_factory: pytest.TempPathFactory, name: str) 
     assert path.is_dir()
 
 
-def test_the_variable_moves_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_moves_the_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert store.runs_directory({}) == tmp_path / "runs"
     assert store.runs_directory({"WORKBENCH_RUNS": " "}) == tmp_path / "runs"
@@ -109,6 +107,6 @@ def test_the_variable_moves_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
         store.runs_directory({"WORKBENCH_RUNS": "file"})
 
 
-def test_the_probe_for_writing_leaves_nothing(tmp_path: Path) -> None:
+def test_the_probe_for_writing_leaves_nothing(tmp_path):
     store.check_writable(tmp_path / "new" / "run")
     assert list((tmp_path / "new" / "run").iterdir()) == []

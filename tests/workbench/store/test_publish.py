@@ -1,7 +1,5 @@
 """Publishing: the order of syncs, what survives an error, what counts as complete."""
 
-from __future__ import annotations
-
 import errno
 import os
 import resource
@@ -29,7 +27,7 @@ def publish(directory: Path, text: str = "old") -> Path:
 
 
 @pytest.fixture
-def happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def happened(tmp_path, monkeypatch) -> list[str]:
     """What is done to the paths below `tmp_path`, in order; every temporary is called tmp."""
     root, operations = tmp_path.resolve(), list[str]()
 
@@ -54,9 +52,7 @@ def happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return operations
 
 
-def test_files_then_manifest_then_directory_then_rename_then_parent(
-    tmp_path: Path, happened: list[str]
-) -> None:
+def test_files_then_manifest_then_directory_then_rename_then_parent(tmp_path, happened):
     (tmp_path / "run").mkdir()
     publish(tmp_path / "run" / "probes")
     assert happened == [
@@ -74,8 +70,8 @@ def test_files_then_manifest_then_directory_then_rename_then_parent(
 
 @pytest.mark.parametrize("exchange_works", [True, False])
 def test_the_parent_is_synced_before_what_was_replaced_goes(
-    tmp_path: Path, happened: list[str], monkeypatch: pytest.MonkeyPatch, exchange_works: bool
-) -> None:
+    tmp_path, happened, monkeypatch, exchange_works
+):
     publish(tmp_path / "run" / "probes", "old")
     if not exchange_works:
         monkeypatch.setattr(atomic, "exchange", lambda left, right: False)
@@ -88,7 +84,7 @@ def test_the_parent_is_synced_before_what_was_replaced_goes(
     assert after[: len(renames) + 2] == [*renames, "fsync run", "rmtree run/tmp"]
 
 
-def test_every_other_rename_is_synced_too(tmp_path: Path, happened: list[str]) -> None:
+def test_every_other_rename_is_synced_too(tmp_path, happened):
     run = tmp_path / "run"
     run.mkdir()
     store.write_json(run / "run.json", {"a": 1})
@@ -106,7 +102,7 @@ def test_every_other_rename_is_synced_too(tmp_path: Path, happened: list[str]) -
     assert happened == ["rename run/tmp", "fsync run"]
 
 
-def test_new_parents_are_synced_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_parents_are_synced_too(tmp_path, monkeypatch):
     synced, fsync = [], os.fsync
 
     def watched(descriptor: int) -> None:
@@ -119,7 +115,7 @@ def test_new_parents_are_synced_too(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert synced[-1] == str(tmp_path / "study" / "arm")
 
 
-def test_a_failing_body_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failing_body_leaves_what_was_there(tmp_path):
     publish(tmp_path / "probes")
     with pytest.raises(FileNotFoundError), store.publish(tmp_path / "probes") as temporary:
         (temporary / "absent" / "a.json").write_text("new")
@@ -127,7 +123,7 @@ def test_a_failing_body_leaves_what_was_there(tmp_path: Path) -> None:
     assert store.verify(tmp_path / "probes").meta == {"fingerprint": "old"}
 
 
-def test_published_again_replaces_and_leaves_nothing(tmp_path: Path) -> None:
+def test_published_again_replaces_and_leaves_nothing(tmp_path):
     publish(tmp_path / "probes", "old")
     publish(tmp_path / "probes", "new")
     assert os.listdir(tmp_path) == ["probes"]
@@ -137,7 +133,7 @@ def test_published_again_replaces_and_leaves_nothing(tmp_path: Path) -> None:
     assert manifest.size == 3003
 
 
-def test_is_complete_knows_absent_other_and_damaged(tmp_path: Path) -> None:
+def test_is_complete_knows_absent_other_and_damaged(tmp_path):
     directory = tmp_path / "corpus"
     assert not store.is_complete(directory, "old")
     directory.mkdir()
@@ -153,7 +149,7 @@ def test_is_complete_knows_absent_other_and_damaged(tmp_path: Path) -> None:
         store.is_complete(directory, "old")
 
 
-def test_every_problem_is_found_and_the_first_named(tmp_path: Path) -> None:
+def test_every_problem_is_found_and_the_first_named(tmp_path):
     directory = publish(tmp_path / "corpus")
     (directory / "a.json").write_text("older")
     (directory / "below" / "b.npy").write_text("old" * 999 + "odd")
@@ -169,7 +165,7 @@ def test_every_problem_is_found_and_the_first_named(tmp_path: Path) -> None:
     assert not list(find_problems(publish(directory)))
 
 
-def test_the_name_of_the_manifest_is_kept(tmp_path: Path) -> None:
+def test_the_name_of_the_manifest_is_kept(tmp_path):
     with (
         pytest.raises(InputError, match="kept for the manifest"),
         store.publish(tmp_path / "corpus") as temporary,
@@ -179,7 +175,7 @@ def test_the_name_of_the_manifest_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inside", [".", "below"])
-def test_a_file_in_the_way_is_bad_input(tmp_path: Path, inside: str) -> None:
+def test_a_file_in_the_way_is_bad_input(tmp_path, inside):
     in_the_way = tmp_path / "file"
     in_the_way.write_text("precious")
     for write in (publish, store.check_writable, lambda path: TinyTraining().run(1).save(path)):
@@ -193,7 +189,7 @@ def test_a_file_in_the_way_is_bad_input(tmp_path: Path, inside: str) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_read_only_disk_is_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_disk_is_bad_input(tmp_path, monkeypatch):
     def refused(*args: object, **options: object) -> int:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
@@ -202,7 +198,7 @@ def test_a_read_only_disk_is_bad_input(tmp_path: Path, monkeypatch: pytest.Monke
         store.check_writable(tmp_path)
 
 
-def test_a_live_temporary_is_left_and_a_dead_one_removed(tmp_path: Path) -> None:
+def test_a_live_temporary_is_left_and_a_dead_one_removed(tmp_path):
     dead = tmp_path / ".tmp-probes-0123abcd"
     dead.mkdir()
     (dead / "half").write_text("x")
@@ -239,7 +235,7 @@ def publish_nothing_but_a_manifest(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 100, 300, 500, 1000, 4000])
-def test_no_room_is_said_and_nothing_is_left(tmp_path: Path, limit: int) -> None:
+def test_no_room_is_said_and_nothing_is_left(tmp_path, limit):
     training = TinyTraining().run(1)
     training.save(tmp_path / "vae")
     old = training.bits()
@@ -260,7 +256,7 @@ def test_no_room_is_said_and_nothing_is_left(tmp_path: Path, limit: int) -> None
     assert run_in_child(1 << 20, lambda: training.save(tmp_path / "vae")) == 0
 
 
-def test_no_room_in_the_body_is_said(tmp_path: Path) -> None:
+def test_no_room_in_the_body_is_said(tmp_path):
     with (
         pytest.raises(ResourceError, match="No space left on device"),
         store.publish(tmp_path / "corpus"),
@@ -271,7 +267,7 @@ def test_no_room_in_the_body_is_said(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_importing_the_store_is_fast_and_without_torch() -> None:
+def test_importing_the_store_is_fast_and_without_torch():
     import subprocess
     import sys
 

@@ -1,9 +1,6 @@
 """JSON documents, their seals, and the versions of what is stored."""
 
-from __future__ import annotations
-
 import random
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +10,7 @@ from workbench.store import json_files
 
 
 @pytest.mark.parametrize("sealed", [True, False])
-def test_a_document_round_trips(tmp_path: Path, sealed: bool) -> None:
+def test_a_document_round_trips(tmp_path, sealed):
     document = {"b": [1, None, 0.1], "a": {"ü": "\u2028"}, "empty": {}}
     store.write_json(tmp_path / "deep" / "run.json", document, sealed=sealed)
     found = store.read_json(tmp_path / "deep" / "run.json")
@@ -21,7 +18,7 @@ def test_a_document_round_trips(tmp_path: Path, sealed: bool) -> None:
     assert list(found) == list(document)
 
 
-def test_every_flip_in_a_sealed_document_is_found_or_harmless(tmp_path: Path) -> None:
+def test_every_flip_in_a_sealed_document_is_found_or_harmless(tmp_path):
     path, document = tmp_path / "run.json", {"step": 12, "name": "repa", "values": [0.5, -1e-3]}
     store.write_json(path, document, sealed=True)
     content = path.read_bytes()
@@ -40,7 +37,7 @@ def test_every_flip_in_a_sealed_document_is_found_or_harmless(tmp_path: Path) ->
     assert refused > 0.9 * len(content)
 
 
-def test_what_is_not_json_is_not_written(tmp_path: Path) -> None:
+def test_what_is_not_json_is_not_written(tmp_path):
     path = tmp_path / "comparison.json"
     store.write_json(path, {"a": 1})
     for document in ({"a": float("nan")}, {"a": path}, {"a": "\ud800"}):
@@ -50,14 +47,14 @@ def test_what_is_not_json_is_not_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"a": NaN}', "[" * 100_000, "\xff"])
-def test_what_is_not_a_document_is_damaged(tmp_path: Path, text: str) -> None:
+def test_what_is_not_a_document_is_damaged(tmp_path, text):
     path = tmp_path / "run.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(DamagedArtefactError, match=r"run\.json"):
         store.read_json(path)
 
 
-def test_a_huge_document_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_huge_document_is_refused_unread(tmp_path, monkeypatch):
     path = tmp_path / "run.json"
     store.write_json(path, {"name": "a" * 100})
     monkeypatch.setattr(json_files, "MAX_BYTES", 100)
@@ -65,7 +62,7 @@ def test_a_huge_document_is_refused_unread(tmp_path: Path, monkeypatch: pytest.M
         store.read_json(path)
 
 
-def test_a_missing_document_is_bad_input(tmp_path: Path) -> None:
+def test_a_missing_document_is_bad_input(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         store.read_json(tmp_path / "run.json")
 
@@ -83,7 +80,7 @@ def rename_width(old: dict) -> dict:
 STEPS = {1: add_width, 2: rename_width}
 
 
-def test_migrations_are_walked_in_order_and_leave_the_stored_alone() -> None:
+def test_migrations_are_walked_in_order_and_leave_the_stored_alone():
     schema = store.Schema(name="run", version=3, needs_release="0.3.0", migrations=STEPS)
     stored = {"schema": 1, "name": "a"}
     assert schema.migrate(stored, "run.json") == {
@@ -97,7 +94,7 @@ def test_migrations_are_walked_in_order_and_leave_the_stored_alone() -> None:
     assert schema.migrate(newest, "run.json") == newest
 
 
-def test_versions_beyond_reach_are_refused() -> None:
+def test_versions_beyond_reach_are_refused():
     schema = store.Schema(name="run", version=3, needs_release="0.3.0", migrations={2: STEPS[2]})
     with pytest.raises(InputError, match=r"schema 4 is newer than 3.* release 0\.9\.0 or later"):
         schema.migrate({"schema": 4, "needs_release": "0.9.0"}, "run.json")
@@ -108,6 +105,6 @@ def test_versions_beyond_reach_are_refused() -> None:
             schema.migrate({"schema": version}, "run.json")
 
 
-def test_a_gap_in_the_migrations_is_our_mistake() -> None:
+def test_a_gap_in_the_migrations_is_our_mistake():
     with pytest.raises(ValueError, match="without a gap"):
         store.Schema(name="run", version=4, needs_release="1", migrations={1: add_width})

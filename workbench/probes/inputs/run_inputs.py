@@ -57,7 +57,7 @@ class RunInputs:
         self.config = run.study.config.base.evaluation
         self.split: Split = corpus.split("test")
         if not len(self.split):
-            raise InputError(f"{corpus.directory}: the test split is empty, nothing can be probed")
+            raise InputError(f"{corpus.directory}: the test split is empty; nothing to probe")
         if vae is None and not (run.latents_dir / "test-mu.npy").is_file():
             raise InputError(f"{run.latents_dir}: no latents yet; run `train-flow` first")
         self.rows = np.arange(min(self.config.probe_texts, len(self.split)))
@@ -312,7 +312,7 @@ class RunInputs:
 
 
 def masked_mean(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Mean (B, W) of values (B, L, W) where `mask` (B, L) is True; 0 if it is nowhere True."""
+    """Mean (B, W) of values (B, L, W) where `mask` (B, L) is True, 0 where it has none."""
     weights = mask.astype(np.float32)
     return np.einsum("blw,bl->bw", values, weights) / np.maximum(weights.sum(1), 1)[:, None]
 

@@ -59,7 +59,7 @@ def _metrics(path: str, stamp: Stamp) -> list[dict[str, Any]]:
 
 
 def samples_of(run: Run) -> pd.DataFrame:
-    """Continuations at the headline guidance scale, a row a prompt."""
+    """Continuations at the headline guidance scale, one row per prompt."""
     from workbench.sample.held_out import scale_name
 
     name = scale_name(run.config.sampling.guidance_scales[0])
@@ -67,7 +67,7 @@ def samples_of(run: Run) -> pd.DataFrame:
 
 
 def scores_of(run: Run) -> pd.DataFrame:
-    """Scores of these continuations, a row a prompt."""
+    """Scores of these continuations, one row per prompt."""
     from workbench.sample.held_out import scale_name
 
     name = scale_name(run.config.sampling.guidance_scales[0])
@@ -75,7 +75,7 @@ def scores_of(run: Run) -> pd.DataFrame:
 
 
 def course_of(run: Run) -> pd.DataFrame | None:
-    """Measures over the run's trainings, a row a stage, step and measure; None if not probed."""
+    """Measures over the run's trainings, one row per stage and step; None if not probed."""
     from workbench.probes.course.over_training import TABLE, is_probed
 
     return read_table(run.over_training_dir / TABLE) if is_probed(run) else None

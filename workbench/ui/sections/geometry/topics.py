@@ -80,7 +80,7 @@ def _scale(probed: ProbedArms) -> None:
         "KL divergence of posterior from prior: the nats of information in each channel, largest "
         "first. A channel near zero carries nothing, for the posterior fell back to its prior.",
         x="channel, by size",
-        y="KL (nats a token)",
+        y="KL (nats per token)",
     )
     probed.dots(
         ("scale.log_snr",),
@@ -102,12 +102,12 @@ def _floors(probed: ProbedArms) -> None:
         "The loss that the best guesser reaches who knows the covariance and nothing else. Two "
         "spaces with different curves have losses that may not be compared.",
         x="flow time t, 0 = noise",
-        y="velocity variance left (an element)",
+        y="velocity variance left (per element)",
     )
     probed.dots(
         ("floor.velocity",),
         "floor",
-        "velocity loss (an element)",
+        "velocity loss (per element)",
         "Averaged over the training times; the chance mark is that of a space of unit covariance.",
     )
 
@@ -123,7 +123,7 @@ def _basin(probed: ProbedArms) -> None:
             probed.curves(
                 {arm: ([0, *radii[arm]], [0, *rates[arm]]) for arm in rates},
                 f"basin-{kind}",
-                f"Share of words that read otherwise when every latent moves {words}. The farther "
+                f"Share of words read differently when every latent moves {words}. The farther "
                 "right a curve rises, the more a generator's error is forgiven.",
                 x="radius (latent standard deviations)",
                 y="share of words that flip",
@@ -200,7 +200,7 @@ def _information(probed: ProbedArms) -> None:
         ("velocity_information.",),
         "velocity-information",
         "velocity variance left",
-        "How much of the velocity stays open once a label, or the context, is known; the chance "
+        "How much of the velocity stays unknown when a label, or the context, is given; the chance "
         "mark is for shuffled labels. What lies well below it helps the flow.",
     )
     probed.dots(

@@ -29,7 +29,7 @@ def show_moved(choice: MapChoice, chosen: list[int]) -> dict[int, float]:
     show_table(
         _frame(choice, order), f"moved-{choice.level}",
         caption="Displacement: how far an item's neighbours in one arm stand from it in the other, "
-        "0 = it keeps its company. 0.5 is the mean of chance, so a single item can lie beyond.",
+        "0 = the same neighbours. Chance averages 0.5, so a single item can lie above it.",
         **LONG_TEXTS,
     )  # fmt: skip
     return {int(row): float(choice.moved[row]) for row in order}

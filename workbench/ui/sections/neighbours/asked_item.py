@@ -107,7 +107,7 @@ def _place_of(word: str, items: Items, otherwise: int) -> int:
 
 
 def remember_row(level: str, row: int) -> bool:
-    """Ask about this row from now on; whether that is new."""
+    """Ask about this row from now on; returns whether it is another than before."""
     remembered = st.session_state.setdefault(ROW, {})
     is_new = remembered.get(level) != row
     remembered[level] = row

@@ -26,7 +26,7 @@ class Card:
     Attributes:
         table: the runs, their probes and scores.
         rows: every predictor against every score.
-        runs: a row a run, every number.
+        runs: one row per run, every number.
         names: of the studies, below the runs directory.
     """
 

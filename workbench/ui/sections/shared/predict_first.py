@@ -1,7 +1,7 @@
 """Predict, then reveal: a page asks first, and shows its answer once the reader has chosen.
 
 The switch is part of the address, so that a teacher can link to it. The truth is read off the
-study's own numbers; that nothing can be told apart is a possible truth.
+study's own numbers; "no difference can be told" is a possible answer.
 """
 
 from __future__ import annotations

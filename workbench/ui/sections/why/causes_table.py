@@ -65,7 +65,7 @@ CAUSES: Mapping[str, Cause] = {
     ),
     "manifold_continuity": Cause(
         "between two texts", "Whether the middle between two texts is still text: Fréchet distance "
-        "and nats a token (less is better), share of valid 4-grams (more is)."
+        "and nats per token (less is better), share of valid 4-grams (more is)."
     ),
     "scale.log_snr": Cause(
         "size against noise", "How large the latents are against the encoder's own noise, in nats. "

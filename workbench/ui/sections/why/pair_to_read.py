@@ -50,7 +50,7 @@ def show_pair(selection: Selection, score: str) -> Pair | None:
     with guarded("The pairs"):
         pairs = worse_written_pairs(selection, score)
         if pairs is None or not len(pairs):
-            st.info("This score is known for none of the prompts.")
+            st.info("No prompt has this score.")
             return None
         pair = _pick(selection, pairs)
         _show_texts(selection, pair)
@@ -99,7 +99,7 @@ def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None
     A gap below zero is a prompt where it wrote better. The first row is the one nearest the median
     gap, so that no example is picked for its effect.
 
-    A score without a value a prompt, as MAUVE, is stood in for by the judge's nats per token;
+    A score without a value per prompt, such as MAUVE, gives way to the judge's nats per token;
     `attrs["score"]` of the table says which it is; `count` of `known` prompts are such.
     """
     import pandas as pd
