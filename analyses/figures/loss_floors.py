@@ -6,9 +6,9 @@ of the latents and nothing else, 0 = it knows `mu` of every position.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,6 +45,18 @@ class LossCurve:
                 f"steps and loss of {self.arm}/seed-{self.seed} must be (n,), "
                 f"got {np.shape(self.steps)}, {np.shape(self.loss)}"
             )
+
+
+def logged_curve(arm: str, seed: int, log: Iterable[Mapping[str, Any]]) -> LossCurve | None:
+    """The curve that a run's training log holds; None before the flow has logged its floors."""
+    flow = [r for r in log if r.get("stage") == "flow" and "floor_gaussian" in r]
+    if not flow:
+        return None
+    return LossCurve(
+        arm=arm, seed=seed, steps=np.array([r["step"] for r in flow]),
+        loss=np.array([np.nan if r["loss"] is None else r["loss"] for r in flow]),
+        floor_gaussian=flow[-1]["floor_gaussian"], floor_mu=flow[-1]["floor_given_mu"],
+    )  # fmt: skip
 
 
 def loss_figure(

@@ -8,7 +8,7 @@ import pytest
 from analyses.figures.arm_scores import scores_figure
 from analyses.figures.end_points import end_points_figure
 from analyses.figures.foretelling import foretelling_figure
-from analyses.figures.loss_floors import LossCurve, loss_figure
+from analyses.figures.loss_floors import logged_curve, loss_figure
 from analyses.figures.over_training import CoursePoints, over_training_figure
 from analyses.figures.reconstruction_generation import (
     RunPoint,
@@ -99,13 +99,14 @@ def test_an_arm_keeps_its_style_whoever_stands_beside_it():
 
 
 def test_loss_fraction_of_the_band_and_gaps():
-    steps, loss = np.arange(5) * 100, np.array([2.0, 1.5, np.nan, 1.2, 1.1])
-    figure = loss_figure(
-        [
-            LossCurve(arm=arm, seed=0, steps=steps, loss=loss, floor_gaussian=1.5, floor_mu=0.5)
-            for arm in ("none", "repa")
-        ]
-    )
+    floors = {"floor_gaussian": 1.5, "floor_given_mu": 0.5}
+    log = [
+        {"stage": "flow", "step": 100 * step, "loss": loss, **floors}
+        for step, loss in enumerate([2.0, 1.5, None, 1.2, 1.1])
+    ]
+    log += [{"stage": "vae", "step": 9, "loss": 1.0}, {"stage": "flow", "step": 500, "loss": 1.0}]
+    figure = loss_figure([logged_curve(arm, 0, log) for arm in ("none", "repa")])
+    assert logged_curve("none", 0, log[5:]) is None
     right = [t for t in figure.data if t.xaxis == "x2"]
     assert len(right) == 2
     np.testing.assert_allclose([right[0].y[i] for i in (0, 1, 3)], [1.5, 1.0, 0.7])

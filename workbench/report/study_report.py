@@ -145,7 +145,7 @@ def _table_cells(
 
 def _figures(study: Study, comparison: Mapping[str, Any]) -> list[dict[str, str]]:
     from analyses.figures.arm_scores import scores_figure
-    from analyses.figures.loss_floors import loss_figure
+    from analyses.figures.loss_floors import logged_curve, loss_figure
 
     arms = comparison["arms"]
     names = list(next(iter(arms.values())))
@@ -157,8 +157,9 @@ def _figures(study: Study, comparison: Mapping[str, Any]) -> list[dict[str, str]
         ("The story in one picture", scores_figure(arms, metrics=list(dict.fromkeys(shown)))),
         ("Reconstruction against generation", _scatter(study, comparison, score)),
     ]
-    curves = _loss_curves(study)
-    if curves:
+    logs = ((run, run.directory / "metrics.jsonl") for run in study.runs)
+    logged = (logged_curve(r.arm, r.seed, read_metrics(log)) for r, log in logs if log.is_file())
+    if curves := [curve for curve in logged if curve]:
         figures.append(
             ("Flow loss against its floors", loss_figure(curves, arms=list(study.config.arms)))
         )
@@ -221,30 +222,6 @@ def _scatter(study: Study, comparison: Mapping[str, Any], score: str) -> Any:
         generation_name=score.removeprefix("generation."),
         arms=list(study.config.arms),
     )
-
-
-def _loss_curves(study: Study) -> list[Any]:
-    import numpy as np
-
-    from analyses.figures.loss_floors import LossCurve
-
-    curves = []
-    for run in study.runs:
-        log = run.directory / "metrics.jsonl"
-        logged = read_metrics(log) if log.is_file() else []
-        records = [record for record in logged if record.get("stage") == "flow"]
-        if records:
-            curves.append(
-                LossCurve(
-                    arm=run.arm,
-                    seed=run.seed,
-                    steps=np.array([r["step"] for r in records]),
-                    loss=np.array([np.nan if r["loss"] is None else r["loss"] for r in records]),
-                    floor_gaussian=records[-1]["floor_gaussian"],
-                    floor_mu=records[-1]["floor_given_mu"],
-                )
-            )
-    return curves
 
 
 def _samples(study: Study) -> dict[str, Any]:
