@@ -5,13 +5,16 @@ BIN    := $(VENV)/bin
 RUN    := $(VENV)/.requirements
 DEV    := $(VENV)/.requirements-dev
 
-.PHONY: demo test check app bench smollm2 campaign clean
+.PHONY: demo test browser check app bench smollm2 campaign clean
 
 demo: $(RUN)            ## train twins, sample, score, compare: the main job end to end
 	$(BIN)/python -m workbench demo
 
 test: $(DEV)            ## the default suite, one process per core
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+browser: $(DEV)         ## every page in Chromium (apt-get install chromium), within four minutes
+	$(BIN)/python -m pytest -m browser tests/ui/test_browser_smoke.py
 
 check: $(DEV)           ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -40,12 +40,20 @@ def page_file(name: str) -> Path:
 
 
 def all_pages() -> dict[str, list[Any]]:
-    """Sections of the menu for `st.navigation`; the first page is the one that opens."""
-    first = next(iter(MENU.values()))[0][0]
-    return {
-        section: [
-            st.Page(page_file(name), title=title, icon=icon, url_path=name, default=name == first)
-            for name, title, icon in entries
-        ]
+    """Sections of the menu for `st.navigation`; the first page is the one that opens.
+
+    Streamlit gives that page no name in the address, so a hidden one stands at its name.
+    """
+    first = next(iter(MENU.values()))[0]
+    pages = {
+        section: [_page(entry, url_path="" if entry == first else entry[0], default=entry == first)
+                  for entry in entries]
         for section, entries in MENU.items()
-    }
+    }  # fmt: skip
+    next(iter(pages.values())).append(_page(first, url_path=first[0], visibility="hidden"))
+    return pages
+
+
+def _page(entry: tuple[str, str, str], **options: Any) -> Any:
+    name, title, icon = entry
+    return st.Page(page_file(name), title=title, icon=icon, **options)

@@ -19,6 +19,6 @@ def show_example_notice() -> None:
         return
     st.html(UNDER_THE_BAR)
     words, button = st.columns([0.75, 0.25], vertical_alignment="center")
-    words.markdown(":blue-badge[Example] A finished study that comes with the workbench.")
+    words.markdown(":blue-badge[Example] A finished study that came along.")
     if button.button("Train your own", key="train-own", type="primary", width="stretch"):
         st.switch_page(str(page_file("new_study")))

@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 def show_cost(written: Mapping[str, Continuations]) -> None:
     """Network evaluations and seconds, one row per arm."""
+    with st.expander("What it cost"):
+        _cost_table(written)
+
+
+def _cost_table(written: Mapping[str, Continuations]) -> None:
     import pandas as pd
 
-    st.subheader("What it cost")
     show_table(
         pd.DataFrame(
             {
@@ -40,7 +44,7 @@ def offer_texts(prompts: Sequence[str], written: Mapping[str, Continuations]) ->
     texts = {arm: own.texts for arm, own in written.items()}
     rows = pd.DataFrame({"prompt": list(prompts), **texts})
     st.download_button(
-        "Export these texts (CSV)", lambda: rows.to_csv(index=False),
+        "CSV", lambda: rows.to_csv(index=False),
         file_name="continuations.csv", mime="text/csv", on_click="ignore",
         icon=":material/download:",
     )  # fmt: skip

@@ -41,7 +41,7 @@ def _show_lists(selection: Selection, asked: Asked, found: Mapping[str, Company]
     palette = {**colours(selection.all_arms), TEACHER: "inherit"}
     for column, (space, near) in zip(st.columns(len(found)), found.items(), strict=True):
         with column:
-            st.html(f'<b style="color:{palette[space]}">{html_text(space)}</b>')
+            st.html(f'<b style="font-size:1.2rem;color:{palette[space]}">{html_text(space)}</b>')
             st.html(company_list(asked.items, near, marks))
     st.caption(
         "Distances of the full space, not of a map. ● = also a neighbour in one other space, ●● in "
