@@ -47,17 +47,17 @@ class MapChoice:
 
 def choose_map(selection: Selection) -> MapChoice:
     """The row of controls; all of it is in the address."""
-    one, two, three, _ = st.columns([1, 1, 1.4, 1.6])
-    level = one.segmented_control("Items", ["tokens", "texts"], default="tokens", key="level",
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    level = row.segmented_control("Items", ["tokens", "texts"], default="tokens", key="level",
                                   bind="query-params") or "tokens"  # fmt: skip
-    method = two.segmented_control("Method", ["pca", "umap"], default="pca", key="method",
+    method = row.segmented_control("Method", ["pca", "umap"], default="pca", key="method",
                                    bind="query-params") or "pca"  # fmt: skip
     items, key = items_of(selection, level), key_of(selection, level)
     twins = len(selection.arms) == 2
     choices = [*items.labels, TRUST, *([MOVED] if twins else [])]
     parting = parting_label(selection, items, level)
     colour = choose_named(
-        "Colour", choices, "colour", words=label_words, first=parting, where=three
+        "Colour", choices, "colour", words=label_words, first=parting, where=row, width=280
     )
     moved = displaced(key, selection.first, selection.second, items.spaces) if twins else None
     alike = neighbour_shares(selection, colour, level)

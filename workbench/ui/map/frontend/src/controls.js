@@ -1,6 +1,7 @@
 // Search, buttons and legend above the maps; below them what is pointed at and what is chosen.
 
 const MOST_LISTED = 60;
+const LONG = 30; // characters of a name that is a text
 const TYPING = 150; // milliseconds without a key before a search
 
 export class Controls {
@@ -111,16 +112,18 @@ export class Controls {
   listNear(place, asked, near) {
     place.replaceChildren();
     if (asked < 0) return;
-    place.append(element("b", { textContent: `${this.name(asked).slice(0, 60)} → ` }));
+    const isLong = near.some(([row]) => this.name(row).length > LONG);
+    place.classList.toggle("long", isLong); // texts stand in lines of their own
+    place.append(element("b", { textContent: `${this.name(asked)} → ` }));
     const named = new Map(); // a word stands once, however many of its places are near
     near.forEach(([row]) => named.set(this.name(row), [...(named.get(this.name(row)) ?? []), row]));
     [...named].forEach(([name, rows], index) => {
-      const button = element("button", { type: "button", textContent: name.slice(0, 60) });
+      const button = element("button", { type: "button", textContent: name });
       button.title = this.words(rows[0]);
       button.addEventListener("click", () => this.on.onAsk(rows[0]));
       button.addEventListener("mouseenter", () => this.on.onHover(rows[0]));
       button.addEventListener("mouseleave", () => this.on.onHover(-1));
-      place.append(index ? ", " : "", button, rows.length > 1 ? ` ×${rows.length}` : "");
+      place.append(index && !isLong ? ", " : "", button, rows.length > 1 ? ` ×${rows.length}` : "");
     });
   }
 }

@@ -1,7 +1,7 @@
 // Latent maps: the same items in several spaces, one selection. What is chosen lights up here at
 // once; Python hears of it afterwards, for its tables and the link.
 
-import { checkSupport, createRenderer } from "regl-scatterplot";
+import { createRenderer } from "regl-scatterplot";
 import { Controls } from "./controls.js";
 import { Panel } from "./panel.js";
 import { readView, writeView } from "./link.js";
@@ -13,7 +13,7 @@ const ON_A_GPU = 2_000_000; // points drawn in a panel at once
 const IN_SOFTWARE = 10_000;
 const SLOW = /swiftshader|llvmpipe|software|basic render/i;
 const LARGEST_SIDE = 470;
-const SMALLEST_SIDE = 250;
+const SMALLEST_SIDE = 200;
 const GAP = 12;
 const SENT_AFTER = 400; // milliseconds of rest before Python hears of a selection
 
@@ -53,12 +53,11 @@ class Maps {
   }
 
   async open() {
-    const start = performance.now();
     this.resize();
     readView(this.panels);
     this.show();
     await Promise.all(this.panels.map((panel) => panel.draw()));
-    this.root.dataset.ready = String(Math.round(performance.now() - start));
+    this.root.dataset.ready = String(Math.round(performance.now() - this.data.start));
   }
 
   resize() {
@@ -179,43 +178,56 @@ function canDraw() {
 }
 
 const SHOWN = new WeakMap();
-const sameBytes = (a, b) => a.length === b.length && a.every((byte, at) => byte === b[at]);
 
+function isSame(a, b) {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
+}
+
+// Streamlit calls this after every rerun, and what it returns when the map leaves the page.
 export default function show({ data, parentElement, setStateValue, setTriggerValue }) {
   const tell = {
     look: (look) => setStateValue("look", look),
     asked: (row) => setTriggerValue("asked", row),
   };
-  let shown = SHOWN.get(parentElement);
-  if (shown && sameBytes(shown.bytes, data)) {
-    Object.assign(shown.maps.tell, tell); // only Python's ears are new
-    return undefined;
+  const leave = () => {
+    SHOWN.get(parentElement)?.close();
+    SHOWN.delete(parentElement);
+  };
+  const shown = SHOWN.get(parentElement);
+  if (shown && isSame(shown.bytes, data)) {
+    Object.assign(shown.maps.tell, tell);
+    return leave;
   }
-  shown?.close();
-  if (!canDraw()) {
-    setStateValue("webgl", "none");
-    return undefined;
-  }
+  leave();
+  if (canDraw()) {
+    const start = performance.now();
+    const unpacked = { ...unpack(data), start };
+    if (shown?.maps.data.key === unpacked.key) unpacked.look = shown.maps.look;
+    SHOWN.set(parentElement, { bytes: data, ...mount(parentElement, unpacked, tell) });
+  } else setStateValue("webgl", "none");
+  return leave;
+}
+
+function mount(parentElement, data, tell) {
   const root = document.createElement("section");
   root.className = "maps";
   const sheet = document.createElement("style");
   sheet.textContent = style;
   parentElement.append(sheet, root);
-  const unpacked = unpack(data);
-  for (const [name, colour] of Object.entries(unpacked.surface)) root.style.setProperty(`--${name}`, colour);
-  const before = shown?.maps;
-  if (before && before.data.key === unpacked.key) unpacked.look = before.look;
-  const maps = new Maps(root, unpacked, tell);
-  const replies = (window.latentMapReplies ??= {});
-  const listen = ({ detail }) => { if (detail.key === unpacked.key) maps.answer(detail); };
+  for (const [name, colour] of Object.entries(data.surface)) root.style.setProperty(`--${name}`, colour);
+  const maps = new Maps(root, data, tell);
+  const answered = (window.latentMapReplies ??= {})[data.key];
+  const listen = ({ detail }) => { if (detail.key === data.key) maps.answer(detail); };
   window.addEventListener("latent-map-reply", listen);
-  if (replies[unpacked.key]) maps.answer(replies[unpacked.key]);
+  if (answered) maps.answer(answered);
   const close = () => {
     window.removeEventListener("latent-map-reply", listen);
     maps.destroy();
     root.remove();
     sheet.remove();
   };
-  SHOWN.set(parentElement, { maps, bytes: data, close });
-  return undefined;
+  return { maps, close };
 }

@@ -5,6 +5,7 @@ import { density, rowsInView, roundedPolygon } from "./rows.js";
 
 const REST = 250; // milliseconds after which a moved view is redrawn
 const ECHO = 300; // milliseconds
+const MOST_MARKED = 500;
 const FAR_OUT = 3; // magnification up to which labels and density are shown
 
 export class Panel {
@@ -29,7 +30,7 @@ export class Panel {
     });
     [this.under, this.canvas, this.over] = this.layers;
     this.canvas.tabIndex = 0;
-    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("role", "application");
     this.canvas.setAttribute(
       "aria-label",
       `Map of ${this.space.title}. Arrow keys move it, plus and minus zoom, 0 shows all of it.`,
@@ -113,6 +114,7 @@ export class Panel {
       { zDataType: "categorical", preventFilterReset: true },
     );
     this.isDrawing = false;
+    if (this.isGone) return;
     if (this.isAskedAgain) { this.isAskedAgain = false; await this.draw(); return; }
     this.light();
     this.paint();
@@ -134,12 +136,14 @@ export class Panel {
     if (!this.drawn) return;
     if (!this.chosen.length) {
       this.plot.deselect({ preventEvent: true });
+      this.paint();
       return;
     }
     const wanted = new Set(this.chosen);
     const places = [];
     for (let place = 0; place < this.drawn.length; place++) if (wanted.has(this.drawn[place])) places.push(place);
     this.plot.select(places, { preventEvent: true });
+    this.paint();
   }
 
   moved() {
@@ -197,6 +201,7 @@ export class Panel {
     const { surface } = this.data;
     if (this.magnification <= FAR_OUT) this.paintLabels(pen);
     if (this.space.paths[this.path]) this.paintPath(pen, this.space.paths[this.path]);
+    if (this.chosen.length <= MOST_MARKED) for (const row of this.chosen) this.mark(pen, row);
     for (const [colour, width] of [[surface.paper, 5], [surface.text, 2]]) {
       pen.strokeStyle = colour;
       pen.lineWidth = width;
@@ -256,10 +261,19 @@ export class Panel {
     pen.strokeStyle = pen.fillStyle = this.data.surface.text;
     const steps = Array.from({ length: moments }, (_, moment) => moment);
     for (let word = 0; word < words; word++) {
-      line(steps.map((m) => [path.x[place(m, word)], path.y[place(m, word)]]), 1, 0.25);
+      line(steps.map((m) => [path.x[place(m, word)], path.y[place(m, word)]]), 1, 0.18);
     }
     const mean = (values, m) => values.subarray(m * words, (m + 1) * words).reduce((a, b) => a + b, 0) / words;
-    line(steps.map((m) => [mean(path.x, m), mean(path.y, m)]), 3, 1);
+    line(steps.map((m) => [mean(path.x, m), mean(path.y, m)]), 2, 1);
+  }
+
+  // A chosen item in its own colour, large enough to be found; many are left to the plot.
+  mark(pen, row) {
+    pen.lineWidth = 1.5;
+    pen.strokeStyle = this.data.surface.text;
+    pen.fillStyle = this.data.colours[this.space.colour[row]];
+    this.ring(pen, row, 5);
+    pen.fill();
   }
 
   ring(pen, row, radius) {
@@ -269,6 +283,7 @@ export class Panel {
   }
 
   destroy() {
+    this.isGone = true;
     clearTimeout(this.rest);
     this.plot.destroy();
   }
