@@ -181,7 +181,7 @@ def test_the_view_is_in_the_link(page, address):
     page.locator("canvas.plot").nth(2).focus()
     for key in ("+", "+", "ArrowRight"):
         page.keyboard.press(key)
-    page.wait_for_timeout(400)
+    page.wait_for_url(lambda url: "view=" in url)
     assert page.sent == []
     views = parse_qs(urlsplit(page.url).query)["view"][0].split(";")
     assert views[0] == "0,0,1000"
@@ -191,7 +191,7 @@ def test_the_view_is_in_the_link(page, address):
     page.wait_for_selector(MAP)
     page.locator("canvas.plot").nth(0).focus()
     page.keyboard.press("+")
-    page.wait_for_timeout(400)
+    page.wait_for_url(lambda url: "1250" in url)
     again = parse_qs(urlsplit(page.url).query)["view"][0].split(";")
     assert again[1:] == views[1:]
 

@@ -61,8 +61,8 @@ def show_maps(selection: Selection, choice: MapChoice, maps: Maps) -> list[int]:
     words.caption(
         "The same words (or texts) in each arm's space and in the teacher's. *Trust*: how far "
         "neighbours on the map are neighbours in the space, 1 = all; *alike*: share of neighbours "
-        "in the space, of other words, that have the same colour. Neighbours of a clicked dot are those "
-        "of the space, by cosine, without the same word. Axes have no unit."
+        "in the space, of other words, that have the same colour. Neighbours of a clicked dot are "
+        "those of the space, by cosine, without the same word. Axes have no unit."
     )
     with files:
         _offer_files(choice, maps, view)
