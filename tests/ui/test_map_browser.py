@@ -66,6 +66,7 @@ def draw_lasso(page: Any, panel: int, reach: float = 70) -> None:
     page.mouse.down()
     for dx, dy in ((1, -1), (1, 1), (-1, 1), (-1, -1)):
         page.mouse.move(x + dx * reach, y + dy * reach, steps=8)
+        page.wait_for_timeout(50)  # a hand is slower; corners in quick succession are dropped
     page.mouse.up()
     page.keyboard.up("Shift")
 
