@@ -18,7 +18,7 @@ from analyses.figures.loss_floors import LossCurve, loss_figure
 from analyses.figures.over_training import CoursePoints, over_training_figure
 from analyses.figures.parting import Gap, parting_figure
 from analyses.figures.reconstruction_generation import RunPoint, reconstruction_generation_figure
-from analyses.figures.training_log import training_log_figure
+from analyses.figures.training_log import parts_figure, training_log_figure
 from analyses.figures.twin_heat import twin_heat_figure
 from analyses.maps.latent_map import LatentMapConfig, latent_map
 from analyses.maps.map_faithfulness import map_faithfulness
@@ -326,6 +326,7 @@ TABLE = [
     Measure(arm_curves.dots_figure, drawn(results={"none": {"kl": SCORE}}, arms=["none"], x="kl")),
     Measure(linked_maps.maps_figure, drawn(**MAPS, colouring=COLOURS)),
     Measure(training_log_figure, drawn(table=LOG, arms=["none"])),
+    Measure(parts_figure, drawn(table=LOG, parts={"loss": "loss"}, arms=["none"])),
     Measure(parting_figure, drawn(gaps=GAPS, arms=("none", "repa"), all_arms=["none", "repa"])),
     Measure(twin_heat_figure, drawn(first=HEAT, second=HEAT, titles=("a", "b"), x="step",
                                     value="accuracy")),

@@ -1,7 +1,7 @@
 """Pictures of every page, light and dark: `python -m tests.ui.screenshots RUNS STUDY [OUT] [PAGE]`.
 
-Those in docs/screenshots are of the demo with its arm `permuted`, as docs/evidence/demo.md
-describes it: `python -m tests.ui.screenshots runs demo docs/screenshots`.
+Those in docs/screenshots are of the demo: `python -m tests.ui.screenshots runs demo
+docs/screenshots`; pages without a two-armed view are of an earlier one with a third arm.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,13 @@ def test_axes_share_one_scale():
 def test_fifty_thousand_points_of_three_spaces_stay_below_two_megabytes():
     view = synthetic_view(50_000, ("none", "repa", "teacher"))
     assert len(pack(view, Look(), "light")) < 2e6
+
+
+def test_nine_hundred_thousand_points_of_three_spaces_stay_under_the_message_limit():
+    known = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    component = (ROOT / "workbench" / "ui" / "map" / "build" / "map.js").stat().st_size
+    packed = len(pack(synthetic_view(900_000, ("none", "repa", "teacher")), Look(), "light"))
+    assert packed + component < known["server"]["maxMessageSize"] * 1e6
 
 
 def test_texts_beyond_the_limit_are_left_out_and_words_stay(monkeypatch):

@@ -15,14 +15,16 @@ def drawn(app) -> list[dict]:
     return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
 
 
-def test_table_has_dates_minutes_scores_and_a_link(open_page, smoke_runs):
-    app = open_page("runs", smoke_runs)
+def test_table_has_dates_minutes_scores_and_a_link(open_page, copied_runs):
+    lines = [json.dumps({"time": seconds, "stage": "vae"}) for seconds in (0.0, 50.0, 90.0)]
+    (copied_runs / "smoke" / "progress.jsonl").write_text("\n".join(lines))
+    app = open_page("runs", copied_runs)
     assert not app.exception
     table = app.dataframe[0].value.set_index("name")
     study = table.loc["smoke"]
     assert study["open"] == "/?study=smoke"
-    assert study["minutes"] > 0
-    comparison = json.loads((smoke_runs / "smoke" / "comparison.json").read_text())
+    assert study["minutes"] == 1.5
+    comparison = json.loads((copied_runs / "smoke" / "comparison.json").read_text())
     scores = comparison["arms"]["repa"]["reconstruction.token_accuracy"]["seeds"]
     run = table.loc["smoke/arms/repa/seed-0"]
     assert run["open"] == "/?study=smoke&a=repa&seed=0"

@@ -89,7 +89,7 @@ def test_texts_of_tables_have_room(page, level, open_page, smoke_runs):
     assert json.loads(table.proto.columns)["text"]["width"] > 500
     assert table.proto.row_height > 64  # below, the browser does not wrap
     (caption,) = [c.value for c in app.caption if "isplace" in c.value or "keeps its n" in c.value]
-    assert "0.5 is the mean of chance" in caption
+    assert "Chance averages 0.5" in caption
 
 
 def test_ends_of_paths_are_told_apart_from_their_chance(open_page, smoke_runs):

@@ -47,8 +47,10 @@ def test_every_report_arrives_and_orders_are_obeyed(context):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_all_libraries_of_a_worker_use_its_threads(threads, context):
+def test_all_libraries_of_a_worker_use_its_threads(threads, context, monkeypatch):
     """Or the last bits of a study would tell which of its runs were done after a restart."""
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        monkeypatch.delenv(f"{library}_NUM_THREADS")  # what the tests are started with
     notes = Notes()
     context = dataclasses.replace(context, reporter=notes)
     jobs = [("one", ())]

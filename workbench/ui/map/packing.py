@@ -119,5 +119,5 @@ def _once(texts: Sequence[str], longest: int) -> tuple[list[str], np.ndarray]:
     import pandas as pd
 
     places, known = pd.factorize(np.array(texts, dtype=object))
-    kind = np.uint16 if len(known) <= np.iinfo(np.uint16).max else np.uint32
+    kind = np.min_scalar_type(max(0, len(known) - 1))
     return [str(text)[:longest] for text in known], places.astype(kind)

@@ -39,7 +39,7 @@ def show_disagreements(selection: Selection, asked: Asked) -> None:
         frame.drop(columns="item") if asked.level == "texts" else frame,
         f"disagree-{asked.level}", on_select="rerun", selection_mode="single-row",
         caption="Choose a row to see its neighbours above. 0 = it keeps its neighbours from one "
-        "arm to the other. 0.5 is the mean of chance, so a single item can lie beyond.",
+        "arm to the other. Chance averages 0.5, so a single item can lie beyond.",
         **LONG_TEXTS,
     )  # fmt: skip
     if picked and picked.selection.rows:
