@@ -30,17 +30,13 @@ def block(text: str, *, label: str = "", colour: str = "", muted: bool = False) 
 
     Args:
         text: any text; an empty one says so.
-        label: name in front, in `colour`.
-        colour: a CSS colour of ours, never from data.
+        label: name in front.
+        colour: of the edge, which may be too pale for text; a CSS colour of ours, never from data.
         muted: grey, for context.
     """
     shown = html_text(text) if text.strip() else "<i>(empty)</i>"
     style = "opacity:.65;" if muted else ""
-    name = (
-        f'<span style="color:{colour or "inherit"};font-weight:600">{html_text(label)}</span> '
-        if label
-        else ""
-    )
+    name = f'<span style="font-weight:600">{html_text(label)}</span> ' if label else ""
     edge = f"border-left:3px solid {colour};padding-left:.6rem;" if colour else ""
     return f'<p style="margin:.25rem 0;line-height:1.5;{edge}{style}">{name}{shown}</p>'
 
