@@ -77,6 +77,20 @@ def chromium() -> Iterator[Any]:
         started.close()
 
 
+@contextmanager
+def session(browser: Any, width: int, height: int, milliseconds: int) -> Iterator[Any]:
+    """A page of a fresh session; a script's error on it fails the test at the end."""
+    size = {"width": width, "height": height}
+    context = browser.new_context(viewport=size, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(milliseconds)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    context.close()
+    assert problems == []
+
+
 def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as response:

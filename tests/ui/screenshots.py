@@ -1,7 +1,6 @@
 """Pictures of every page, light and dark: `python -m tests.ui.screenshots RUNS STUDY [OUT] [PAGE]`.
 
-Those in docs/screenshots are of the demo: `python -m tests.ui.screenshots runs demo
-docs/screenshots`; pages without a two-armed view are of an earlier one with a third arm.
+Those in docs/screenshots are of the demo: `python -m tests.ui.screenshots runs demo`.
 """
 
 from __future__ import annotations

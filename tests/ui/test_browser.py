@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.ui.browsing import SECONDS, served, settle, visit, wait_for
+from tests.ui.browsing import SECONDS, served, session, settle, visit, wait_for
 from tests.ui.conftest import PAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
@@ -35,14 +35,8 @@ def address(runs: Path) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     """A fresh session; an error on any page fails the test."""
-    context = browser.new_context(viewport={"width": 1360, "height": 1000}, accept_downloads=True)
-    opened = context.new_page()
-    opened.set_default_timeout(SECONDS * 1000)
-    problems: list[str] = []
-    opened.on("pageerror", lambda error: problems.append(str(error)))
-    yield opened
-    context.close()
-    assert problems == []
+    with session(browser, 1360, 1000, SECONDS * 1000) as opened:
+        yield opened
 
 
 def player(page: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.ui.browsing import served, settle, visit, wait_for
+from tests.ui.browsing import served, session, settle, visit, wait_for
 from tests.ui.conftest import PAGES
 from tests.ui.first_view import MOST_WORDS, words_in_first_view
 from workbench.pipeline.example import open_example
@@ -39,14 +39,8 @@ def address(runs: Path) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     """A fresh session at 1440 x 900; a script's error on any page fails the test."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-    opened = context.new_page()
-    opened.set_default_timeout(PATIENCE_MS)
-    problems: list[str] = []
-    opened.on("pageerror", lambda error: problems.append(str(error)))
-    yield opened
-    context.close()
-    assert problems == []
+    with session(browser, 1440, 900, PATIENCE_MS) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("name", PAGES)

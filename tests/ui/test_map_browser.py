@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from tests.ui.browsing import CHROMIUM, SECONDS, served, settle, visit
+from tests.ui.browsing import CHROMIUM, SECONDS, served, session, settle, visit
 from tests.ui.mapped import component, unpacked
 from workbench.ui.map.look import Look, rows_inside
 
@@ -29,16 +29,10 @@ def address(smoke_runs: Path) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     """A fresh session that notes what it sends; an error on the page fails the test."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-    opened = context.new_page()
-    opened.set_default_timeout(SECONDS * 1000)
-    problems: list[str] = []
-    opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.sent = []
-    opened.on("websocket", lambda ws: ws.on("framesent", lambda frame: opened.sent.append(frame)))
-    yield opened
-    context.close()
-    assert problems == []
+    with session(browser, 1440, 900, SECONDS * 1000) as opened:
+        opened.sent = []
+        opened.on("websocket", lambda ws: ws.on("framesent", lambda f: opened.sent.append(f)))
+        yield opened
 
 
 def open_map(page: Any, address: str, query: str = "study=smoke") -> None:

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from tests.ui.mapped import synthetic_view
+from tests.ui.mapped import synthetic_view, unpacked
 from workbench.ui.map.look import Look, asked_of_link, chosen_rows, look_of_link, rows_inside
+from workbench.ui.map.packing import pack
 from workbench.ui.map.view import WHOLE
 
 VIEW = synthetic_view(600, ("none", "guest:arm"))
 SQUARE = ((-0.5, -0.5), (0.25, -0.5), (0.25, 0.5), (-0.5, 0.5))
+
+
+def test_a_word_late_in_a_text_is_found_on_both_sides():
+    texts = [f"{'a long story goes on ' * 12} and ends with {row}" for row in range(600)]
+    view = replace(VIEW, items=replace(VIEW.items, names=texts, texts=texts))
+    header, columns = unpacked(pack(view, Look(), "light"))
+    in_browser = [
+        row for row, at in enumerate(columns["name"]) if "with 599" in header["names"][at]
+    ]
+    assert in_browser == chosen_rows(Look(find="with 599"), view) == [599]
+
+
+def test_names_too_long_to_travel_are_cut_alike(monkeypatch):
+    monkeypatch.setattr("workbench.ui.map.view.MOST_CHARACTERS", 0)
+    texts = [f"{'x' * 200} {row}" for row in range(600)]
+    view = replace(VIEW, items=replace(VIEW.items, names=texts, texts=texts))
+    header, _ = unpacked(pack(view, Look(), "light"))
+    assert header["names"] == ["x" * 160]
+    assert chosen_rows(Look(find="599"), view) == []
 
 
 @pytest.mark.parametrize(

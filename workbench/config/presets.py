@@ -65,9 +65,9 @@ def smoke() -> StudyConfig:
 def demo() -> StudyConfig:
     """Both arms, one seed, short stories: within ten minutes on two CPU cores, everything.
 
-    The aligned arm is aligned three times as strongly as TextLDM's; all else is shared and chosen
-    by the mean of both arms on validation prompts, the token shift included (docs/LOG.md). Without
-    it, as TextLDM's Transformer is, both arms write worse and the gap is wider.
+    The aligned arm is aligned three times as strongly as TextLDM's; all else is shared. How each
+    setting was chosen is in docs/LOG.md; the token shift by the mean of both arms on validation
+    prompts. Without it, as TextLDM's Transformer is, the mean is lower and the gap wider.
     """
     base = RunConfig(
         corpus=CorpusConfig(num_documents=8000, window=56),

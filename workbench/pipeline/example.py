@@ -26,6 +26,7 @@ from workbench.store.atomic import publish, write_file
 from workbench.store.checkpoints import MODEL, OPTIMIZER
 from workbench.store.durable import make_directory
 from workbench.store.faults import reported
+from workbench.store.json_files import read_json, write_json
 from workbench.store.manifest import MANIFEST, read_manifest
 from workbench.store.milestones import MILESTONES
 from workbench.store.paths import STUDY, runs_directory
@@ -67,6 +68,9 @@ def make_example(study: Study, file: Path, context: StageContext) -> int:
                 states = study.teacher_dir(run.config)
                 for name in OF_TEACHER:
                     _copy(states / name, packed / states.relative_to(study.directory) / name)
+        record = read_json(packed / STUDY)
+        record.pop("forked_from", None)  # a folder of this machine
+        write_json(packed / STUDY, record)
         content = _archive(packed)
     context.reporter.update("example", len(found), len(found), {"bytes": len(content)})
     if len(content) > MOST_BYTES:

@@ -1,14 +1,19 @@
 """The example study: packed by one command, unpacked sound, small, and the same every time."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from workbench.errors import InputError
+from workbench.machine.context import update_json
 from workbench.machine.devices import find_placement
 from workbench.pipeline import example
 from workbench.pipeline.verify import verify_path
 from workbench.probes.inputs.run_inputs import RunInputs
 from workbench.probes.opened_study import OpenedStudy
+from workbench.store.json_files import read_json
 from workbench.study.folders import Study, open_study
 
 
@@ -61,6 +66,15 @@ def test_packing_twice_gives_the_same_bytes_and_opens(finished, tmp_path, contex
     assert example.open_example(files[0]) == folder
     names = {path.name for path in folder.rglob("*")}
     assert not names & {"milestones", "optimizer.safetensors", "trajectories"}
+
+
+def test_where_a_fork_came_from_stays_here(finished, tmp_path, context, monkeypatch):
+    fork = Path(shutil.copytree(finished.directory, tmp_path / "fork"))
+    update_json(fork / "study.json", {"forked_from": {"study": "/a/folder", "reused": []}})
+    example.make_example(open_study(fork), tmp_path / "x.tar.xz", context)
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
+    folder = example.open_example(tmp_path / "x.tar.xz")
+    assert "forked_from" not in read_json(folder / "study.json")
 
 
 def test_unfinished_study_is_refused(finished, tmp_path, context):

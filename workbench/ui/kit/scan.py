@@ -65,10 +65,11 @@ def _example() -> list[FoundStudy]:
     from workbench.pipeline.example import ARCHIVE, FOLDER, NAME
 
     try:
-        directory = _unpacked(str(runs_directory()), stamp(ARCHIVE))
-        if directory is not None and not (directory / STUDY).is_file():  # deleted since
-            _unpacked.clear()
+        with st.sidebar:  # Streamlit's bar would lie over the notice on an empty page
             directory = _unpacked(str(runs_directory()), stamp(ARCHIVE))
+            if directory is not None and not (directory / STUDY).is_file():  # deleted since
+                _unpacked.clear()
+                directory = _unpacked(str(runs_directory()), stamp(ARCHIVE))
     except (WorkbenchError, ValueError, OSError) as error:
         problem = " ".join(str(error).split())
         return [FoundStudy(NAME, runs_directory() / FOLDER, problem, is_example=True)]

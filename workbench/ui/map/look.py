@@ -116,7 +116,7 @@ def chosen_rows(look: Look, view: MapView) -> list[int]:
         points = view.whole(look.space).astype(np.float32) / np.float32(WHOLE)
         rows |= set(np.flatnonzero(rows_inside(points, look.polygon)).tolist())
     if wanted := look.find.strip().lower():
-        rows |= {row for row, name in enumerate(view.items.names) if wanted in name.lower()}
+        rows |= {row for row, name in enumerate(view.names) if wanted in name.lower()}
     return sorted(rows)
 
 

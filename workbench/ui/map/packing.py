@@ -18,13 +18,13 @@ import numpy as np
 from analyses.figures.linked_maps import palette_of
 from analyses.figures.theme import SURFACES, Theme
 from workbench.ui.map.class_peaks import class_peaks
+from workbench.ui.map.view import MOST_CHARACTERS
 
 if TYPE_CHECKING:
     from workbench.ui.map.look import Look
     from workbench.ui.map.view import MapView, Path
 
-MOST_CHARACTERS = 2_000_000  # of all texts; beyond, words are shown alone
-LONGEST_NAME, LONGEST_TEXT, LONGEST_PROMPT = 160, 240, 60
+LONGEST_TEXT, LONGEST_PROMPT = 240, 60  # beyond MOST_CHARACTERS, words are shown alone
 
 
 class Columns:
@@ -55,11 +55,12 @@ def pack(view: MapView, look: Look, theme: Theme) -> bytes:
     palette = palette_of(view.colouring, list(view.coords), theme)
     peaks = {space: _labels(view, space) for space in view.coords}
     shared = {id(places): columns.add(places) for places in palette.places.values()}
-    names, name = _once(items.names, LONGEST_NAME)
+    names, name = _once(view.names)
     has_texts = items.texts is not items.names and items.texts != items.names
-    texts, text = _once(items.texts if has_texts else [""] * len(items.names), LONGEST_TEXT)
+    without = [""] * len(items.names)
+    texts, text = _once([t[:LONGEST_TEXT] for t in items.texts] if has_texts else without)
     if sum(map(len, texts)) > MOST_CHARACTERS:
-        texts, text = _once([""] * len(items.names), LONGEST_TEXT)
+        texts, text = _once(without)
     header = {
         "key": view.key,
         "file": view.file,
@@ -114,10 +115,10 @@ def _labels(view: MapView, space: str) -> list[tuple[float, float, str]]:
     return [(round(x, 3), round(y, 3), colouring.classes[code]) for code, x, y in found]
 
 
-def _once(texts: Sequence[str], longest: int) -> tuple[list[str], np.ndarray]:
-    """Different texts, cut, and the place of each row's text among them."""
+def _once(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """Different texts, and the place of each row's text among them."""
     import pandas as pd
 
     places, known = pd.factorize(np.array(texts, dtype=object))
     kind = np.min_scalar_type(max(0, len(known) - 1))
-    return [str(text)[:longest] for text in known], places.astype(kind)
+    return [str(text) for text in known], places.astype(kind)

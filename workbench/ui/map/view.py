@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 WHOLE = 32767  # an int16 coordinate of 1
 MARGIN = 0.94  # of the panel; the rest stays free
+MOST_CHARACTERS = 2_000_000  # of all names, as of all texts, that travel to the browser
+LEAST_OF_A_NAME = 160
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,13 @@ class MapView:
     paths: Mapping[str, list[Path]]
     first: int | None = None
     other_words: bool = False
+
+    @cached_property
+    def names(self) -> list[str]:
+        """N names as the browser gets them; both sides search these, so that they find the same."""
+        names = self.items.names
+        longest = max(LEAST_OF_A_NAME, MOST_CHARACTERS // max(1, len(names)))
+        return [name[:longest] for name in names]
 
     @cached_property
     def frames(self) -> dict[str, Frame]:

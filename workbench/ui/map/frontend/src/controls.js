@@ -2,6 +2,7 @@
 
 const MOST_LISTED = 60;
 const LONG = 30; // characters of a name that is a text
+const LISTED = 160; // characters of a name in a list
 const TYPING = 150; // milliseconds without a key before a search
 
 export class Controls {
@@ -114,11 +115,12 @@ export class Controls {
     if (asked < 0) return;
     const isLong = near.some(([row]) => this.name(row).length > LONG);
     place.classList.toggle("long", isLong); // texts stand in lines of their own
-    place.append(element("b", { textContent: `${this.name(asked)} → ` }));
+    place.append(element("b", { textContent: `${this.name(asked).slice(0, LISTED)} → ` }));
     const named = new Map(); // a word stands once, however many of its places are near
     near.forEach(([row]) => named.set(this.name(row), [...(named.get(this.name(row)) ?? []), row]));
     [...named].forEach(([name, rows], index) => {
-      const button = element("button", { type: "button", textContent: name });
+      const short = name.length > LISTED ? `${name.slice(0, LISTED)}…` : name;
+      const button = element("button", { type: "button", textContent: short });
       button.title = this.words(rows[0]);
       button.addEventListener("click", () => this.on.onAsk(rows[0]));
       button.addEventListener("mouseenter", () => this.on.onHover(rows[0]));
