@@ -21,6 +21,7 @@ from models.configs.vae import TextVAEConfig
 from models.hub import PretrainedMixin
 from models.layers import Block, compute_dtype, initialise, layer_norm
 from models.noise import normal_like, uniform
+from models.projectors import DeepProjector, build_projector
 
 # Learned ln sigma² stays here: sigma between 0.007 and 7.4; beyond it the gradient is zero.
 LOGVAR_RANGE = (-10.0, 4.0)
@@ -73,7 +74,7 @@ class TextVAE(nn.Module, PretrainedMixin):
             Block(width, config.heads, config.mlp_ratio) for _ in range(config.decoder_layers)
         )
         self.head = nn.Linear(width, config.vocab_size)
-        self.projector = _build_projector(config, config.teacher_width)
+        self.projector = build_projector(config, config.window, config.teacher_width)
         self.register_buffer("latent_mean", torch.zeros(latent_width))
         self.register_buffer("latent_std", torch.ones(latent_width))
         initialise(self, generator)
@@ -184,29 +185,12 @@ class TextVAE(nn.Module, PretrainedMixin):
         Returns:
             (B, L, teacher_width).
         """
-        site = posterior.mu if self.config.repa_site == "latent" else posterior.trunk
-        return self.projector(site * mask.unsqueeze(-1).to(site.dtype))
+        site = self.aligned_site(posterior)
+        site = site * mask.unsqueeze(-1).to(site.dtype)
+        if isinstance(self.projector, DeepProjector):
+            return self.projector(site, mask)
+        return self.projector(site)
 
-
-class _ConvProjector(nn.Module):
-    """A convolution of kernel 3 over positions, as iREPA's (arXiv 2512.10794), in one dimension."""
-
-    def __init__(self, width_in: int, width_out: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv1d(width_in, width_out, kernel_size=3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x.transpose(1, 2)).transpose(1, 2)
-
-
-def _build_projector(config: TextVAEConfig, teacher_width: int) -> nn.Module:
-    width_in = config.latent_width if config.repa_site == "latent" else config.width
-    if config.projector == "linear":
-        return nn.Linear(width_in, teacher_width)
-    if config.projector == "conv":
-        return _ConvProjector(width_in, teacher_width)
-    return nn.Sequential(
-        nn.Linear(width_in, config.projector_width),
-        nn.SiLU(),
-        nn.Linear(config.projector_width, teacher_width),
-    )
+    def aligned_site(self, posterior: Posterior) -> Tensor:
+        """What is aligned with the teacher: `mu` (B, L, D), or the trunk (B, L, W) before it."""
+        return posterior.mu if self.config.repa_site == "latent" else posterior.trunk

@@ -1,8 +1,9 @@
-"""Loss of the text VAE: reconstruction, KL with warm-up, and REPA alignment to a teacher.
+"""Loss of the text VAE: reconstruction, KL with warm-up, and alignment to a teacher.
 
-    loss = CE + beta * KL + repa_weight * REPA,   REPA = -mean cos(projection, teacher states)
+    loss = CE + beta * KL + repa_weight * alignment
 
-All three are means over positions. Source: TextLDM, arXiv 2605.07748; REPA, arXiv 2410.06940.
+The first two are means over positions. The alignment is REPA's, -mean cos(projection, teacher
+states), or the Gram error, see `models.alignment_loss`. Source: TextLDM, arXiv 2605.07748.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import math
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from models.alignment_loss import gram_error, masked_cosine, repa_weight_at
 from models.chunked_cross_entropy import chunked_cross_entropy
 from models.configs.vae import VAELossConfig
 from models.gradient_shares import watch_gradient_shares
@@ -30,7 +31,8 @@ class VAELosses(NamedTuple):
         token_accuracy: share of real tokens whose argmax is right.
         kl: nats per position, summed over channels.
         log_snr: ln(E[mu^2] / E[sigma^2]) in nats over real tokens, mu centred by channel.
-        repa_cosine: mean cosine with the teacher (NaN where the term is off).
+        repa_cosine: mean cosine with the teacher (NaN where it is not minimised).
+        gram_error: the same of the mean squared difference of a text's cosines.
         gradient_shares: (3,) shares of reconstruction, KL and alignment in the gradient at the
             encoder's last states, filled by the backward pass; NaN where not asked for or off.
     """
@@ -42,6 +44,7 @@ class VAELosses(NamedTuple):
     kl: Tensor
     log_snr: Tensor
     repa_cosine: Tensor
+    gram_error: Tensor
     gradient_shares: Tensor
 
 
@@ -54,29 +57,6 @@ def beta_at(config: VAELossConfig, step: int, num_steps: int) -> float:
     """Return the KL weight at `step` (from 0): linear from 0 over the warm-up, then constant."""
     warmup = config.kl_warmup_fraction * num_steps
     return config.beta * min(1.0, step / warmup) if warmup > 0 else config.beta
-
-
-def repa_weight_at(config: VAELossConfig, step: int) -> float:
-    """Return the alignment's weight at `step`: linear warm-up, constant, 0 from the stop step."""
-    if config.repa_stop_step is not None and step >= config.repa_stop_step:
-        return 0.0
-    if config.repa_warmup_steps == 0:
-        return config.repa_weight
-    return config.repa_weight * min(1.0, step / config.repa_warmup_steps)
-
-
-def masked_cosine(projected: Tensor, teacher: Tensor, valid: Tensor) -> Tensor:
-    """Compute the mean cosine over positions where `valid`; 0 where there is none.
-
-    Args:
-        projected: (B, L, W), carries the gradient.
-        teacher: (B, L, W); no gradient, and rows outside `valid` may hold anything, even NaN.
-        valid: (B, L) bool.
-    """
-    rows = valid.unsqueeze(-1)
-    target = torch.where(rows, teacher.detach(), teacher.new_zeros(()))
-    cosine = F.cosine_similarity(projected.float(), target.float(), dim=-1, eps=1e-6)  # (B, L)
-    return (cosine * valid).sum() / valid.sum().clamp_min(1)
 
 
 def vae_loss(
@@ -129,17 +109,17 @@ def vae_loss(
     kl = kl_divergence(posterior.mu, posterior.logvar).mean()
     weighted_kl = beta_at(config, step, num_steps) * kl
     loss = entropy.loss + weighted_kl
-    cosine, weighted_repa = loss.new_tensor(math.nan), None
+    measured, weighted_repa = loss.new_tensor(math.nan), None
+    by_gram = config.alignment == "gram"
     repa_weight = repa_weight_at(config, step)
     if repa_weight > 0:
-        cosine = _alignment(vae, posterior, mask, teacher_states, teacher_valid)
-        weighted_repa = repa_weight * cosine
-        loss = loss - weighted_repa
+        measured = _alignment(vae, posterior, mask, by_gram, teacher_states, teacher_valid)
+        weighted_repa = repa_weight * (measured if by_gram else -measured)
+        loss = loss + weighted_repa
     shares = loss.new_full((3,), math.nan)
     if watch_gradients:
-        shares = watch_gradient_shares(
-            posterior.trunk, [weighted_kl, None if weighted_repa is None else -weighted_repa]
-        )
+        shares = watch_gradient_shares(posterior.trunk, [weighted_kl, weighted_repa])
+    undefined = measured.new_tensor(math.nan)
     return VAELosses(
         loss=loss,
         recon_nll=_mean_where(entropy.nll, real),
@@ -147,7 +127,8 @@ def vae_loss(
         token_accuracy=_mean_where(entropy.correct.float(), real),
         kl=kl.detach(),
         log_snr=_log_snr(posterior, mask),
-        repa_cosine=cosine.detach(),
+        repa_cosine=undefined if by_gram else measured.detach(),
+        gram_error=measured.detach() if by_gram else undefined,
         gradient_shares=shares,
     )
 
@@ -156,12 +137,17 @@ def _alignment(
     vae: TextVAE,
     posterior: Posterior,
     mask: Tensor,
+    by_gram: bool,
     teacher_states: Tensor | None,
     teacher_valid: Tensor | None,
 ) -> Tensor:
+    """The Gram error, or the mean cosine."""
     if teacher_states is None or teacher_valid is None:
         raise ValueError("repa_weight > 0 needs teacher_states and teacher_valid")
-    return masked_cosine(vae.project(posterior, mask), teacher_states, teacher_valid & mask)
+    valid = teacher_valid & mask
+    if by_gram:
+        return gram_error(vae.aligned_site(posterior), teacher_states, valid)
+    return masked_cosine(vae.project(posterior, mask), teacher_states, valid)
 
 
 @torch.no_grad()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from models.configs.checks import check_choice, check_heads
+from models.configs.checks import BEFORE, added, check_choice, check_heads
 
 MuNorm = Literal["layernorm", "none", "l2"]
 Sigma = Literal["learned", "bounded", "fixed"]
 RepaSite = Literal["latent", "trunk"]
-Projector = Literal["mlp", "linear", "conv"]
+Projector = Literal["mlp", "linear", "conv", "deep"]
+Alignment = Literal["cosine", "gram"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +36,9 @@ class TextVAEConfig:
         sigma_value: the fixed sigma, > 0.
         repa_site: what the projector reads: "latent" (mu) or "trunk" (before the heads, which
             leaves the bottleneck itself free).
-        projector: "mlp" (Linear, SiLU, Linear), "linear", or "conv" (kernel 3 over positions).
-        projector_width: hidden width of the "mlp" projector.
+        projector: "mlp" (Linear, SiLU, Linear), "linear", "conv" (kernel 3 over positions), or
+            "deep" (a Transformer block before the "mlp"), see `models.projectors`.
+        projector_width: hidden width of the "mlp" and "deep" projectors.
         teacher_width: width of the teacher's states; always needed, see `models.text_vae`.
         decoder_noise: highest level of decoder noise augmentation, in latent stds, >= 0.
     """
@@ -97,9 +99,13 @@ class VAELossConfig:
     Attributes:
         beta: weight of the KL, >= 0.
         kl_warmup_fraction: share of the steps over which beta grows linearly from 0, in [0, 1].
+        alignment: how the latents are aligned: "cosine" (of their projection with the teacher's
+            states, REPA) or "gram" (the cosines among a text's latents with those among the
+            teacher's states; no projector), see `models.alignment_loss`.
         repa_weight: weight of the alignment, >= 0; 0 never touches teacher states.
         repa_warmup_steps: steps over which it grows linearly from 0.
         repa_stop_step: step from which it is 0; None keeps it to the end.
+        repa_decay_steps: steps before the stop step over which it falls linearly to 0.
         eot_weight: weight of an end-of-text padding position in the cross entropy, > 0 (a real
             token has 1); the decoder must learn them, for they end a text.
         chunk: positions whose logits are held at a time.
@@ -107,9 +113,11 @@ class VAELossConfig:
 
     beta: float = 1e-3
     kl_warmup_fraction: float = 0.1
+    alignment: Alignment = field(default="cosine", metadata={BEFORE: "cosine"})
     repa_weight: float = 0.0
     repa_warmup_steps: int = 0
     repa_stop_step: int | None = None
+    repa_decay_steps: int = added(0, before=0)
     eot_weight: float = 0.1
     chunk: int = 256
 
@@ -119,10 +127,17 @@ class VAELossConfig:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
         if not 0 <= self.kl_warmup_fraction <= 1:
             raise ValueError(f"kl_warmup_fraction must be in [0, 1], got {self.kl_warmup_fraction}")
-        if self.repa_warmup_steps < 0:
-            raise ValueError(f"repa_warmup_steps must be >= 0, got {self.repa_warmup_steps}")
+        check_choice("alignment", self.alignment, Alignment)
+        for name in ("repa_warmup_steps", "repa_decay_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if self.repa_stop_step is not None and self.repa_stop_step < 0:
             raise ValueError(f"repa_stop_step must be >= 0, got {self.repa_stop_step}")
+        if self.repa_decay_steps > (self.repa_stop_step or 0):
+            raise ValueError(
+                f"repa_decay_steps ({self.repa_decay_steps}) must not exceed repa_stop_step, "
+                f"got {self.repa_stop_step}"
+            )
         if not 0 < self.eot_weight < math.inf:
             raise ValueError(f"eot_weight must be > 0 and finite, got {self.eot_weight}")
         if self.chunk < 1:

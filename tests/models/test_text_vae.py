@@ -124,7 +124,7 @@ def test_decoder_noise_scales_with_the_latents():
 
 
 @pytest.mark.parametrize("site", ["latent", "trunk"])
-@pytest.mark.parametrize("projector", ["mlp", "linear", "conv"])
+@pytest.mark.parametrize("projector", ["mlp", "linear", "conv", "deep"])
 def test_projector_shape_and_mask(token_ids, site, projector):
     vae = build(repa_site=site, projector=projector)
     mask = (torch.arange(12) < 6).expand(3, 12)
@@ -135,6 +135,25 @@ def test_projector_shape_and_mask(token_ids, site, projector):
         **{name: getattr(posterior, name) + 100.0 * ~mask.unsqueeze(-1) for name in ("mu", "trunk")}
     )
     torch.testing.assert_close(vae.project(poisoned, mask), projected)
+    assert torch.isfinite(vae.project(poisoned, torch.zeros_like(mask))).all()
+
+
+@pytest.mark.parametrize(("projector", "reach"), [("mlp", 0), ("linear", 0), ("conv", 1)])
+def test_a_projector_sees_its_neighbours_as_far_as_it_reaches(token_ids, projector, reach):
+    assert reached_by(build(projector=projector), token_ids) == list(range(6 - reach, 7 + reach))
+
+
+def test_the_deep_projector_sees_the_whole_text_but_no_padding(token_ids):
+    assert reached_by(build(projector="deep"), token_ids) == list(range(9))
+
+
+def reached_by(vae: TextVAE, token_ids: torch.Tensor) -> list[int]:
+    """Positions of a text of nine tokens whose latents the projection at position 6 depends on."""
+    mask = (torch.arange(12) < 9).expand(3, 12)
+    posterior = vae.encode(token_ids)
+    mu = posterior.mu.detach().requires_grad_()
+    vae.project(posterior._replace(mu=mu), mask)[0, 6].sum().backward()
+    return mu.grad[0].abs().sum(-1).nonzero()[:, 0].tolist()
 
 
 def test_the_trunk_site_leaves_the_latents_without_alignment_gradient(token_ids):
@@ -152,7 +171,8 @@ def test_equal_seeds_give_equal_weights_whatever_the_global_state_and_projector(
     torch.manual_seed(6)
     second = build(seed=7).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
-    other_site = build(seed=7, repa_site="trunk", projector="conv").state_dict()
     shared = [name for name in first if not name.startswith("projector")]
-    assert all(torch.equal(first[name], other_site[name]) for name in shared)
+    for projector in ("conv", "deep"):
+        other = build(seed=7, repa_site="trunk", projector=projector).state_dict()
+        assert all(torch.equal(first[name], other[name]) for name in shared)
     assert not torch.equal(first["head.weight"], build(seed=8).state_dict()["head.weight"])

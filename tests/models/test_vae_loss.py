@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from test_text_vae import build
 
+from models.alignment_loss import gram_error
 from models.configs.vae import VAELossConfig
-from models.vae_loss import beta_at, kl_divergence, masked_cosine, repa_weight_at, vae_loss
+from models.vae_loss import beta_at, kl_divergence, vae_loss
 
 
 @pytest.fixture
@@ -37,27 +38,6 @@ def test_beta_warms_up_linearly():
     config = VAELossConfig(beta=0.5, kl_warmup_fraction=0.2)
     assert [beta_at(config, step, 100) for step in (0, 10, 20, 99)] == [0.0, 0.25, 0.5, 0.5]
     assert beta_at(VAELossConfig(beta=0.5, kl_warmup_fraction=0.0), 0, 100) == 0.5
-
-
-def test_repa_weight_warms_up_and_stops():
-    config = VAELossConfig(repa_weight=2.0, repa_warmup_steps=4, repa_stop_step=8)
-    assert [repa_weight_at(config, step) for step in (0, 2, 4, 7, 8, 9)] == [0, 1, 2, 2, 0, 0]
-    assert repa_weight_at(VAELossConfig(), 3) == 0.0
-
-
-def test_masked_cosine_ignores_invalid_rows_even_nan():
-    generator = torch.Generator().manual_seed(0)
-    projected = torch.randn((2, 3, 5), generator=generator, requires_grad=True)
-    teacher = torch.randn((2, 3, 5), generator=generator)
-    valid = torch.tensor([[True, True, False], [False, True, False]])
-    expected = F.cosine_similarity(projected[valid], teacher[valid], dim=-1).mean()
-    teacher[~valid] = torch.nan
-    cosine = masked_cosine(projected, teacher, valid)
-    torch.testing.assert_close(cosine, expected)
-    cosine.backward()
-    assert torch.isfinite(projected.grad).all()
-    assert (projected.grad[~valid] == 0).all()
-    assert masked_cosine(projected, teacher, torch.zeros_like(valid)) == 0
 
 
 def test_parts_add_up_and_count_real_tokens_only(batch):
@@ -92,6 +72,24 @@ def test_alignment_changes_the_gradient_but_neither_noise_nor_reconstruction(bat
     assert vae.projector[0].weight.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("site", ["latent", "trunk"])
+def test_gram_alignment_reads_the_site_itself_and_needs_no_projector(batch, site):
+    vae, (token_ids, mask) = build(repa_site=site), batch
+    states = torch.randn((4, 12, 10), generator=torch.Generator().manual_seed(3))
+    usable = torch.arange(12).expand(4, 12) % 3 != 1
+    config = VAELossConfig(alignment="gram", repa_weight=0.5)
+    off = compute(vae, batch)
+    on = compute(vae, batch, config, teacher_states=states, teacher_valid=usable)
+    posterior = vae.encode(token_ids)
+    aligned = posterior.mu if site == "latent" else posterior.trunk
+    expected = gram_error(aligned, states, usable & mask)
+    torch.testing.assert_close(on.gram_error, expected.detach())
+    torch.testing.assert_close(on.loss, off.loss + 0.5 * on.gram_error)
+    assert on.repa_cosine.isnan()
+    on.loss.backward()
+    assert all(p.grad is None for p in vae.projector.parameters())
+
+
 def test_without_alignment_the_teacher_is_never_touched(batch):
     vae = build()
     compute(vae, batch, teacher_states=object(), teacher_valid=object()).loss.backward()
@@ -112,6 +110,7 @@ def test_nothing_valid_is_finite(batch):
     losses.loss.backward()
     defined = losses._asdict()
     assert defined.pop("log_snr").isnan()
+    assert defined.pop("gram_error").isnan()
     assert defined.pop("gradient_shares").isnan().all()
     assert all(torch.isfinite(value) for value in defined.values())
     grads = [p.grad for p in vae.parameters() if p.grad is not None]

@@ -12,11 +12,13 @@ import pytest
 from safetensors.numpy import save
 
 from workbench.config.presets import study_config
+from workbench.config.study import STANDARD_ARMS, standard_arms
 from workbench.errors import InputError
 from workbench.ui.sections.new_study import study_request
 from workbench.ui.sections.new_study.study_request import (
     StudyRequest,
     override_lines,
+    preset_arms,
     store_upload,
     study_arguments,
 )
@@ -147,6 +149,23 @@ def test_arms_chosen_are_aligned_as_strongly_as_the_presets():
     weights = [config.run(arm, 0).vae_loss.repa_weight for arm in arms]
     assert weights == [0.0, 3.0, 3.0]
     assert config.run("repa", 0) == study_config(preset="demo").run("repa", 0)
+
+
+def test_every_standard_arm_is_what_its_preset_makes_of_it():
+    config, _ = study_arguments(request(preset="demo", arms=tuple(STANDARD_ARMS)))
+    for arm, own in standard_arms(STANDARD_ARMS, 3.0).items():
+        assert config.arms[arm] == own
+    assert config.run("gram", 0).vae_loss.alignment == "gram"
+    assert config.run("irepa", 0).teacher.standardise == "sequence"
+    assert config.run("deep", 0).vae.projector == "deep"
+
+
+@pytest.mark.parametrize("preset", ["alignments", "scorecard"])
+def test_a_presets_own_arms_stay_whichever_are_left_out(preset):
+    stored = study_config(preset=preset).arms
+    assert preset_arms(preset) == list(stored)
+    config, _ = study_arguments(request(preset=preset, arms=(*list(stored)[-2:], "repa")))
+    assert config.arms == {arm: stored[arm] for arm in (*list(stored)[-2:], "repa")}
 
 
 @pytest.mark.parametrize(

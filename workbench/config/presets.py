@@ -109,6 +109,20 @@ def laptop() -> StudyConfig:
     return StudyConfig(name="laptop", base=base, arms=arms, seeds=(0, 1, 2))
 
 
+def alignments() -> StudyConfig:
+    """Six ways of aligning at the demo's length, three seeds: an hour or more on two CPU cores.
+
+    Every arm but `none` is aligned with the same teacher, and departs from `repa` in one thing:
+    what is compared (`gram`), projector and standardisation (`irepa`), projector (`deep`), or when
+    alignment ends (`early`, at half of the steps). Sources are in docs/METHODS.md.
+    """
+    base = demo().base
+    arms = standard_arms(("none", "repa", "gram", "irepa", "deep"), DEMO_WEIGHT)
+    early = {**arms["repa"], "vae_loss.repa_stop_step": base.vae_training.num_steps // 2}
+    arms["early"] = early
+    return StudyConfig(name="alignments", base=base, arms=arms, seeds=(0, 1, 2))
+
+
 def scorecard() -> StudyConfig:
     """Sixteen small VAEs under three seeds, short stories: hours, for `scorecard` afterwards.
 
@@ -266,6 +280,7 @@ PRESETS: Mapping[str, Callable[[], StudyConfig]] = {
     "demo": demo,
     "laptop": laptop,
     "gpu": gpu,
+    "alignments": alignments,
     "scorecard": scorecard,
     "textldm-114m": textldm_114m,
     "textldm-328m": textldm_328m,

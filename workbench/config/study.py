@@ -217,11 +217,21 @@ class RunConfig:
             )
 
 
+# With it the Gram error takes about the share of the encoder's gradient that REPA has at 1.
+GRAM_WEIGHT = 2.0
 STANDARD_ARMS: Mapping[str, Mapping[str, Any]] = {
     "none": {"vae_loss.repa_weight": 0.0},
     "repa": {"vae_loss.repa_weight": 1.0},
     "permuted": {"vae_loss.repa_weight": 1.0, "teacher.permuted": True},
     "random": {"vae_loss.repa_weight": 1.0, "teacher.name": "random"},
+    # Other ways of aligning, with their sources in docs/METHODS.md.
+    "gram": {"vae_loss.repa_weight": GRAM_WEIGHT, "vae_loss.alignment": "gram"},
+    "irepa": {
+        "vae_loss.repa_weight": 1.0,
+        "vae.projector": "conv",
+        "teacher.standardise": "sequence",
+    },
+    "deep": {"vae_loss.repa_weight": 1.0, "vae.projector": "deep"},
 }
 REPA_WEIGHT = "vae_loss.repa_weight"
 

@@ -74,6 +74,8 @@ class VAEObjective(nn.Module):
         shares = losses.pop("gradient_shares")
         if watch_gradients:
             losses.update(zip(SHARES, shares, strict=True))
+        if self.config.alignment != "gram":  # records stay what they were
+            del losses["gram_error"]
         return losses
 
 

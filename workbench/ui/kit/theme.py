@@ -16,6 +16,9 @@ ARM_MEANING: Mapping[str, str] = {
     "repa": "aligned with a language model while training",
     "permuted": "aligned with states of other texts: the same statistics, no meaning",
     "random": "aligned with an untrained language model",
+    "gram": "each text's latents resemble each other as a language model's states do",
+    "irepa": "aligned within each text, through a convolution over neighbours",
+    "deep": "aligned through a Transformer block that sees the whole text",
 }
 
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import streamlit as st
 
 from models.configs.teacher import TEACHER_NAMES
+from workbench.config.study import STANDARD_ARMS
+from workbench.ui.kit.theme import ARM_MEANING
 from workbench.ui.sections.new_study.study_request import (
     CORPORA,
     UPLOAD_KINDS,
     StudyRequest,
     override_lines,
+    preset_arms,
     preset_lines,
     store_upload,
 )
@@ -89,9 +92,12 @@ def _choose_corpus() -> tuple[str, object, str, str]:
 
 def _choose_arms(preset: str) -> tuple[tuple[str, ...], int, str, str]:
     """Arms, number of seeds, teacher, and the study's name."""
-    from workbench.config.study import STANDARD_ARMS
-
-    arms = st.pills("Arms", list(STANDARD_ARMS), selection_mode="multi", default=["none", "repa"])
+    own = preset_arms(preset)
+    arms = st.pills(
+        "Arms", list(dict.fromkeys([*own, *STANDARD_ARMS])), selection_mode="multi",
+        default=own, key=f"arms-{preset}",
+        help="; ".join(f"`{arm}`: {meaning}" for arm, meaning in ARM_MEANING.items()),
+    )  # fmt: skip
     seeds = st.number_input("Seeds", 1, 10, 1)
     teacher = st.selectbox("Teacher", TEACHER_NAMES, help="The frozen language model "
                            "that the aligned arm is pulled towards.")  # fmt: skip

@@ -39,7 +39,7 @@ class StudyRequest:
         path: an uploaded file.
         text_column: of a table.
         hf_name: data set.
-        arms: names of standard arms.
+        arms: names of the preset's arms and of standard ones.
         num_seeds: 0 .. num_seeds - 1.
         teacher: of the aligned arms.
         overrides: `key=value` lines.
@@ -73,6 +73,13 @@ def preset_lines() -> dict[str, str]:
     from workbench.pipeline.catalog import describe
 
     return {row["name"]: row["what"] for row in describe("presets")}
+
+
+def preset_arms(preset: str) -> list[str]:
+    """Names of the arms that a preset trains."""
+    from workbench.config.presets import PRESETS
+
+    return list(PRESETS[preset]().arms)
 
 
 def override_lines(typed: str) -> tuple[str, ...]:
@@ -109,8 +116,10 @@ def _chosen(request: StudyRequest) -> dict[str, Any]:
     preset = PRESETS[request.preset]()
     chosen: dict[str, Any] = {"name": request.name, **_corpus(request, preset.base.corpus.name)}
     if tuple(preset.arms) != request.arms:
-        weight = max(arm.get(REPA_WEIGHT, 0.0) for arm in preset.arms.values())
-        chosen["arms"] = standard_arms(request.arms, weight)
+        others = [arm for arm in request.arms if arm not in preset.arms]
+        weight = preset.arms["repa"][REPA_WEIGHT]
+        known = {**preset.arms, **standard_arms(others, weight)}
+        chosen["arms"] = {arm: known[arm] for arm in request.arms}
     if len(preset.seeds) != request.num_seeds:
         chosen["seeds"] = list(range(request.num_seeds))
     if preset.base.teacher.name != request.teacher:
