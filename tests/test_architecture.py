@@ -209,6 +209,20 @@ print(*sorted({{name.split(".")[0] for name in sys.modules}}))
     assert loaded & HEAVY <= {"numpy"}
 
 
+@pytest.mark.parametrize(
+    "name", ["workbench.probes.inputs.run_inputs", "workbench.train.loop", "workbench.train.muon"]
+)
+def test_one_process_loads_no_sharding(name):
+    """Torch's sharding brings a second's worth of symbolic algebra."""
+    script = (
+        f"import {name}, sys; print({{'sympy', 'torch.distributed.tensor'}} & {{*sys.modules}})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
+
+
 def test_what_is_loaded_behind_the_sources_back_is_seen(tmp_path):
     """An import that no reading of the source finds; an empty module stands in for torch."""
     for package in PACKAGES:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # Narrower axes would blow differences up that nobody could notice in use.
 LEAST_SPAN = 0.02
 # The browser's toolbar lies over the uppermost pixels: titles of panels stand below it.
-PANELS_TOP = 56
+PANELS_TOP = 68
 
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -42,7 +42,7 @@ def scores_figure(
     figure = make_subplots(
         rows=num_rows,
         cols=columns,
-        subplot_titles=[plain((titles or {}).get(metric, metric)) for metric in panels],
+        subplot_titles=[_heading((titles or {}).get(metric, metric)) for metric in panels],
         horizontal_spacing=0.05,
         vertical_spacing=min(0.2, 0.5 / num_rows),
     )
@@ -63,6 +63,11 @@ def scores_figure(
     figure.update_yaxes(automargin=True)
     themed(figure, theme, height=PANELS_TOP + 50 + num_rows * (70 + 28 * len(arms)))
     return figure.update_layout(margin={"t": PANELS_TOP})
+
+
+def _heading(title: str) -> str:
+    """The unit stands in a line of its own, so that narrow panels keep theirs apart."""
+    return plain(title).replace(", ", "<br>", 1)
 
 
 def wide_range(entries: Sequence[Mapping[str, Any]]) -> list[float] | None:

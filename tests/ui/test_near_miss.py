@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from workbench.errors import InputError
 from workbench.probes.spaces import Items
 from workbench.probes.typical_word import typical_place
-from workbench.ui.sections.shared.word_company import Near, neighbours_of
+from workbench.ui.sections.shared.typical_view import FOLDER
+from workbench.ui.sections.shared.word_company import Near, company_sentence, neighbours_of
 from workbench.ui.sections.why.near_miss import words_of
 
 NAMES = ["the", "dog", "cat", "runs", "dog", "cat", "hat"]
@@ -61,7 +64,7 @@ def test_page_shows_the_share_over_all_words_and_its_chance(page, open_page, smo
     app = open_page(page, smoke_runs)
     assert not app.error
     shown = " ".join(part.proto.body for part in app.get("html"))
-    assert shown.count("of the neighbours of all") == 3  # both arms and the teacher
+    assert shown.count("of all neighbours are the same") == 3  # both arms and the teacher
     assert any("by chance" in caption.value for caption in app.caption)
 
 
@@ -70,7 +73,49 @@ def test_pages_open_on_the_same_word(open_page, smoke_runs):
     word = open_page("why", smoke_runs).selectbox(key="miss").value
     assert word in heading
     asked = open_page("neighbours", smoke_runs).get("html")
-    assert any(f"Asked:</span> {word} (word" in part.proto.body for part in asked)
+    assert any(f">{word} in:</span>" in part.proto.body for part in asked)
+
+
+def shares(**ends: tuple[float, float]) -> dict[str, dict[str, float]]:
+    return {arm: {"score": low, "low": low, "high": high} for arm, (low, high) in ends.items()}
+
+
+def test_the_sentence_says_what_the_intervals_say():
+    arms = ("none", "repa")
+    said = company_sentence(arms, shares(none=(0.1, 0.2), repa=(0.5, 0.6)), "pos")
+    assert "In **repa** a neighbour is more often the same part of speech than in **none**" in said
+    said = company_sentence(arms, shares(none=(0.5, 0.6), repa=(0.1, 0.2)), "pos")
+    assert "In **none** a neighbour is more often" in said
+    said = company_sentence(arms, shares(none=(0.1, 0.3), repa=(0.2, 0.4)), "pos")
+    assert "do not tell the arms apart" in said
+    assert company_sentence(("none",), shares(none=(0.1, 0.3)), "pos") == ""
+    assert company_sentence(arms, shares(none=(0.1, 0.3)), "pos") == ""
+
+
+def test_the_stored_view_is_shown_again_without_reading_a_space(
+    open_page, copied_runs, monkeypatch
+):
+    def shown(app) -> list[str]:
+        return [part.proto.body for part in app.get("html") if "neighbours are" in part.proto.body]
+
+    first = shown(open_page("study", copied_runs))
+    assert len(first) == 3
+    assert list((copied_runs / FOLDER).iterdir())
+    module = "workbench.ui.sections.shared.typical_view.items_of"
+    monkeypatch.setattr(module, lambda *_: pytest.fail("a space was read"))
+    assert shown(open_page("study", copied_runs)) == first
+
+
+def test_another_probe_makes_another_view(open_page, copied_runs):
+    open_page("study", copied_runs)
+    (file,) = (copied_runs / "smoke").glob("arms/repa/*/probes/knn_coherence.json")
+    stored = json.loads(file.read_text())
+    for name, result in stored["results"].items():
+        if name.startswith("knn_coherence.token.other_id."):
+            result["score"] = result["low"] = result["high"] = 0.987
+    file.write_text(json.dumps(stored))
+    shown = " ".join(part.proto.body for part in open_page("study", copied_runs).get("html"))
+    assert "99%" in shown
 
 
 @pytest.mark.parametrize("word", ["", "zebra"])

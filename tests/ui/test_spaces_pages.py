@@ -60,7 +60,10 @@ def test_sentences_about_probes_say_what_the_numbers_say():
     none = readings(pos=(0.5, 0.6), tense=(0.6, 0.7), plot=(0.2, 0.4))
     repa = readings(pos=(0.8, 0.9), tense=(0.65, 0.75), plot=(0.5, 0.6))
     arms = {"none": none, "repa": repa}
-    assert parted_sentence(arms) == "The arms' intervals part for pos and plot; others overlap."
+    assert (
+        parted_sentence(arms)
+        == "The arms' intervals part for part of speech and plot; others overlap."
+    )
     assert parted_sentence({"none": none, "repa": none}).endswith("overlap in every row.")
     assert parted_sentence({"none": none}) == ""
     mark = {"pos": 0.85, "tense": 0.55, "plot": 0.45}

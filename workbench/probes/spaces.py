@@ -158,7 +158,7 @@ def held_out_items(
         names = corpus.tokenizer.decode_tokens(ids)
         texts = [whole[row] for row in first.token_texts]
         hover = [
-            f"{name} (word {place + 1} of: {text[:90]})"
+            f"{name} (word {place + 1} of: {text[:90]}{'…' if len(text) > 90 else ''})"
             for name, place, text in zip(names, first.token_positions, texts, strict=True)
         ]
         labels = {n: (c, corpus.token_label_names[n]) for n, c in first.token_labels.items()}

@@ -28,7 +28,7 @@ def number_text(value: float | None) -> str:
     """Four decimals for numbers up to one, three beyond; a dash for a missing number."""
     if value is None:
         return "-"
-    return f"{value:.4f}" if abs(value) < 1.00005 else f"{value:.3f}"
+    return f"{value:z.4f}" if abs(value) < 1.00005 else f"{value:.3f}"
 
 
 def onset_sentence(row: Mapping[str, Any]) -> str:

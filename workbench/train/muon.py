@@ -15,11 +15,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from models.joined_linear import JoinedLinear
 from models.precision import has_fast_bfloat16
-from workbench.train.sharding import repeated_blocks
+from workbench.train.sharding import is_sharded, repeated_blocks
 
 MOMENTUM = 0.95
 NEWTON_SCHULZ_STEPS = 5
@@ -81,7 +80,7 @@ class Muon(torch.optim.AdamW):
         state["step"] += 1
         momentum = state["momentum_buffer"].lerp_(gradient, 1 - MOMENTUM)
         ahead = torch.lerp(gradient, momentum, MOMENTUM)
-        return ahead.full_tensor() if isinstance(ahead, DTensor) else ahead
+        return ahead.full_tensor() if is_sharded(ahead) else ahead
 
 
 def orthogonalised(matrices: list[Tensor], parts: int = 1) -> list[Tensor]:
@@ -126,6 +125,8 @@ def newton_schulz(stack: Tensor) -> Tensor:
 
 def _like(p: Tensor, whole: Tensor) -> Tensor:
     """A whole tensor, sharded like `p`; unchanged if `p` is not sharded."""
-    if not isinstance(p, DTensor):
+    if not is_sharded(p):
         return whole
+    from torch.distributed.tensor import distribute_tensor
+
     return distribute_tensor(whole, p.device_mesh, p.placements, src_data_rank=None)

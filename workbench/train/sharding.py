@@ -4,29 +4,32 @@ Each Transformer block is one unit of communication; the objective around the mo
 Parameters are kept between forward and backward, so a step gathers each of them exactly once,
 however many forward passes it makes. Processes that draw different numbers of passes
 (self-conditioning) therefore still communicate alike. Gradients and optimiser state stay sharded.
+
+Torch's sharding is imported where it is used: it takes a second to load, and whoever reads latents
+or trains in one process needs none of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_model_state_dict,
-    set_optimizer_state_dict,
-)
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
 
-GATHER = StateDictOptions(full_state_dict=True, cpu_offload=True)
-SCATTER = StateDictOptions(full_state_dict=True)
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
+
+# Options of torch's `StateDictOptions`.
+GATHER: Mapping[str, Any] = {"full_state_dict": True, "cpu_offload": True}
+SCATTER: Mapping[str, Any] = {"full_state_dict": True}
 # A parameter without a gradient (the projector of an unaligned arm) has no state either.
-SCATTER_STATE = StateDictOptions(full_state_dict=True, strict=False)
+SCATTER_STATE: Mapping[str, Any] = {"full_state_dict": True, "strict": False}
+
+
+def is_sharded(tensor: Tensor) -> TypeGuard[DTensor]:
+    """Whether a tensor is spread over processes."""
+    return hasattr(tensor, "device_mesh")
 
 
 def repeated_blocks(model: nn.Module) -> list[nn.Module]:
@@ -36,6 +39,9 @@ def repeated_blocks(model: nn.Module) -> list[nn.Module]:
 
 def shard_parameters(root: nn.Module, device_type: str) -> None:
     """Shard the parameters under `root`, in place, over all processes of the group."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     mesh = init_device_mesh(device_type, (dist.get_world_size(),))
     for module in (*repeated_blocks(root), root):
         fully_shard(module, mesh=mesh, reshard_after_forward=False)
@@ -43,13 +49,17 @@ def shard_parameters(root: nn.Module, device_type: str) -> None:
 
 def full_weights(model: nn.Module) -> dict[str, Tensor]:
     """Name -> whole CPU tensor in the main process, empty elsewhere; all processes must call it."""
-    gathered = get_model_state_dict(model, options=GATHER)
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+    gathered = get_model_state_dict(model, options=StateDictOptions(**GATHER))
     return {name: value for name, value in gathered.items() if isinstance(value, Tensor)}
 
 
 def load_full_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Load whole tensors, held by every process, into a sharded model."""
-    set_model_state_dict(model, dict(weights), options=SCATTER)
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+
+    set_model_state_dict(model, dict(weights), options=StateDictOptions(**SCATTER))
 
 
 class GatheredOptimizer:
@@ -68,7 +78,13 @@ class GatheredOptimizer:
     @classmethod
     def gather(cls, model: nn.Module, optimizer: Any) -> GatheredOptimizer:
         """Gather the state now; every process must call it."""
-        return cls(model, optimizer, get_optimizer_state_dict(model, optimizer, options=GATHER))
+        from torch.distributed.checkpoint.state_dict import (
+            StateDictOptions,
+            get_optimizer_state_dict,
+        )
+
+        options = StateDictOptions(**GATHER)
+        return cls(model, optimizer, get_optimizer_state_dict(model, optimizer, options=options))
 
     def state_dict(self) -> dict[str, Any]:
         """What was gathered; empty outside the main process."""
@@ -77,4 +93,10 @@ class GatheredOptimizer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Scatter whole tensors, held by every process, into the optimiser."""
-        set_optimizer_state_dict(self._model, self._optimizer, state, options=SCATTER_STATE)
+        from torch.distributed.checkpoint.state_dict import (
+            StateDictOptions,
+            set_optimizer_state_dict,
+        )
+
+        options = StateDictOptions(**SCATTER_STATE)
+        set_optimizer_state_dict(self._model, self._optimizer, state, options=options)

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import AveragedModel
 
 from workbench.store.checkpoints import Checkpoint
 from workbench.store.tensors import count_bytes
 from workbench.train.muon import Muon, block_matrices
-from workbench.train.sharding import GatheredOptimizer, full_weights, load_full_weights
+from workbench.train.sharding import (
+    GatheredOptimizer,
+    full_weights,
+    is_sharded,
+    load_full_weights,
+)
 
 if TYPE_CHECKING:
     from workbench.config.training import TrainingConfig
@@ -91,7 +95,7 @@ def _warmed_average(decay: float) -> Callable[..., None]:
 
 def _local(tensors: list[Tensor]) -> list[Tensor]:
     """This process's shard of each tensor; all averages of a model are sharded alike."""
-    return [t.to_local() if isinstance(t, DTensor) else t for t in tensors]
+    return [t.to_local() if is_sharded(t) else t for t in tensors]
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -116,7 +120,7 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opt
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,
-        fused=not any(isinstance(p, DTensor) for p in parameters),
+        fused=not any(is_sharded(p) for p in parameters),
     )
 
 

@@ -18,7 +18,7 @@ def show_example_notice() -> None:
     if selection is None or not selection.is_example:
         return
     st.html(UNDER_THE_BAR)
-    words, button = st.columns([0.75, 0.25], vertical_alignment="center")
-    words.markdown(":blue-badge[Example] A finished study that came along.")
-    if button.button("Train your own", key="train-own", type="primary", width="stretch"):
+    row = st.container(horizontal=True, wrap=False, vertical_alignment="center")
+    row.markdown(":blue-badge[Example] A finished study that came along.", width="stretch")
+    if row.button("Train your own", key="train-own", type="primary"):
         st.switch_page(str(page_file("new_study")))

@@ -18,13 +18,14 @@ from workbench.ui.kit.theme import surface
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
+    from streamlit.delta_generator import DeltaGenerator
 
 CELL = "text-align:left;vertical-align:top;padding:.35rem .5rem;border-bottom:1px solid #8884"
 LONGEST_LINE = 30
 CODE_NAME = "code name"
 # Options of `show_table` for a column `text` of whole texts: wide, and rows of three lines.
 # Streamlit wraps texts only in rows taller than 64 pixels.
-LONG_TEXTS: Mapping[str, Any] = {"column_config": {"text": {"width": 560}}, "row_height": 70}
+LONG_TEXTS: Mapping[str, Any] = {"column_config": {"text": {"width": 510}}, "row_height": 70}
 DROPPED_BUTTONS = ["autoScale2d", "toggleSpikelines"]
 
 
@@ -63,37 +64,41 @@ def show_figure(
     state = st.plotly_chart(
         figure, theme=None, width="stretch", key=f"{stem}-figure", config=config, **options
     )
-    words, files = st.columns([0.82, 0.18], vertical_alignment="top")
-    words.caption(caption)
-    with files:
+    with caption_with_files(caption):
         _exports(figure, stem, table)
     return state if options else None
 
 
+def caption_with_files(caption: str) -> DeltaGenerator:
+    """Write what to look at, and hand back the menu beside it, which keeps its whole width."""
+    row = st.container(horizontal=True, wrap=False)
+    row.caption(caption)
+    return row.popover("Export", icon=":material/download:", type="tertiary")
+
+
 def _exports(figure: go.Figure, stem: str, table: Callable[[], pd.DataFrame] | None) -> None:
-    with st.popover("Export", icon=":material/download:", type="tertiary"):
-        st.download_button(
-            "CSV: the numbers",
-            lambda: (table() if table else drawn_points(figure)).to_csv(index=False),
-            file_name=f"{stem}.csv",
-            mime="text/csv",
-            on_click="ignore",
-            key=f"{stem}-csv",
-        )
-        st.download_button(
-            "HTML: the figure, works offline",
-            lambda: figure.to_html(include_plotlyjs=True, full_html=True),
-            file_name=f"{stem}.html",
-            mime="text/html",
-            on_click="ignore",
-            key=f"{stem}-html",
-        )
-        st.segmented_control(
-            "The camera above the figure saves",
-            ["png", "svg"],
-            default="png",
-            key=f"{stem}-image",
-        )
+    st.download_button(
+        "CSV: the numbers",
+        lambda: (table() if table else drawn_points(figure)).to_csv(index=False),
+        file_name=f"{stem}.csv",
+        mime="text/csv",
+        on_click="ignore",
+        key=f"{stem}-csv",
+    )
+    st.download_button(
+        "HTML: the figure, works offline",
+        lambda: figure.to_html(include_plotlyjs=True, full_html=True),
+        file_name=f"{stem}.html",
+        mime="text/html",
+        on_click="ignore",
+        key=f"{stem}-html",
+    )
+    st.segmented_control(
+        "The camera above the figure saves",
+        ["png", "svg"],
+        default="png",
+        key=f"{stem}-image",
+    )
 
 
 def drawn_points(figure: go.Figure) -> pd.DataFrame:
@@ -162,8 +167,9 @@ def show_reading_table(
         for row in frame.itertuples(index=False)
     )
     st.html(
-        f'<table style="width:100%;border-collapse:collapse;font-size:.86rem;line-height:1.35">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        '<div style="overflow-x:auto">'
+        '<table style="width:100%;border-collapse:collapse;font-size:.86rem;line-height:1.35">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
     kept = frame if files is None else files
     _table_footer(kept, re.sub(r"[^\w-]+", "-", name).strip("-"), caption)
@@ -176,9 +182,7 @@ def _cell(text: str) -> str:
 
 
 def _table_footer(frame: pd.DataFrame, stem: str, caption: str) -> None:
-    words, files = st.columns([0.82, 0.18], vertical_alignment="top")
-    words.caption(caption)
-    with files, st.popover("Export", icon=":material/download:", type="tertiary"):
+    with caption_with_files(caption):
         st.download_button(
             "CSV",
             lambda: frame.to_csv(index=False),

@@ -42,13 +42,13 @@ def keep_this(
     if st.session_state.pop(CLEAR, False):
         st.session_state[SENTENCE] = ""
     with st.form("keep", border=False):
-        left, right = st.columns([0.82, 0.18], vertical_alignment="bottom")
-        sentence = left.text_input(
+        row = st.container(horizontal=True, wrap=False, vertical_alignment="bottom")
+        sentence = row.text_input(
             "What did you see? One sentence, kept with this view and its numbers",
             max_chars=LONGEST_SENTENCE, key=SENTENCE,
             placeholder="The aligned arm keeps the prompt's facts.",
         )  # fmt: skip
-        wanted = right.form_submit_button("Keep this", icon=":material/bookmark_add:")
+        wanted = row.form_submit_button("Keep this", icon=":material/bookmark_add:")
     if wanted:
         st.session_state[KEPT] = None
         with guarded("This finding"), st.spinner("Keeping it …"):

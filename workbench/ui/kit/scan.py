@@ -13,7 +13,9 @@ import streamlit as st
 from workbench.errors import WorkbenchError
 from workbench.store.paths import STUDY, list_runs, runs_directory
 from workbench.study.folders import Study, open_study
+from workbench.ui.kit.example_notice import UNDER_THE_BAR
 
+_OPENED: dict[tuple[str, tuple[int, int]], Path] = {}  # unpacked examples, for all sessions
 SECONDS = 2.0  # a page drawn twice within this time looks at the disk once
 
 
@@ -62,25 +64,34 @@ def _reads_example() -> bool:
 
 
 def _example() -> list[FoundStudy]:
-    from workbench.pipeline.example import ARCHIVE, FOLDER, NAME
+    from workbench.pipeline.example import FOLDER, NAME
 
     try:
-        with st.sidebar:  # Streamlit's bar would lie over the notice on an empty page
-            directory = _unpacked(str(runs_directory()), stamp(ARCHIVE))
-            if directory is not None and not (directory / STUDY).is_file():  # deleted since
-                _unpacked.clear()
-                directory = _unpacked(str(runs_directory()), stamp(ARCHIVE))
+        directory = _unpacked()
     except (WorkbenchError, ValueError, OSError) as error:
         problem = " ".join(str(error).split())
         return [FoundStudy(NAME, runs_directory() / FOLDER, problem, is_example=True)]
     return [] if directory is None else [FoundStudy(NAME, directory, "", is_example=True)]
 
 
-@st.cache_resource(max_entries=8, show_spinner="Unpacking the example …")
-def _unpacked(root: str, stamp: tuple[int, int]) -> Path | None:
-    from workbench.pipeline.example import open_example
+def _unpacked() -> Path | None:
+    """The example's folder; the first time, the page says what it waits for."""
+    from workbench.pipeline.example import ARCHIVE, open_example
 
-    return open_example()
+    key = (str(runs_directory()), stamp(ARCHIVE))
+    found = _OPENED.get(key)
+    if found is None or not (found / STUDY).is_file():
+        place = st.empty()
+        with place.container():
+            st.html(UNDER_THE_BAR)
+            st.title("Latent geometry workbench")
+            words = "Unpacking the example, which happens once: ten seconds or more …"
+            with st.spinner(words, show_time=True):
+                found = open_example()
+        place.empty()
+        if found is not None:
+            _OPENED[key] = found
+    return found
 
 
 @st.cache_data(ttl=SECONDS, max_entries=8, show_spinner=False)

@@ -9,7 +9,13 @@ import streamlit as st
 from analyses.figures.theme import SURFACES, ArmStyle, Surface, Theme, arm_styles
 
 # What a page is about stands in its first view: less room above the title.
-PAGE_STYLE = "<style>[data-testid=stMainBlockContainer]{padding-top:2.6rem}</style>"
+# And less beside the page where the window is narrow.
+PAGE_STYLE = """<style>
+[data-testid=stMainBlockContainer]{padding-top:2.6rem}
+@media (max-width:1100px){
+  [data-testid=stMainBlockContainer]{padding-left:1.5rem;padding-right:1.5rem}
+}
+</style>"""
 # Standard arms in plain words, for readers who did not read the paper.
 ARM_MEANING: Mapping[str, str] = {
     "none": "autoencoder alone",

@@ -26,9 +26,4 @@ with guarded("This study"):
     with st.popover("The same from a terminal", type="tertiary"):
         st.code(terminal_command(arguments), language="bash")
 
-st.subheader("Jobs")
-st.caption(
-    "The loss says little by itself: *band\\_fraction* is where the flow's loss stands between its "
-    "floors, 1 = it knows the latents' covariance and no more, 0 = it knows every mean."
-)
 watch_jobs()

@@ -8,6 +8,7 @@ import streamlit as st
 
 from analyses.figures.linked_maps import Colouring, maps_figure
 from analyses.maps.latent_map import LatentMapConfig
+from workbench.ui.kit.exhibits import caption_with_files
 from workbench.ui.kit.opened_finding import replayed_rows
 from workbench.ui.kit.theme import theme
 from workbench.ui.map.component import show_map
@@ -57,14 +58,13 @@ def show_maps(selection: Selection, choice: MapChoice, maps: Maps) -> list[int]:
         other_words=is_words,
     )
     chosen = show_map(view, replayed=replayed_rows(selection, choice.level, len(items.names)))
-    words, files = st.columns([0.82, 0.18], vertical_alignment="top")
-    words.caption(
+    menu = caption_with_files(
         "The same words (or texts) in each arm's space and in the teacher's. *Trust*: how far "
         "neighbours on the map are neighbours in the space, 1 = all; *alike*: share of neighbours "
         "in the space, of other words, that have the same colour. Neighbours of a clicked dot are "
         "those of the space, by cosine, without the same word. Axes have no unit."
     )
-    with files:
+    with menu:
         _offer_files(choice, maps, view)
     return chosen
 
@@ -90,18 +90,17 @@ def _titles(choice: MapChoice, maps: Maps) -> dict[str, str]:
 
 
 def _offer_files(choice: MapChoice, maps: Maps, view: MapView) -> None:
-    with st.popover("Export", icon=":material/download:", type="tertiary"):
-        st.download_button(
-            "CSV: the numbers", lambda: _coordinates(choice, maps).to_csv(index=False),
-            file_name=f"{view.file}.csv", mime="text/csv", on_click="ignore",
-        )  # fmt: skip
-        st.download_button(
-            "HTML: a figure that works offline",
-            lambda: maps_figure(
-                view.coords, view.titles, view.items.hover, view.colouring, theme=theme()
-            ).figure.to_html(include_plotlyjs=True, full_html=True),
-            file_name=f"{view.file}.html", mime="text/html", on_click="ignore",
-        )  # fmt: skip
+    st.download_button(
+        "CSV: the numbers", lambda: _coordinates(choice, maps).to_csv(index=False),
+        file_name=f"{view.file}.csv", mime="text/csv", on_click="ignore",
+    )  # fmt: skip
+    st.download_button(
+        "HTML: a figure that works offline",
+        lambda: maps_figure(
+            view.coords, view.titles, view.items.hover, view.colouring, theme=theme()
+        ).figure.to_html(include_plotlyjs=True, full_html=True),
+        file_name=f"{view.file}.html", mime="text/html", on_click="ignore",
+    )  # fmt: skip
 
 
 def _coordinates(choice: MapChoice, maps: Maps) -> pd.DataFrame:

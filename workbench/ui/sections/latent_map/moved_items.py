@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from workbench.ui.kit.exhibits import LONG_TEXTS, show_table
+from workbench.ui.kit.plain_words import label_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,15 +42,15 @@ def _frame(choice: MapChoice, order: np.ndarray) -> pd.DataFrame:
     items, moved = choice.items, choice.moved
     assert moved is not None
     labels = {
-        name: [classes[code] if (code := codes[row]) >= 0 else "" for row in order]
+        label_words(name): [classes[code] if (code := codes[row]) >= 0 else "" for row in order]
         for name, (codes, classes) in items.labels.items()
     }
     frame = pd.DataFrame(
         {
             "item": [items.names[row] for row in order],
+            "text": [items.texts[row] for row in order],
             "displacement": moved[order].round(3),
             **labels,
-            "text": [items.texts[row] for row in order],
         }
     )
     return frame.drop(columns="item") if choice.level == "texts" else frame

@@ -36,7 +36,6 @@ class Asked:
         typed: what the reader wrote, or empty.
         own: the row asked about; None for a typed sentence.
         queries: space -> (F,) the point asked about.
-        title: the item in words.
     """
 
     level: str
@@ -47,7 +46,6 @@ class Asked:
     typed: str
     own: int | None
     queries: Mapping[str, np.ndarray]
-    title: str
 
 
 def ask(selection: Selection) -> Asked:
@@ -75,11 +73,7 @@ def ask(selection: Selection) -> Asked:
         row = _place_of(typed, items, row or 0)
     if row is not None:
         queries = {space: rows[row] for space, rows in items.spaces.items()}
-        typed_title = items.texts[row] if level == "texts" else items.hover[row]
-    title = typed if row is None else typed_title
-    return Asked(
-        level, items, key, count, bool(other_words), typed or "", row, queries or {}, title
-    )
+    return Asked(level, items, key, count, bool(other_words), typed or "", row, queries or {})
 
 
 def _remembered_row(selection: Selection, level: str, items: Items) -> int:

@@ -30,9 +30,9 @@ def show_disagreements(selection: Selection, asked: Asked) -> None:
     order = np.argsort(-np.nan_to_num(moved), kind="stable")[:MOST_LISTED]
     frame = pd.DataFrame(
         {
-            "displacement": moved[order].round(3),
             "item": [items.names[n] for n in order],
             "text": [items.texts[n] for n in order],
+            "displacement": moved[order].round(3),
         }
     )
     picked = show_table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -11,6 +11,7 @@ import streamlit as st
 from workbench.probes.spaces import TEACHER, Company, Items, nearest_items
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import block, html_text
+from workbench.ui.kit.plain_words import label_words
 from workbench.ui.kit.theme import colours
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ FIRST_WORDS = 7
 
 def show_neighbours(selection: Selection, asked: Asked) -> dict[str, Company]:
     """One list per space, beside each other; returns the neighbours by space."""
-    st.html(block(asked.title, label="Asked:"))
+    own, items = asked.own, asked.items
+    label = "Asked:" if own is None or asked.level == "texts" else f"{items.names[own]} in:"
+    st.html(block(asked.typed if own is None else items.texts[own], label=label))
     with guarded("The neighbours"):
         found = {
             space: nearest_items(
@@ -39,15 +42,29 @@ def show_neighbours(selection: Selection, asked: Asked) -> dict[str, Company]:
 def _show_lists(selection: Selection, asked: Asked, found: Mapping[str, Company]) -> None:
     marks = agreement(found)
     palette = {**colours(selection.all_arms), TEACHER: "inherit"}
+    label = next(iter(asked.items.labels), "") if asked.own is not None else ""
     for column, (space, near) in zip(st.columns(len(found)), found.items(), strict=True):
+        same = same_kind(asked.items, label, asked.own, near)
+        count = f"{sum(same)} of {len(same)} ✓" if same else ""
         with column:
-            st.html(f'<b style="font-size:1.2rem;color:{palette[space]}">{html_text(space)}</b>')
-            st.html(company_list(asked.items, near, marks))
+            st.html(
+                f'<b style="font-size:1.2rem;color:{palette[space]}">{html_text(space)}</b> {count}'
+            )
+            st.html(company_list(asked.items, near, marks, same))
     st.caption(
-        "Distances of the full space, not of a map. ● = also a neighbour in one other space, ●● in "
-        "two; the number is cosine distance after centring, 0 = same direction, 1 = unrelated. "
-        "Whole texts: point at a line."
+        (f"✓ = the same {label_words(label)}. " if label else "")
+        + "Distances of the full space, not of a map. ● = also a neighbour in one other space, "
+        "●● in two; the number is cosine distance after centring, 0 = same direction, 1 = "
+        "unrelated. Whole texts: point at a line."
     )
+
+
+def same_kind(items: Items, label: str, own: int | None, company: Company) -> list[bool]:
+    """For each neighbour whether it has the class of row `own`; empty where that is unknown."""
+    codes, _ = items.labels.get(label, (None, ()))
+    if codes is None or own is None or codes[own] < 0:
+        return []
+    return [bool(codes[row] == codes[own]) for row in company.rows]
 
 
 def agreement(found: Mapping[str, Company]) -> Counter[int]:
@@ -55,15 +72,18 @@ def agreement(found: Mapping[str, Company]) -> Counter[int]:
     return Counter(row for company in found.values() for row in company.rows)
 
 
-def company_list(items: Items, company: Company, marks: Counter[int]) -> str:
-    """Neighbours as an HTML list: agreement marks, the item, its distance; its text on hover."""
+def company_list(
+    items: Items, company: Company, marks: Counter[int], same: Sequence[bool] = ()
+) -> str:
+    """Neighbours as an HTML list: the item, its marks, its distance; its text on hover."""
     lines = []
-    for row, distance in zip(company.rows, company.distances, strict=True):
+    for place, (row, distance) in enumerate(zip(company.rows, company.distances, strict=True)):
         others = marks[row] - 1
+        kind = "✓ " if same and same[place] else ""
         lines.append(
             f'<li style="margin:.3rem 0" title="{html_text(items.texts[row])}">'
-            f'<span title="in {others} other spaces too">{"●" * others or "○"}</span> '
-            f"{html_text(shorter(items.names[row]))} "
+            f"{html_text(shorter(items.names[row]))} {kind}"
+            f'<span title="in {others} other spaces too">{"●" * others}</span> '
             f'<span style="opacity:.6">{distance:.2f}</span></li>'
         )
     return f'<ol style="padding-left:1.2rem;line-height:1.4">{"".join(lines)}</ol>'

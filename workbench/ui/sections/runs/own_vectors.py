@@ -14,7 +14,7 @@ from workbench.errors import InputError
 from workbench.probes.spaces import Items
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import inline
-from workbench.ui.kit.exhibits import show_table
+from workbench.ui.kit.exhibits import caption_with_files, show_table
 from workbench.ui.map.component import show_map
 from workbench.ui.map.view import MapView
 from workbench.ui.sections.runs.vector_files import (
@@ -115,14 +115,13 @@ def _show_map(own: OwnVectors) -> None:
             paths={},
         )
     )
-    words, files = st.columns([0.82, 0.18], vertical_alignment="top")
-    words.caption(
+    menu = caption_with_files(
         "Principal components, coloured by the row of the file. Neighbours are those of the full "
         "vectors, by cosine."
     )
-    files.download_button(
+    menu.download_button(
         "CSV: the numbers", lambda: coordinates(coords, own.texts).to_csv(index=False),
-        file_name="own-map.csv", mime="text/csv", on_click="ignore", type="tertiary",
+        file_name="own-map.csv", mime="text/csv", on_click="ignore",
     )  # fmt: skip
 
 

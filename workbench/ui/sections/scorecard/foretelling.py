@@ -11,6 +11,7 @@ from workbench.report.predictors import MIN_ARMS
 from workbench.report.scorecard import table_rows
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure, show_table
+from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.scorecard.all_studies import finished_keys, scorecard_of
 
@@ -66,4 +67,10 @@ def show_runs(card: Card) -> None:
     """Every number of every run."""
     st.subheader("The runs behind it")
     caption = "One row per run: every probe and every score."
-    show_table(card.runs.round(4), "runs-behind", caption=caption)
+    show_table(
+        card.runs.round(4), "runs-behind", caption=caption,
+        column_config={
+            name: st.column_config.Column(plain_words(name), help=name)
+            for name in map(str, card.runs) if "." in name
+        },
+    )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
+from workbench.ui.kit.plain_words import label_words
 from workbench.ui.sections.shared.stored_results import Results
 
 Ends = tuple[float, float]
@@ -28,7 +29,7 @@ def beyond_sentence(results: Mapping[str, Results], mark: Mapping[str, float | N
         for label, value in mark.items()
         if value is not None
     }
-    named = [f"{label} ({', '.join(arms)})" for label, arms in found.items() if arms]
+    named = [f"{label_words(label)} ({', '.join(arms)})" for label, arms in found.items() if arms]
     if not named:
         return "No row lies beyond the word alone."
     return f"Beyond the word alone: {_listed(named)}."
@@ -39,7 +40,11 @@ def parted_sentence(results: Mapping[str, Results]) -> str:
     if len(results) < 2:
         return ""
     labels = dict.fromkeys(label for own in results.values() for label in own)
-    parted = [label for label in labels if _parted([own.get(label) for own in results.values()])]
+    parted = [
+        label_words(label)
+        for label in labels
+        if _parted([own.get(label) for own in results.values()])
+    ]
     if not parted:
         return "The arms' intervals overlap in every row."
     others = "; others overlap" if len(parted) < len(labels) else ""

@@ -57,5 +57,5 @@ def show_heat_maps(selection: Selection, results: Mapping[str, Results]) -> None
         )
         show_figure(figure, prefix, caption=sweep.caption)
     if missing:
-        with st.expander("Over the sampler's steps and the flow's layers: not all is measured yet"):
+        with st.expander("Over the sampler's steps and the flow's layers: how to measure it"):
             missing_note(selection, *missing)

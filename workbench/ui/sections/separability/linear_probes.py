@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -11,6 +11,8 @@ from analyses.figures.arm_curves import dots_figure
 from workbench.ui.kit.cached import corpus_of
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure, show_table
+from workbench.ui.kit.named_choice import choose_named
+from workbench.ui.kit.plain_words import label_words
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.separability.captions import beyond_sentence, parted_sentence
 from workbench.ui.sections.separability.probe_tables import baseline_marks, class_frame
@@ -36,23 +38,27 @@ def show_probes(selection: Selection, separable: Mapping[str, Results]) -> None:
     marks = baseline_marks(next(own for own in separable.values() if own))
     show_figure(
         dots_figure(
-            separable,
+            {arm: _in_words(own) for arm, own in separable.items()},
             arms=selection.all_arms,
-            x="accuracy of a cross-validated linear probe (share of items)",
-            marks=marks,
+            x="accuracy of a linear probe, cross-validated",
+            marks={name: _in_words(values) for name, values in marks.items()},
             theme=theme(),
         ),
         "linear-separability",
-        caption="Dots are accuracies with 95 % intervals; *pos* is part of speech. "
+        caption="Dots are shares of items read right, with 95 % intervals. "
         f"{beyond_sentence(separable, marks['the word alone'])} {parted_sentence(separable)}",
     )
+
+
+def _in_words(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {label_words(label): value for label, value in values.items()}
 
 
 def show_classes(selection: Selection, separable: Mapping[str, Results]) -> str:
     """One label's classes in a table; returns the label."""
     st.subheader("Class by class")
     labels = list(dict.fromkeys(name for own in separable.values() for name in own))
-    label = st.selectbox("Label", labels, key="label", bind="query-params") or labels[0]
+    label = choose_named("Label", labels, "label", words=label_words)
     with guarded("The classes"):
         corpus = corpus_of(selection.study)
         names = {**corpus.label_names, **corpus.token_label_names}.get(label, ())

@@ -11,6 +11,7 @@ import streamlit as st
 from workbench.report.number_text import number_text
 from workbench.study.folders import open_study
 from workbench.ui.kit.exhibits import show_table
+from workbench.ui.kit.plain_words import label_words
 from workbench.ui.kit.scan import stamp
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _onsets(directory: str, first: str, second: str, stamps: str) -> list[dict[s
 
 
 def _onset_row(row: Mapping[str, Any], arms: Sequence[str]) -> dict[str, Any]:
-    cells: dict[str, Any] = {"label": row["label"]}
+    cells: dict[str, Any] = {"label": label_words(row["label"])}
     for arm in arms:
         clear = ["never" if step is None else str(step) for step in row[f"{arm} clear"]]
         cells[f"{arm}: clear"] = ", ".join(clear)

@@ -16,6 +16,10 @@ from workbench.ui.kit.escape import inline
 
 WATCH_SECONDS = 2
 SHOWN_ENDED = 5
+BAND_FRACTION = (
+    "The loss says little by itself: *band\\_fraction* is where the flow's loss stands between its "
+    "floors, 1 = it knows the latents' covariance and no more, 0 = it knows every mean."
+)
 WORDS = {
     "starting": ("is starting", "gray"),
     "queued": ("waits for the job before it", "gray"),
@@ -59,6 +63,8 @@ def watch_jobs() -> None:
         st.rerun(scope="app")
     for job in [job for job in jobs if job.name in still_open]:
         show_job(job)
+    if still_open:
+        st.caption(BAND_FRACTION)
     ended = [job for job in jobs if job.name not in still_open][-SHOWN_ENDED:]
     if ended:
         st.caption("Ended: " + "; ".join(_one_line(job) for job in reversed(ended)))

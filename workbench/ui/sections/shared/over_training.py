@@ -14,6 +14,7 @@ from workbench.report.findings.shown import course_numbers
 from workbench.study.folders import Run
 from workbench.ui.kit.cached import course_of
 from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.theme import theme
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def show_course(
     show_figure(
         over_training_figure(
             drawn_courses(found, stage, measure),
-            y=measure,
+            y=plain_words(measure),
             arms=selection.all_arms,
             theme=theme(),
             chance_name=_chance_name(measure),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,21 +50,33 @@ def neighbours_of(items: Items, space: str, row: int, label: str) -> list[Near]:
     ]
 
 
+Shares = Mapping[str, Mapping[str, Any]]
+
+
+def shares_of(selection: Selection, items: Items, typical: Typical) -> dict[str, Any]:
+    """Arm or teacher -> share over all words, with interval and n; chance for arms."""
+    shares = {
+        arm: {part: own.get(part) for part in ("score", "low", "high", "chance", "n")}
+        for arm, own in typical.shares.items()
+    }
+    if TEACHER in items.spaces:
+        shares[TEACHER] = _teacher_share(key_of(selection, "tokens"), typical.label, items)
+    return shares
+
+
 def show_company(
-    selection: Selection, items: Items, row: int, label: str, typical: Typical | None
+    selection: Selection, shares: Shares, near: Mapping[str, Sequence[Near]], label: str
 ) -> None:
-    """A column per space: the share over all words, then this word's nearest other words."""
+    """What the shares say, then a column per space: share, and this word's nearest other words."""
+    if lesson := company_sentence(selection.arms, shares, label):
+        st.markdown(lesson)
     palette = {**colours(selection.all_arms), TEACHER: surface().muted}
-    overall = dict(typical.shares) if typical else {}
-    if typical and TEACHER in items.spaces:
-        overall[TEACHER] = _teacher_share(key_of(selection, "tokens"), typical.label, items)
-    for column, space in zip(st.columns(len(items.spaces)), items.spaces, strict=True):
-        near = neighbours_of(items, space, row, label)
-        column.html(_column(space, palette[space], overall.get(space), near))
+    for column, space in zip(st.columns(len(near)), near, strict=True):
+        share = _share(shares[space], label) if space in shares else ""
+        column.html(_column(space, palette[space], share, near[space]))
 
 
-def _column(space: str, colour: str, overall: Mapping[str, Any] | None, near: list[Near]) -> str:
-    share = "" if overall is None else _share(overall)
+def _column(space: str, colour: str, share: str, near: Sequence[Near]) -> str:
     words = "".join(_word(other) for other in near)
     own = sum(other.count for other in near if other.same)
     known = any(other.same is not None for other in near)
@@ -77,14 +89,14 @@ def _column(space: str, colour: str, overall: Mapping[str, Any] | None, near: li
     )
 
 
-def _share(overall: Mapping[str, Any]) -> str:
+def _share(overall: Mapping[str, Any], label: str) -> str:
     """The share over all words in large figures, with its interval."""
     low, high = overall.get("low"), overall.get("high")
     interval = "" if low is None or high is None else f"[{low:.0%}, {high:.0%}] "
     return (
         f'<div style="font-size:1.7rem;line-height:1.2">{overall["score"]:.0%}</div>'
-        f'<div style="font-size:.82rem;opacity:.75">{interval}of the neighbours of all '
-        f"{overall['n']:,} words</div>"
+        f'<div style="font-size:.82rem;opacity:.75">{interval}of all neighbours are the same '
+        f"{html_text(label_words(label))} (n {overall['n']:,})</div>"
     )
 
 
@@ -109,12 +121,29 @@ def _teacher_share(key: str, label: str, _items: Items) -> dict[str, Any]:
     return {"score": found.score, "low": found.low, "high": found.high, "n": found.n}
 
 
-def company_caption(label: str, typical: Typical | None) -> str:
-    """What the columns show, and the chance beside them."""
-    text = (
-        f"Large: the share of nearest latents of other words that are the same "
-        f"{label_words(label)} (✓), over all words"
+def company_sentence(arms: Sequence[str], shares: Shares, label: str) -> str:
+    """What the shares of two arms say of a generator's near miss; empty where one is unknown."""
+    if len(arms) != 2 or not all(arm in shares for arm in arms):
+        return ""
+    kind = label_words(label)
+    low, high = sorted(arms, key=lambda arm: shares[arm]["score"])
+    above, below = shares[low].get("high"), shares[high].get("low")
+    if above is None or below is None or above >= below:
+        return (
+            "A generator misses its mark a little and lands on a neighbour. Here neighbours are "
+            f"as often the same {kind} in both arms: they do not tell the arms apart."
+        )
+    return (
+        "A generator misses its mark a little and lands on a neighbour: reading back never tries "
+        f"that. In **{high}** a neighbour is more often the same {kind} than in **{low}**."
     )
-    chance = next((own.get("chance") for own in typical.shares.values()), None) if typical else None
+
+
+def company_caption(shares: Shares, label: str) -> str:
+    """What the columns show, and the chance beside them."""
+    chance = next((own.get("chance") for own in shares.values()), None)
     known = "" if chance is None else f"; by chance {chance:.0%}"
-    return f"{text}{known}. A generator's small miss lands on one of these."
+    return (
+        f"Large: over all words, the share of nearest latents of other words that are the same "
+        f"{label_words(label)} (✓){known}."
+    )

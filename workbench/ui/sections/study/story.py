@@ -19,6 +19,7 @@ from workbench.ui.sections.study.score_tables import findings, score_frame
 if TYPE_CHECKING:
     from workbench.ui.kit.selection import Selection
 
+FIRST_PANELS = 3  # reconstruction, the headline score, and the next of a fixed order
 PAIRED = {"init": "initial weights", "noise": "starting noise"}
 
 
@@ -48,19 +49,24 @@ def _named(comparison: Mapping[str, Any], *, same: bool) -> list[str]:
 
 
 def show_story(comparison: Mapping[str, Any], metrics: Sequence[str]) -> None:
-    """The headline scores of every arm, reconstruction first."""
-    show_figure(
-        scores_figure(
-            comparison["arms"],
-            metrics=metrics,
-            titles={name: plain_words(name) for name in metrics},
-            theme=theme(),
-        ),
-        "the-story",
-        caption="Compare the first panel, how well each arm reads back its own latents, with the "
-        "others, how well it writes (arrows point at the better end; bars are 95 % intervals over "
-        "prompts). Reconstruction misleads where the arms overlap in the first and part in the "
-        "rest; it would be vindicated if the first panel foretold the rest."
-        + (f" {FIDELITY_NOTE}" if FIDELITY in metrics else ""),
-        table=lambda: score_frame(comparison, metrics),
+    """The headline scores of every arm, reconstruction first; one row of them until asked."""
+    place = st.container()
+    whole = len(metrics) <= FIRST_PANELS or st.toggle(
+        f"All {len(metrics)} headline scores", key="headlines", bind="query-params"
     )
+    drawn = metrics if whole else metrics[:FIRST_PANELS]
+    with place:
+        show_figure(
+            scores_figure(
+                comparison["arms"],
+                metrics=drawn,
+                titles={name: plain_words(name) for name in drawn},
+                theme=theme(),
+            ),
+            "the-story",
+            caption="Left: how well each arm reads back its own latents; then: how well it writes "
+            "(arrows: the better end; bars: 95 % intervals over prompts). Reconstruction misleads "
+            "where the arms overlap at the left and part in the rest."
+            + (f" {FIDELITY_NOTE}" if FIDELITY in drawn else ""),
+            table=lambda: score_frame(comparison, metrics),
+        )

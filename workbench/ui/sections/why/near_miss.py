@@ -11,7 +11,12 @@ from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import block
 from workbench.ui.sections.shared.held_out import items_of
 from workbench.ui.sections.shared.typical_example import typical_word
-from workbench.ui.sections.shared.word_company import company_caption, show_company
+from workbench.ui.sections.shared.word_company import (
+    company_caption,
+    neighbours_of,
+    shares_of,
+    show_company,
+)
 
 if TYPE_CHECKING:
     from workbench.probes.spaces import Items
@@ -41,9 +46,11 @@ def show_near_miss(selection: Selection) -> None:
         word = st.selectbox("A word", list(words), key="miss", bind="query-params")
         row = words.get(word, next(iter(words.values())))
         label = typical.label if typical else next(iter(items.labels))
-        show_company(selection, items, row, label, typical)
+        shares = shares_of(selection, items, typical) if typical else {}
+        near = {space: neighbours_of(items, space, row, label) for space in items.spaces}
+        show_company(selection, shares, near, label)
         st.html(block(items.texts[row], label=f"{items.names[row]} in:", muted=True))
         st.caption(
-            f"{company_caption(label, typical)} An arm's decoder may bear a larger error before "
+            f"{company_caption(shares, label)} An arm's decoder may bear a larger error before "
             "it leaves the word; what counts then is where it lands."
         )

@@ -75,8 +75,8 @@ def show_scatter(score: str) -> Scatter:
         ),
         "reconstruction-generation",
         caption="Each point is a run of any study here. If reconstruction foretold generation, "
-        "points would rise from left to right; points above each other read back alike and write "
-        "unlike. "
+        "points further right would write better; points above each other read back alike and "
+        "write unlike. "
         + correlation_sentence(correlated)
         + (f" {FIDELITY_NOTE}" if score == FIDELITY else "")
         + (CHECKPOINTS if with_steps and steps else ""),
