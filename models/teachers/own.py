@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.language_model import EOT_ID, CausalLM
+from models.causal import EOT_ID
+from models.language_model import CausalLM
 from models.teachers.backbone import TokenisedText
 
 

@@ -5,10 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from models.causal import prepend_eot
 from models.configs.language_model import CausalLMConfig
 from models.configs.teacher import TeacherConfig
 from models.key_value_cache import KeyValueCache
-from models.language_model import CausalLM, prepend_eot
+from models.language_model import CausalLM
 from models.nucleus_sampling import sample_nucleus
 from models.teachers import OwnBackbone, load_teacher
 

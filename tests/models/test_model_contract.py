@@ -15,11 +15,14 @@ import test_text_vae
 import torch
 from torch import nn
 
+from models.causal import prepend_eot
+from models.configs.generators import TokenNetworkConfig
 from models.configs.language_model import CausalLMConfig
 from models.dit import TextDiT
+from models.generators.families import FAMILIES as GENERATORS
 from models.language_model import CausalLM
 
-WINDOW = {"vae": 12, "dit": 10, "lm": 9}
+WINDOW = {"vae": 12, "dit": 10, "lm": 9, "gpt2": 9, "llada": 9}
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,11 @@ def build_lm(seed: int) -> nn.Module:
     return CausalLM(config, torch.Generator().manual_seed(seed)).eval()
 
 
+def build_writer(name: str, seed: int) -> nn.Module:
+    config = TokenNetworkConfig(vocab_size=23, window=WINDOW[name], width=16)
+    return GENERATORS[name].model()(config, torch.Generator().manual_seed(seed)).eval()
+
+
 def latents(n: int, length: int) -> torch.Tensor:
     return (
         torch.linspace(-1, 1, 4 * length).view(1, length, 4) * torch.arange(1, n + 1)[:, None, None]
@@ -71,6 +79,14 @@ FAMILIES = {
     ),
     "lm": Family(
         build_lm, lambda lm, n, length: lm.hidden_states(token_ids(n, length, 23))[-1], (9, 16)
+    ),
+    "gpt2": Family(
+        lambda seed: build_writer("gpt2", seed),
+        lambda lm, n, length: lm._hidden(prepend_eot(token_ids(n, length, 23)))[:, 1:], (9, 16),
+    ),
+    "llada": Family(
+        lambda seed: build_writer("llada", seed),
+        lambda model, n, length: model.logits(token_ids(n, length, 24)), (9, 23),
     ),
 }  # fmt: skip
 

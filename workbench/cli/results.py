@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -32,26 +33,29 @@ def sample(
     job: str = "",
     common: CommonOptions = DEFAULTS,
 ) -> int:
-    """Continue prompts with one run's generator; the text goes to stdout.
+    """Continue prompts with one run or generator of a study; the text goes to stdout.
 
     With --held-out it is the study's stage instead: the held-out prompts under the study's own
     sampling settings, stored in the run's folder.
 
     Args:
-        run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
+        run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder; or STUDY/GENERATOR.
         prompt: one or more texts to continue.
         prompts: a file with one prompt per line.
         num_steps: intervals of the time grid.
         guidance_scale: 1 is off, 0 unconditional.
         sampler: see `generators`.
         seed: of the starting noise.
-        trace: store z_t, z_hat, tokens, entropy and margin of every step.
+        trace: store every step: z_t, z_hat, tokens, entropy and margin of an arm; of a generator
+            its tokens and which of them stay.
         held_out: continue the study's held-out prompts and store what is written.
         job: folder of a job of the app, as in `study`; with --held-out.
         common: options of every verb.
     """
     from workbench.sample.continuations import sample_prompts
-    from workbench.study.folders import find_run
+    from workbench.sample.generators import continue_texts
+    from workbench.study.folders import Run, find_run
+    from workbench.study.generators import find_generator
 
     if held_out:
         settings = (num_steps, guidance_scale, sampler)
@@ -60,21 +64,19 @@ def sample(
         return single_stage("samples", run, common, job=job)
     if job:
         raise InputError("--job stands with --held-out only")
-    found = find_run(run)
+    found = find_generator(run) or find_run(run)
     texts = [*prompt, *_prompt_lines(prompts)]
     if not texts:
         raise InputError("nothing to continue: give --prompt TEXT or --prompts FILE")
-    with Output(common) as output, output.context(found.config.device) as context:
-        result = sample_prompts(
-            found,
-            texts,
-            context,
-            num_steps=num_steps,
-            guidance_scale=guidance_scale,
-            sampler=sampler,
-            seed=seed,
-            trace=trace,
-        )
+    given: dict[str, Any] = {
+        "num_steps": num_steps, "guidance_scale": guidance_scale, "sampler": sampler,
+        "seed": seed, "trace": trace,
+    }  # fmt: skip
+    with Output(common) as output, output.context(found.study.config.base.device) as context:
+        if isinstance(found, Run):
+            result = sample_prompts(found, texts, context, **given)
+        else:
+            result = continue_texts(found, texts, context, **given)
         show_samples(output, result)
     return 0
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.cli.output import ALREADY_DONE, Output
 from workbench.cli.table import print_table
 from workbench.report.number_text import baseline_text, interval_text, number_text, onset_sentence
+from workbench.report.writers import COST_NOTE, all_contrasts, cost_rows, writers_of
 
 if TYPE_CHECKING:
     from workbench.sample.continuations import Continuations
@@ -67,17 +68,18 @@ def print_first_texts(directory: Path) -> None:
 
 def print_comparison(comparison: Mapping[str, Any]) -> None:
     """One row per closing metric, one column per arm, and what people's own texts score."""
-    arms = comparison["arms"]
-    first = next(iter(arms))
+    arms, first = writers_of(comparison), next(iter(comparison["arms"]))
     verdicts = {
         (row["a"], row["metric"]): row["verdict"]
-        for row in comparison["contrasts"]
+        for row in all_contrasts(comparison)
         if row["b"] == first
     }
     rows = []
     for metric, label in closing_metrics(arms[first]):
         cells = [
             interval_text(values.get(metric, {})) + MARKS.get(verdicts.get((arm, metric), ""), "")
+            if metric in values or arm in comparison["arms"]
+            else ""
             for arm, values in arms.items()
         ]
         rows.append([label, *cells, baseline_text(comparison.get("baselines", {}), metric)])
@@ -85,6 +87,9 @@ def print_comparison(comparison: Mapping[str, Any]) -> None:
     print(f"+ better, - worse than {first}, by an interval that excludes zero and Holm's p <= .05")
     for line in _said_beside(comparison):
         print(line)
+    if costs := cost_rows(comparison):
+        print_table(list(costs[0]), [list(row.values()) for row in costs])
+        print(COST_NOTE)
     shared = [name for name, is_shared in comparison["paired"].items() if is_shared]
     print(f"twins share {', '.join(shared) or 'nothing'}")
 

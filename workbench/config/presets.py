@@ -95,6 +95,27 @@ def demo() -> StudyConfig:
     return StudyConfig(name="demo", base=base, arms=standard_arms(("none", "repa"), DEMO_WEIGHT))
 
 
+def families() -> StudyConfig:
+    """The demo's twins beside a GPT-2 and a masked model: about twice the demo.
+
+    Both have the parameters of an arm (autoencoder and flow together, within a tenth) and its
+    training compute; see docs/GENERATORS.md for how it is counted.
+    """
+    shared = {
+        "network": {"width": 192, "layers": 5, "heads": 6},
+        "training": {
+            "num_steps": 2150,
+            "batch_size": 32,
+            "learning_rate": 2e-3,
+            "warmup_steps": 200,
+            "ema_decay": 0.999,
+            "checkpoint_every": 550,
+        },
+    }
+    generators = {name: {"family": name, **shared} for name in ("gpt2", "llada")}
+    return dataclasses.replace(demo(), name="families", generators=generators)
+
+
 def laptop() -> StudyConfig:
     """Three arms, three seeds, short stories: about two hours on two CPU cores."""
     base = demo().base
@@ -278,6 +299,7 @@ def textldm_768m() -> StudyConfig:
 PRESETS: Mapping[str, Callable[[], StudyConfig]] = {
     "smoke": smoke,
     "demo": demo,
+    "families": families,
     "laptop": laptop,
     "gpu": gpu,
     "alignments": alignments,

@@ -14,6 +14,7 @@ from models.configs.language_model import CausalLMConfig
 from models.configs.teacher import HF_PREFIX, TeacherConfig
 from models.configs.vae import TextVAEConfig, VAELossConfig
 from workbench.config import settings
+from workbench.config.generators import GeneratorConfig, generator_config
 from workbench.config.training import TrainingConfig
 
 
@@ -234,6 +235,7 @@ STANDARD_ARMS: Mapping[str, Mapping[str, Any]] = {
     "deep": {"vae_loss.repa_weight": 1.0, "vae.projector": "deep"},
 }
 REPA_WEIGHT = "vae_loss.repa_weight"
+TAKEN = ("human", "autoregressive", "prompt")  # columns beside the arms in tables
 
 
 def standard_arms(names: Iterable[str], repa_weight: float = 1.0) -> dict[str, dict[str, Any]]:
@@ -252,6 +254,8 @@ class StudyConfig:
         name: folder under the runs directory.
         base: what all arms share.
         arms: arm name -> dotted overrides of `base`.
+        generators: name -> settings of a generator of another family, trained on the same tokens:
+            `family`, and what departs from its `network`, `training` and `sampling`.
         seeds: every arm is trained under each.
         workers: parallel runs, each in its own process; 0 means one per core on CPUs, one on a GPU.
         threads: threads per worker; 0 divides the cores evenly.
@@ -263,6 +267,7 @@ class StudyConfig:
     arms: Mapping[str, Mapping[str, Any]] = field(
         default_factory=lambda: standard_arms(("none", "repa"))
     )
+    generators: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata={BEFORE: {}})
     seeds: tuple[int, ...] = (0,)
     workers: int = 0
     threads: int = 0
@@ -279,9 +284,21 @@ class StudyConfig:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         for arm in self.arms:
-            if not arm.replace("-", "").replace("_", "").isalnum():
-                raise ValueError(f"arm {arm!r}: use letters, digits, - and _ only")
+            _check_name("arm", arm)
             self.run(arm, self.seeds[0])
+        for name in self.generators:
+            _check_name("generator", name)
+            if name in self.arms or name in TAKEN:
+                raise ValueError(f"generator {name!r}: that name is taken; choose another")
+            self.generator(name)
+
+    def generator(self, name: str) -> GeneratorConfig:
+        """The settings of one generator.
+
+        Raises:
+            InputError: one of them is wrong.
+        """
+        return generator_config(name, self.generators[name])
 
     def run(self, arm: str, seed: int) -> RunConfig:
         """The configuration of one arm under one seed.
@@ -303,6 +320,11 @@ class StudyConfig:
         except ValueError as error:
             raise ValueError(f"arm {arm!r}: {error}") from error
         return dataclasses.replace(config, seed=seed)
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise ValueError(f"{kind} {name!r}: use letters, digits, - and _ only")
 
 
 def needs_teacher(config: RunConfig) -> bool:

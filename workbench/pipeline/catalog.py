@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-GENERATORS: Mapping[str, str] = {
-    "flow": "latent flow matching: the arm's DiT in its VAE's latent space, decoded at once",
-    "autoregressive": "a causal Transformer trained on the same tokens, nucleus sampling",
-}
+from models.generators.families import FAMILIES
+
+TEXTLDM = "latent flow matching: an arm's DiT in its VAE's latent space, decoded at once"
 
 
 def _generators() -> list[dict[str, str]]:
     from models.samplers import SAMPLERS
 
-    rows = [{"name": name, "kind": "generator", "what": text} for name, text in GENERATORS.items()]
+    rows = [{"name": "textldm", "kind": "every arm", "what": TEXTLDM}]
+    for name, family in FAMILIES.items():
+        rows.append({"name": name, "kind": "family", "what": family.what})
     for name, sampler in SAMPLERS.items():
         rows.append({"name": name, "kind": "sampler", "what": _first_line(sampler)})
     return rows

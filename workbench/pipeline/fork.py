@@ -28,9 +28,11 @@ from workbench.store.manifest import MANIFEST, is_complete, verify
 from workbench.store.milestones import list_milestones
 from workbench.store.paths import check_writable
 from workbench.study.folders import Run, Study, open_study
+from workbench.study.generators import GeneratorRun
 from workbench.study.record import create_study, with_more_steps
 
 METRICS = "metrics.jsonl"
+Owner = Study | Run | GeneratorRun
 
 
 def fork_study(
@@ -102,14 +104,14 @@ class _Fork:
                 if self._has_needs(owner, stage, present) and self._stage(owner, stage):
                     present.add((stage.name, owner_name(owner)))
 
-    def _has_needs(self, owner: Study | Run, stage: Stage, present: set[tuple[str, str]]) -> bool:
+    def _has_needs(self, owner: Owner, stage: Stage, present: set[tuple[str, str]]) -> bool:
         for need in (STAGES[name] for name in stage.needs):
-            whose = owner.study if need.of == "study" and isinstance(owner, Run) else owner
+            whose = owner if need.of != "study" or isinstance(owner, Study) else owner.study
             if need.folders(whose) and (need.name, owner_name(whose)) not in present:
                 return False
         return True
 
-    def _stage(self, owner: Study | Run, stage: Stage) -> bool:
+    def _stage(self, owner: Owner, stage: Stage) -> bool:
         """Copy what fits of one stage; True if the stage is there afterwards."""
         if stage.kind == "documents":
             self._documents(owner, stage)
@@ -133,9 +135,9 @@ class _Fork:
         """The path in the source that corresponds to `target` in the new study."""
         return self.source.directory / target.relative_to(self.study.directory)
 
-    def _origins(self, owner: Study | Run, stage: Stage) -> list[Path]:
+    def _origins(self, owner: Owner, stage: Stage) -> list[Path]:
         """The stage's folders in the source, whose names may be those of an earlier release."""
-        known: Study | Run | None = self.source
+        known: Owner | None = self.source if isinstance(owner, Study) else None
         if isinstance(owner, Run):
             config = self.source.config
             there = owner.arm in config.arms and owner.seed in config.seeds
@@ -153,7 +155,7 @@ class _Fork:
         self._copy(source, target)
         return True
 
-    def _documents(self, owner: Study | Run, stage: Stage) -> None:
+    def _documents(self, owner: Owner, stage: Stage) -> None:
         """Copy probe results, one file each, and their tables."""
         folder = stage.folders(owner)[0]
         for file in sorted(self._origin(folder).glob("*.json")):
@@ -172,7 +174,7 @@ class _Fork:
         aligned = teacher_run_config(self.study)
         return "teacher" not in needs or aligned is None or self.study.teacher_dir(aligned).is_dir()
 
-    def _training(self, owner: Study | Run, stage: Stage) -> bool:
+    def _training(self, owner: Owner, stage: Stage) -> bool:
         """Copy the newest sound checkpoint of a training, or of the shorter one it continues.
 
         Returns:
@@ -226,6 +228,6 @@ def _copy_file(source: Path, target: Path) -> None:
         write_file(target, source.read_bytes())
 
 
-def owner_name(owner: Study | Run) -> str:
-    """A run's name, or an empty string for the study itself."""
-    return owner.name if isinstance(owner, Run) else ""
+def owner_name(owner: Owner) -> str:
+    """The name of a run or generator, or an empty string for the study itself."""
+    return "" if isinstance(owner, Study) else owner.name

@@ -19,12 +19,13 @@ from workbench.machine.context import StageContext, stage_fingerprint, update_js
 from workbench.machine.loggers import Contained, check_loggers
 from workbench.machine.progress import PROGRESS, ToFile
 from workbench.machine.workers import run_side_by_side, share_machine
-from workbench.pipeline.stages import OF_A_RUN, SHARED, owners
+from workbench.pipeline.stages import OF_A_GENERATOR, OF_A_RUN, SHARED, owners
 from workbench.score.evaluate import evaluation_fingerprint
 from workbench.store.atomic import write_file
 from workbench.store.json_files import read_json, write_json
 from workbench.store.lock import run_lock
 from workbench.study.folders import Run, Study, open_study
+from workbench.study.generators import GeneratorRun, generator_runs
 from workbench.study.record import create_study, refuse_unpaired
 
 COMPARISON_VERSION = 5  # raise it when what a comparison holds changes
@@ -42,7 +43,7 @@ def run_study(config: StudyConfig, directory: Path, context: StageContext) -> Ou
     """Run a study to its end.
 
     Args:
-        config: base, arms, seeds.
+        config: base, arms, generators, seeds.
         directory: the study's folder.
         context: reporter and stop signal.
 
@@ -63,7 +64,18 @@ def run_study(config: StudyConfig, directory: Path, context: StageContext) -> Ou
         )
         jobs = [(run.name, (study.directory, run.arm, run.seed)) for run in pending]
         run_side_by_side(jobs, finish_run, share, context)
+        _finish_generators(study, context)
         return conclude(study, context)
+
+
+def _finish_generators(study: Study, context: StageContext) -> None:
+    """Train and score the generators beside the arms, after them, on the same machine."""
+    runs, config = generator_runs(study), study.config
+    pending = [(g.name, (study.directory, g.generator, g.seed)) for g in runs if not run_is_done(g)]
+    if pending:
+        device = context.place.device.type
+        share = share_machine(len(runs), config.workers, config.threads, device)
+        run_side_by_side(pending, finish_generator, share, context)
 
 
 def prepare_study(study: Study, context: StageContext) -> None:
@@ -77,6 +89,7 @@ def conclude(study: Study, context: StageContext) -> Outcome:
     """Compare the arms and write `comparison.json`, `scorecard.parquet` and `report.html`."""
     from workbench.probes.pair import probe_pairs
     from workbench.report.compare import compare_study
+    from workbench.report.generators import compare_generators
     from workbench.report.study_report import write_report
 
     print_ = stage_fingerprint(
@@ -86,6 +99,7 @@ def conclude(study: Study, context: StageContext) -> Outcome:
         study.config.base.sampling,
         study.config.base.evaluation,
         COMPARISON_VERSION,
+        *_generator_prints(study),
     )
     file = study.directory / "comparison.json"
     if file.is_file() and read_json(file).get("fingerprint") == print_:
@@ -93,7 +107,7 @@ def conclude(study: Study, context: StageContext) -> Outcome:
     pairs = probe_pairs(study, context)
     context.reporter.update("comparison", 0, 2, {})
     with context.stop.interrupting("comparison"):
-        compared = json_safe(compare_study(study), reasons={})
+        compared = json_safe({**compare_study(study), **compare_generators(study)}, reasons={})
     comparison = {**compared, "pairs": pairs, "fingerprint": print_}
     pairing = {run.name: run.describe().get("pairing", {}) for run in study.runs}
     update_json(study.directory / "study.json", {"pairing": pairing})
@@ -110,6 +124,13 @@ def _probe_fingerprints(run: Run) -> dict[str, str]:
         file.stem: str(read_json(file).get("fingerprint"))
         for file in sorted(run.probes_dir.glob("*.json"))
     }
+
+
+def _generator_prints(study: Study) -> list[dict[str, str]]:
+    """What the generators' part of the comparison was made from; nothing without generators."""
+    files = {run.name: run.evaluation_file for run in generator_runs(study)}
+    prints = {name: read_json(file)["fingerprint"] for name, file in files.items()}
+    return [prints] if prints else []
 
 
 def write_scorecard(study: Study, comparison: Mapping[str, Any]) -> None:
@@ -131,7 +152,7 @@ def write_scorecard(study: Study, comparison: Mapping[str, Any]) -> None:
     write_file(study.directory / "scorecard.parquet", buffer.getvalue())
 
 
-def run_is_done(run: Run) -> bool:
+def run_is_done(run: Run | GeneratorRun) -> bool:
     """Whether a run's last stage is complete under the current settings and sources."""
     file = run.evaluation_file
     return file.is_file() and read_json(file)["fingerprint"] == evaluation_fingerprint(run)
@@ -145,8 +166,16 @@ def finish_run(directory: Path, arm: str, seed: int, context: StageContext) -> N
             stage.run(run, logged, ())
 
 
+def finish_generator(directory: Path, name: str, seed: int, context: StageContext) -> None:
+    """Run every stage of one generator, in its own process."""
+    run = GeneratorRun(open_study(directory), name, seed)
+    with run_lock(run.directory), run_loggers(run, context) as logged:
+        for stage in OF_A_GENERATOR:
+            stage.run(run, logged, ())
+
+
 @contextlib.contextmanager
-def run_loggers(run: Run, context: StageContext) -> Iterator[StageContext]:
+def run_loggers(run: Run | GeneratorRun, context: StageContext) -> Iterator[StageContext]:
     """The context with the study's loggers opened for one run, in the main process."""
     study = run.study.config
     names = study.loggers if context.place.is_main else ()

@@ -20,6 +20,7 @@ from workbench.errors import DamagedArtefactError
 from workbench.machine.context import StageContext
 from workbench.probes.catalogue import probe_names
 from workbench.probes.run import probe_fingerprint, probe_run
+from workbench.sample.generators import sample_generator, writing_fingerprint
 from workbench.sample.held_out import sample_run, sampling_fingerprint
 from workbench.sample.previews import SampleWriter
 from workbench.sample.references import prepare_references, references_fingerprint
@@ -34,8 +35,10 @@ from workbench.store.json_files import read_json
 from workbench.store.manifest import is_complete, verify
 from workbench.study.corpus import accepted_fingerprint, prepare_corpus
 from workbench.study.folders import Run, Study
+from workbench.study.generators import GeneratorRun, generator_runs
 from workbench.study.model_content import is_exchanged
 from workbench.train.flow import flow_fingerprint, train_flow
+from workbench.train.generators import generator_fingerprint, train_generator
 from workbench.train.language_model import language_model_fingerprint, train_language_model
 from workbench.train.latents import latents_fingerprint, store_latents
 from workbench.train.teacher_states import prepare_teacher, states_fingerprint, teacher_content
@@ -66,11 +69,11 @@ class StageState:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """One stage of a study (`owner` is the study) or of each of its runs (`owner` is the run).
+    """One stage of a study, of each of its runs, or of each of its generators: its `owner`.
 
     Attributes:
         name: used in `needs`, in job names and in results.
-        of: whether it belongs to the study or to each run.
+        of: whether it belongs to the study, to each run, or to each generator.
         shared: made once, before the runs start side by side.
         kind: `artefact`: folders published whole; `training`: checkpoints; `documents`: JSON files.
         needs: names of the stages that it depends on.
@@ -90,7 +93,7 @@ class Stage:
     """
 
     name: str
-    of: Literal["study", "run"]
+    of: Literal["study", "run", "generator"]
     shared: bool = False
     kind: Kind = "artefact"
     needs: tuple[str, ...] = ()
@@ -179,7 +182,9 @@ def _probe(run: Run, context: StageContext, parts: Sequence[str] = ()) -> dict[s
     return {"probes": probe_run(run, context, parts)}
 
 
-def _evaluate(run: Run, context: StageContext, parts: Sequence[str] = ()) -> dict[str, Any]:
+def _evaluate(
+    run: Run | GeneratorRun, context: StageContext, parts: Sequence[str] = ()
+) -> dict[str, Any]:
     return evaluate_run(run, context)
 
 
@@ -266,13 +271,38 @@ _ALL = (
         run=_evaluate,
         title="Evaluate", makes="scores of the continuations", verb=("evaluate",),
     ),
+    Stage(
+        name="generator", of="generator", kind="training", needs=("corpus",),
+        fingerprint=generator_fingerprint,
+        folders=lambda run: [run.model_dir],
+        training=lambda run: run.config.training,
+        run=_told("generator", train_generator, "model_dir"),
+    ),
+    Stage(
+        name="writing", of="generator", needs=("generator", "references"),
+        fingerprint=writing_fingerprint,
+        folders=lambda run: [run.samples_dir, run.trajectories_dir],
+        run=_told("writing", sample_generator, "samples_dir"),
+    ),
+    Stage(
+        name="generator scores", of="generator", needs=("writing", "baselines"),
+        fingerprint=evaluation_fingerprint,
+        folders=lambda run: [run.scores_dir],
+        files=lambda run: [run.evaluation_file],
+        run=_evaluate,
+    ),
 )  # fmt: skip
 STAGES: Mapping[str, Stage] = {stage.name: stage for stage in _ALL}
 SHARED = tuple(stage for stage in _ALL if stage.shared)
 OF_A_RUN = tuple(stage for stage in _ALL if stage.of == "run" and not stage.shared)
+OF_A_GENERATOR = tuple(stage for stage in _ALL if stage.of == "generator")
 STARTED_ALONE = tuple(stage for stage in _ALL if stage.verb)
 
 
 def owners(study: Study, stage: Stage) -> list[Any]:
-    """The study, or those of its runs that have such a stage."""
-    return [study] if stage.of == "study" else [run for run in study.runs if stage.folders(run)]
+    """The study, its generators, or those of its runs that have such a stage."""
+    if stage.of == "study":
+        return [study]
+    if stage.of == "generator":
+        return list(generator_runs(study))
+    return [run for run in study.runs if stage.folders(run)]

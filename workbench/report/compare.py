@@ -21,6 +21,7 @@ from workbench.score.directions import chance_of, direction
 from workbench.score.evaluate import evaluation_fingerprint
 from workbench.score.two_samples import Sample, featurizer_name, sample_contrasts
 from workbench.store.json_files import read_json
+from workbench.study.generators import GeneratorRun
 from workbench.study.pairing import NOT_PROVED, compare_pairing
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class RunScores:
     probes: dict[str, Any]
 
 
-def load_scores(run: Run, scale: str) -> RunScores:
-    """Read a run's stored scores at one guidance scale.
+def load_scores(run: Run | GeneratorRun, scale: str) -> RunScores:
+    """Read the stored scores of a run or a generator at one guidance scale.
 
     Raises:
         InputError: the run has not been evaluated, or not since its settings changed.
@@ -72,11 +73,11 @@ def load_scores(run: Run, scale: str) -> RunScores:
         per_text={str(column): frame[column].to_numpy(np.float64) for column in frame},
         sample=Sample(_features(run, scale), empty),
         whole={name: value for name, value in metrics.items() if name not in frame},
-        probes=stored_probes(run),
+        probes={} if isinstance(run, GeneratorRun) else stored_probes(run),
     )
 
 
-def _features(run: Run, scale: str) -> dict[str, np.ndarray]:
+def _features(run: Run | GeneratorRun, scale: str) -> dict[str, np.ndarray]:
     """Featurizer -> stored features; the embedder of MAUVE comes first."""
     first = featurizer_name(run.study.config.base.evaluation.encoder)
     stored = {
@@ -108,12 +109,12 @@ def compare_study(study: Study) -> dict[str, Any]:
             if number == 0:
                 arms[arm].update(_arm_probes([run.probes for run in runs]))
         for a, b in pairs:
-            contrasts += _generation_contrasts(scores, b, a, study, family)
+            contrasts += generation_contrasts(scores, b, a, study, family)
             if number == 0:
                 contrasts += _probe_contrasts(arms, b, a)
     return {
         "arms": arms,
-        "contrasts": _with_verdicts(contrasts),
+        "contrasts": with_verdicts(contrasts),
         "paired": _pairing(study),
         "baselines": _baselines(study),
     }
@@ -135,8 +136,8 @@ def compare_runs(a: Run, b: Run) -> list[dict[str, Any]]:
     scale = scale_name(a.config.sampling.guidance_scales[0])
     scores = {a.name: [load_scores(a, scale)], b.name: [load_scores(b, scale)]}
     arms = {name: _arm_probes([run.probes for run in runs]) for name, runs in scores.items()}
-    rows = _generation_contrasts(scores, a.name, b.name, a.study, "generation")
-    return _with_verdicts(rows + _probe_contrasts(arms, a.name, b.name))
+    rows = generation_contrasts(scores, a.name, b.name, a.study, "generation")
+    return with_verdicts(rows + _probe_contrasts(arms, a.name, b.name))
 
 
 def _compare_probed(a: Run, b: Run) -> list[dict[str, Any]]:
@@ -146,7 +147,7 @@ def _compare_probed(a: Run, b: Run) -> list[dict[str, Any]]:
     for name, probes in arms.items():
         if not probes:
             raise InputError(f"{name}: not probed yet; run `probe` first")
-    rows = _with_verdicts(_probe_contrasts(arms, a.name, b.name))
+    rows = with_verdicts(_probe_contrasts(arms, a.name, b.name))
     return [{**row, "pairing": NOT_PROVED} for row in rows]
 
 
@@ -241,7 +242,7 @@ def over_seeds(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _generation_contrasts(
+def generation_contrasts(
     scores: Mapping[str, Sequence[RunScores]], a: str, b: str, study: Study, family: str
 ) -> list[dict[str, Any]]:
     rows = []
@@ -328,7 +329,7 @@ def _row(
     }
 
 
-def _with_verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Add to each row Holm's p over its family (same pair, same kind of metric) and a verdict.
 
     An arm is called better or worse (or higher or lower) if the interval excludes zero and Holm's p

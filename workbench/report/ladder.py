@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyses.texts.ladder import ORDERS, RUNGS, Reading, headline, read_ladder
 from workbench.report.number_text import number_text
+from workbench.report.writers import writers_of
 from workbench.score.directions import ACCURACY, READY_ACCURACY, direction
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def trusted_rows(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
 def ladder_of(
     comparison: Mapping[str, Any], theme: Theme = "light", titles: Mapping[str, str] | None = None
 ) -> go.Figure | None:
-    """The ladder's figure with the arms next to the rungs; None for a study without a ladder."""
+    """The ladder with arms and generators next to its rungs; None for a study without a ladder."""
     from analyses.figures.ladder import ladder_figure
 
     readings = ladder_readings(comparison)
@@ -87,7 +88,7 @@ def ladder_of(
         return None
     arms = {
         arm: {name.removeprefix(FAMILY): value for name, value in own.items()}
-        for arm, own in comparison["arms"].items()
+        for arm, own in writers_of(comparison).items()
     }
     return ladder_figure(
         readings, ladder_rungs(comparison), written=arms, titles=titles, theme=theme

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.report.number_text import baseline_text, interval_text, number_text
+from workbench.report.writers import COST_NOTE, all_contrasts, cost_rows, writers_of
 from workbench.store.atomic import write_file
 from workbench.store.json_files import read_json
 
@@ -29,14 +30,16 @@ def write_markdown(study: Study) -> Path:
 
 
 def study_tables(comparison: Mapping[str, Any]) -> str:
-    """One table per family of metrics: arms, differences from the first arm, chance, human, n.
+    """One table per family of metrics: arms and generators, differences, chance, human, n.
+
+    Differences are those from the first arm. Generators add a table of what each one costs.
 
     A difference is followed by its verdict, or by "not distinguishable" if its interval or Holm's p
     does not allow one.
     """
-    arms: Mapping[str, Mapping[str, Any]] = comparison["arms"]
+    arms = writers_of(comparison)
     first, *others = arms
-    contrasts = {(row["a"], row["b"], row["metric"]): row for row in comparison["contrasts"]}
+    contrasts = {(row["a"], row["b"], row["metric"]): row for row in all_contrasts(comparison)}
     header = ["metric", *arms, *(f"{arm} - {first}" for arm in others), "chance", "human", "n"]
     families: dict[str, list[list[str]]] = {}
     for metric in dict.fromkeys(metric for values in arms.values() for metric in values):
@@ -52,7 +55,11 @@ def study_tables(comparison: Mapping[str, Any]) -> str:
                 str(measured["n"]),
             ]
         )
-    return "\n".join(f"### {name}\n\n{table(header, rows)}" for name, rows in families.items())
+    parts = [f"### {name}\n\n{table(header, rows)}" for name, rows in families.items()]
+    if costs := cost_rows(comparison):
+        body = table(list(costs[0]), [list(row.values()) for row in costs])
+        parts.append(f"### costs\n\n{COST_NOTE}\n\n{body}")
+    return "\n".join(parts)
 
 
 def _without_guidance(metric: str) -> str:

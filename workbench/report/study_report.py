@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.report.first_texts import sample_files
 from workbench.report.ladder import (
     HEADLINE_RULE,
     gate,
@@ -14,6 +15,7 @@ from workbench.report.ladder import (
     trusted_rows,
 )
 from workbench.report.number_text import interval_text, number_text
+from workbench.report.writers import COST_NOTE, all_contrasts, cost_rows, writers_of
 from workbench.sample.held_out import scale_name
 from workbench.score.directions import ACCURACY, FIDELITY, FIDELITY_NOTE, NATS_NOTE
 from workbench.store.json_files import read_json
@@ -61,6 +63,8 @@ def write_report(study: Study, comparison: Mapping[str, Any] | None = None) -> P
         contrasts=_contrast_rows(comparison),
         pairing=comparison["paired"],
         corpus=_corpus_facts(study),
+        costs=cost_rows(comparison),
+        cost_note=COST_NOTE,
     )
     path = study.directory / "report.html"
     write_file(path, page.encode())
@@ -98,10 +102,11 @@ def _listed(word: str, metrics: Sequence[str]) -> str:
 def _tables(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The arms' metrics by family, with human controls next to generation."""
     arms, baselines = comparison["arms"], comparison.get("baselines", {})
+    generators = comparison.get("generators", {})
     first = next(iter(arms))
     grey = {
         (row["a"], row["metric"])
-        for row in comparison["contrasts"]
+        for row in all_contrasts(comparison)
         if row["b"] == first and row["verdict"] == "not distinguishable"
     }
     metrics = list(dict.fromkeys(metric for values in arms.values() for metric in values))
@@ -111,15 +116,17 @@ def _tables(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
     tables = []
     for family, names in families.items():
         beside = list(baselines) if family == "generation" else []
+        # Generators have no space: they stand where texts are scored.
+        writers = {**arms, **generators} if family == "generation" else arms
         rows = [
             {
                 "metric": metric.removeprefix(family + "."),
                 "beside": [number_text(baselines[b].get(metric, {}).get("mean")) for b in beside],
-                **_table_cells(arms, metric, grey),
+                **_table_cells(writers, metric, grey),
             }
             for metric in names
         ]
-        tables.append({"family": family, "arms": list(arms), "beside": beside, "rows": rows})
+        tables.append({"family": family, "arms": list(writers), "beside": beside, "rows": rows})
     return tables
 
 
@@ -152,9 +159,9 @@ def _figures(study: Study, comparison: Mapping[str, Any]) -> list[dict[str, str]
     score = headline_score(comparison)
     assert score is not None
     wanted = [ACCURACY, score, *(f"generation.{name}" for name in KEY_GENERATION)]
-    shown = [metric for metric in wanted if metric in names]
+    panels = list(dict.fromkeys(metric for metric in wanted if metric in names))
     figures = [
-        ("The story in one picture", scores_figure(arms, metrics=list(dict.fromkeys(shown)))),
+        ("The story in one picture", scores_figure(writers_of(comparison), metrics=panels)),
         ("Reconstruction against generation", _scatter(study, comparison, score)),
     ]
     logs = ((run, run.directory / "metrics.jsonl") for run in study.runs)
@@ -225,15 +232,11 @@ def _scatter(study: Study, comparison: Mapping[str, Any], score: str) -> Any:
 
 
 def _samples(study: Study) -> dict[str, Any]:
-    """The first prompts, each continued by a human, every arm and the baseline."""
+    """The first prompts, each continued by a human, every arm and generator, and the baseline."""
     import pandas as pd
 
     scale = scale_name(study.config.base.sampling.guidance_scales[0])
-    seed = study.config.seeds[0]
-    frames = {
-        arm: pd.read_parquet(study.run(arm, seed).samples_dir / f"{scale}.parquet")
-        for arm in study.config.arms
-    }
+    frames = {name: pd.read_parquet(file) for name, file in sample_files(study).items()}
     frames["autoregressive"] = pd.read_parquet(study.baselines_dir / "autoregressive.parquet")
     first = next(iter(frames.values())).head(NUM_SAMPLES)
     rows = [
@@ -256,7 +259,7 @@ def _contrast_rows(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
             "n": str(row["n"]),
             "verdict": row["verdict"],
         }
-        for row in comparison["contrasts"]
+        for row in all_contrasts(comparison)
     ]
 
 

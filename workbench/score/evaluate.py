@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from workbench.machine.context import StageContext, stage_fingerprint
+from workbench.sample.generators import writing_fingerprint
 from workbench.sample.held_out import read_samples, samples_frame, sampling_fingerprint, scale_name
 from workbench.sample.prompts import held_out_prompts
 from workbench.score.directions import direction
@@ -16,6 +17,7 @@ from workbench.score.rungs import rung_continuations
 from workbench.store.atomic import publish
 from workbench.store.json_files import read_json, write_json
 from workbench.store.manifest import is_complete
+from workbench.study.generators import GeneratorRun
 from workbench.study.model_content import ENCODER_CONTENT, encoder_content, is_exchanged
 from workbench.train.language_model import language_model_fingerprint
 
@@ -30,13 +32,16 @@ AUTOREGRESSIVE = "autoregressive"
 EVALUATION_VERSION = 2  # raise it when the same continuations get other scores
 
 
-def evaluation_fingerprint(run: Run) -> str:
+def evaluation_fingerprint(run: Run | GeneratorRun) -> str:
     """Fingerprint of the evaluation stage."""
+    samples = (
+        writing_fingerprint(run) if isinstance(run, GeneratorRun) else sampling_fingerprint(run)
+    )
     base = run.study.config.base
     # The study's settings determine the judge, except how often its training was extended.
     judge = base.language_model_training
     longer = [language_model_fingerprint(run.study)] if judge.earlier_num_steps else []
-    return stage_fingerprint(sampling_fingerprint(run), base.evaluation, _asked(base), *longer)
+    return stage_fingerprint(samples, base.evaluation, _asked(base), *longer)
 
 
 def _asked(base: RunConfig) -> list[Any]:
@@ -44,8 +49,8 @@ def _asked(base: RunConfig) -> list[Any]:
     return [EVALUATION_VERSION, base.outside if base.outside.model else None]
 
 
-def evaluate_run(run: Run, context: StageContext) -> dict[str, Any]:
-    """Score the run's samples at every guidance scale; done once per run.
+def evaluate_run(run: Run | GeneratorRun, context: StageContext) -> dict[str, Any]:
+    """Score a run's or a generator's samples at every guidance scale; done once.
 
     Writes `scores/<scale>.parquet` (one row per prompt, one column per metric),
     `scores/<scale>@<featurizer>.npy` (features of the continuations) and `evaluation.json`.
@@ -59,7 +64,7 @@ def evaluate_run(run: Run, context: StageContext) -> dict[str, Any]:
     if sound and not is_exchanged(run.scores_dir, content, ENCODER_CONTENT):
         return read_json(run.evaluation_file)
     judge = Judge(run.study, context.place)
-    scales = [scale_name(scale) for scale in run.config.sampling.guidance_scales]
+    scales = [scale_name(scale) for scale in _scales(run)]
     document: dict[str, Any] = {"fingerprint": print_, "guidance": {}}
     with (
         publish(run.scores_dir, meta={"fingerprint": print_, ENCODER_CONTENT: content}) as folder,
@@ -74,6 +79,13 @@ def evaluate_run(run: Run, context: StageContext) -> dict[str, Any]:
         context.reporter.update("evaluation", len(scales), len(scales), {})
     write_json(run.evaluation_file, document)
     return document
+
+
+def _scales(run: Run | GeneratorRun) -> tuple[float, ...]:
+    """Guidance scales that a run has written at; a generator has one."""
+    if isinstance(run, GeneratorRun):
+        return (run.config.guidance_scale,)
+    return run.config.sampling.guidance_scales
 
 
 def write_scores(folder: Path, name: str, scores: Scores) -> None:

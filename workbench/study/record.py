@@ -55,7 +55,11 @@ def create_study(config: StudyConfig, directory: Path, **about: Any) -> Study:
         config = with_more_steps(stored, settled(config, stored.config))
         found = settings.differences(stored.config, config)
         grown = _grown(stored.config, config)
-        changed = [row for row in found if not _may_change(row.key, grown)]
+        changed = [
+            row
+            for row in found
+            if not _may_change(row.key, grown) and not _is_free(row.key, stored)
+        ]
         if any(_has_begun(stored, name) for name in TRAININGS):
             _refuse_changes(file, changed)
             _refuse_lost_work(stored, grown)
@@ -166,6 +170,18 @@ def _may_change(key: str, grown: list[str]) -> bool:
         or key in HARMLESS
         or parts[-1] in HARMLESS_TRAINING
     )
+
+
+def _is_free(key: str, stored: Study) -> bool:
+    """Whether a setting belongs to a generator that has trained nothing, or to its writing.
+
+    Generators may be added to a study at any time: its arms do not depend on them.
+    """
+    section, name, *parts = *key.split("."), ""
+    if section != "generators" or parts[:1] == ["sampling"]:
+        return section == "generators"
+    folders = (stored.directory / "generators" / name).glob("seed-*/model")
+    return not any(list_checkpoints(folder) for folder in folders)
 
 
 def _refuse_changes(file: Path, changed: list[settings.Difference]) -> None:

@@ -11,8 +11,9 @@ import torch
 from models.dit import TextDiT
 from models.text_vae import TextVAE
 from workbench.cli.main import main
-from workbench.config.presets import PRESETS, study_config
+from workbench.config.presets import PRESETS, families, study_config
 from workbench.config.study import StudyConfig, settings
+from workbench.config.training import TrainingConfig
 from workbench.errors import InputError
 from workbench.machine.context import StageContext
 from workbench.pipeline.catalog import describe
@@ -151,3 +152,25 @@ def test_a_file_may_start_from_a_preset(tmp_path):
     assert set(study_config(file=str(file)).arms) == {"only"}
     with pytest.raises(InputError, match="give --preset or --config"):
         study_config(preset="smoke", file=str(file))
+
+
+@pytest.mark.parametrize("name", families().generators)
+def test_generators_of_the_preset_match_an_arm_in_size_and_compute(name):
+    """At the demo's vocabulary and window, counted as `workbench.report.writers.COST_NOTE` says."""
+    base, sizes = families().base, {"vocab_size": 390, "window": 56}
+
+    def count(model: torch.nn.Module) -> int:
+        return sum(parameter.numel() for parameter in model.parameters())
+
+    vae = count(TextVAE(dataclasses.replace(base.vae, **sizes, teacher_width=384)))
+    dit = count(TextDiT(dataclasses.replace(base.dit, latent_width=32, window=56)))
+    own = families().generator(name)
+    model = count(own.kind.model()(dataclasses.replace(own.network, **sizes)))
+    assert model == pytest.approx(vae + dit, rel=0.1)
+
+    def tokens(training: TrainingConfig) -> int:
+        return training.num_steps * training.batch_size
+
+    flow = (6 + 2 * base.flow.self_conditioning_prob) * dit * tokens(base.flow_training)
+    arm = 6 * vae * tokens(base.vae_training) + flow
+    assert 6 * model * tokens(own.training) == pytest.approx(arm, rel=0.1)

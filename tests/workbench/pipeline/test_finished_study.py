@@ -25,7 +25,7 @@ MADE_ANEW = {"baselines", "evaluation"}
 
 @pytest.mark.parametrize(
     "stage",
-    [STAGES[name] for name in STAGES if name not in MADE_ANEW],
+    [s for name, s in STAGES.items() if name not in MADE_ANEW and s.of != "generator"],
     ids=lambda stage: stage.name,
 )
 def test_a_finished_stage_is_still_done(stage, finished):

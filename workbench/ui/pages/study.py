@@ -6,7 +6,12 @@ from workbench.report.findings.shown import arm_numbers, contrast_numbers
 from workbench.ui.kit.keep_finding import keep_this
 from workbench.ui.sections.shared.empty_state import comparison_or_stop, selection_or_stop
 from workbench.ui.sections.shared.predict_first import predict_first, writing_lesson
-from workbench.ui.sections.study.every_number import choose_family, show_contrasts, show_scores
+from workbench.ui.sections.study.every_number import (
+    choose_family,
+    show_contrasts,
+    show_costs,
+    show_scores,
+)
 from workbench.ui.sections.study.ladder import show_ladder
 from workbench.ui.sections.study.score_tables import headline_metrics, metric_names
 from workbench.ui.sections.study.story import show_findings, show_story
@@ -32,6 +37,7 @@ show_ladder(comparison)
 family = choose_family(comparison)
 show_scores(comparison, family)
 show_contrasts(comparison, family)
+show_costs(comparison)
 
 seen = [*metrics, *metric_names(comparison, family), *([neighbours] if neighbours else [])]
 keep_this(

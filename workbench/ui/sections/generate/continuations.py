@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from workbench.report.first_texts import sample_files
 from workbench.study.folders import Run, Study, open_study
 from workbench.ui.kit.cached import (
     context,
@@ -82,7 +83,11 @@ def _write(directory: str, arm: str, seed: int, weights: str, view: WritingView)
 
 def baseline_texts(study: Study, count: int) -> dict[str, list[str]]:
     """What the other generators of the study wrote after the same held-out prompts."""
-    file = study.baselines_dir / "autoregressive.parquet"
-    if not file.is_file():
-        return {}
-    return {"autoregressive": read_table(file)["continuation"].head(count).tolist()}
+    arms = study.config.arms
+    files = {name: file for name, file in sample_files(study).items() if name not in arms}
+    files["autoregressive"] = study.baselines_dir / "autoregressive.parquet"
+    return {
+        name: read_table(file)["continuation"].head(count).tolist()
+        for name, file in files.items()
+        if file.is_file()
+    }

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
+from workbench.report.writers import COST_NOTE, cost_rows
 from workbench.score.directions import FIDELITY, FIDELITY_NOTE, NATS_NOTE
 from workbench.ui.kit.exhibits import show_table
 from workbench.ui.kit.named_choice import choose_named
@@ -45,6 +47,15 @@ def show_scores(comparison: Mapping[str, Any], family: str) -> None:
         + (controls if "human" in table else "")
         + (f" {NATS_NOTE} {FIDELITY_NOTE}" if FIDELITY in table["code name"].to_list() else ""),
     )
+
+
+def show_costs(comparison: Mapping[str, Any]) -> None:
+    """What each arm and generator cost to train and to write with; nothing without generators."""
+    rows = cost_rows(comparison)
+    if not rows:
+        return
+    st.subheader("What each one costs")
+    show_table(pd.DataFrame(rows), "costs", height="content", caption=COST_NOTE)
 
 
 def show_contrasts(comparison: Mapping[str, Any], family: str) -> None:

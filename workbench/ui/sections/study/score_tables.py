@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.report.ladder import headline_score
 from workbench.report.number_text import interval_text, number_text
 from workbench.report.predictors import metric_direction
+from workbench.report.writers import all_contrasts, writers_of
 from workbench.score.directions import ACCURACY, FIDELITY
 from workbench.ui.kit.plain_words import plain_words
 
@@ -48,17 +49,22 @@ def headline_metrics(comparison: Mapping[str, Any]) -> list[str]:
 
 
 def score_frame(comparison: Mapping[str, Any], metrics: Sequence[str]) -> pd.DataFrame:
-    """One row per measure: each arm's mean and interval, chance, and controls where they exist."""
+    """One row per measure: mean and interval of each arm and generator, chance, and controls."""
     import pandas as pd
 
-    arms, baselines = comparison["arms"], comparison.get("baselines", {})
+    writers, baselines = writers_of(comparison), comparison.get("baselines", {})
+    beside = [name for name in writers if name not in comparison["arms"]]
     rows = []
     for metric in dict.fromkeys(metrics):
-        values = {arm: own.get(metric, {}) for arm, own in arms.items()}
+        values = {name: own.get(metric, {}) for name, own in writers.items()}
         known: Mapping[str, Any] = next((value for value in values.values() if value.get("n")), {})
         row = {
             "measure": plain_words(metric),
-            **{arm: _cell(value) for arm, value in values.items()},
+            # A generator has no space to measure: its cell stays empty there.
+            **{
+                name: "" if name in beside and not value else _cell(value)
+                for name, value in values.items()
+            },
         }
         chance = known.get("chance")
         row["chance"] = "" if chance is None else number_text(chance)
@@ -69,7 +75,8 @@ def score_frame(comparison: Mapping[str, Any], metrics: Sequence[str]) -> pd.Dat
         row["code name"] = metric
         rows.append(row)
     frame = pd.DataFrame(rows)
-    empty = [name for name in ("chance", *CONTROLS) if name in frame and not frame[name].any()]
+    optional = ("chance", *CONTROLS, *beside)
+    empty = [name for name in optional if name in frame and not frame[name].any()]
     return frame.drop(columns=empty)
 
 
@@ -88,7 +95,7 @@ def contrast_frame(comparison: Mapping[str, Any], family: str, *, only_clear: bo
             "verdict": row["verdict"] if is_clear(row) else UNCLEAR,
             "code name": row["metric"],
         }
-        for row in comparison["contrasts"]
+        for row in all_contrasts(comparison)
         if row["metric"].split(".")[0] == family and not (only_clear and not is_clear(row))
     ]
     columns = ["arms", "measure", "difference", "95 % interval", "p (Holm)", "n", "verdict"]

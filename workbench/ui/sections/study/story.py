@@ -9,6 +9,7 @@ import streamlit as st
 
 from analyses.figures.arm_scores import scores_figure
 from workbench.report.ladder import gate
+from workbench.report.writers import writers_of
 from workbench.score.directions import FIDELITY, FIDELITY_NOTE
 from workbench.ui.kit.escape import block, blocks
 from workbench.ui.kit.exhibits import show_figure
@@ -58,7 +59,7 @@ def show_story(comparison: Mapping[str, Any], metrics: Sequence[str]) -> None:
     with place:
         show_figure(
             scores_figure(
-                comparison["arms"],
+                writers_of(comparison),
                 metrics=drawn,
                 titles={name: plain_words(name) for name in drawn},
                 theme=theme(),

@@ -1,0 +1,95 @@
+"""Settings of the families of generators: each has a network, and a way of writing with it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from models.configs.checks import check_heads
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenNetworkConfig:
+    """Sizes of a Transformer that reads and writes tokens; GPT-2's and the masked model's.
+
+    Args:
+        vocab_size: Tokens of the corpus; filled from the corpus.
+        window: Longest text in tokens; filled from the corpus.
+        width: Width of the residual stream, a multiple of 2 * heads.
+        layers: Transformer blocks.
+        heads: Attention heads.
+        mlp_ratio: Hidden width of the feed-forward nets, in units of `width`.
+    """
+
+    vocab_size: int | None = None
+    window: int | None = None
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+    mlp_ratio: float = 4.0
+
+    def __post_init__(self) -> None:
+        check_heads(self.width, self.heads, self.mlp_ratio)
+        for field, least in (("vocab_size", 2), ("window", 1), ("layers", 1)):
+            value = getattr(self, field)
+            if value is not None and value < least:
+                raise ValueError(f"{field} must be >= {least}, got {value}")
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """`vocab_size` and `window`.
+
+        Raises:
+            ValueError: one of them is not set.
+        """
+        if self.vocab_size is None or self.window is None:
+            raise ValueError(
+                "vocab_size and window must be set to build a network, got "
+                f"{self.vocab_size} and {self.window}"
+            )
+        return self.vocab_size, self.window
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NucleusConfig:
+    """Writing token by token.
+
+    Args:
+        nucleus: Probability mass that is sampled from; 1 = the whole distribution.
+    """
+
+    nucleus: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0 < self.nucleus <= 1:
+            raise ValueError(f"nucleus must lie in (0, 1], got {self.nucleus}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemaskingConfig:
+    """Writing by revealing masks, the most confident first, in blocks from left to right.
+
+    Args:
+        num_steps: Steps over the whole text.
+        blocks: Parts of a text that are written one after another; 1 = all at once.
+        temperature: Of the Gumbel noise on the logits; 0 takes the likeliest token.
+        guidance_scale: 1 is off, 0 unconditional. LLaDA's own scale is this minus 1.
+    """
+
+    num_steps: int = 32
+    blocks: int = 4
+    temperature: float = 1.0
+    guidance_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for field in ("num_steps", "blocks"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field} must be >= 1, got {getattr(self, field)}")
+        if self.num_steps < self.blocks:
+            raise ValueError(
+                f"num_steps must be at least one per block, got {self.num_steps} "
+                f"and blocks {self.blocks}"
+            )
+        for field in ("temperature", "guidance_scale"):
+            if not 0 <= getattr(self, field) < math.inf:
+                raise ValueError(f"{field} must be >= 0 and finite, got {getattr(self, field)}")

@@ -1,0 +1,1 @@
+"""Families of text generators beside the latent flow: networks that write tokens themselves."""

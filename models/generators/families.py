@@ -1,0 +1,65 @@
+"""The table of families: everything that the engine knows about one is its entry here.
+
+It loads nothing heavy: a family's network is imported when it is built.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from models.configs.generators import NucleusConfig, RemaskingConfig, TokenNetworkConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Family:
+    """One kind of generator.
+
+    Attributes:
+        what: One line for listings.
+        network: Class of its network's settings, with `vocab_size` and `window`.
+        sampling: Class of its settings of writing.
+        model: Imports and returns the network's class, a `writing.Writer`.
+        learns_padding: It learns the end-of-text tokens up to the window as part of a text.
+    """
+
+    what: str
+    network: type
+    sampling: type
+    model: Callable[[], type]
+    learns_padding: bool = False
+
+    def options(self) -> tuple[str, ...]:
+        """Names of the settings of writing."""
+        return tuple(field.name for field in dataclasses.fields(self.sampling))
+
+
+def _gpt2() -> Any:
+    from models.generators.gpt2 import GPT2
+
+    return GPT2
+
+
+def _masked_diffusion() -> Any:
+    from models.generators.masked_diffusion import MaskedDiffusion
+
+    return MaskedDiffusion
+
+
+FAMILIES: Mapping[str, Family] = {
+    "gpt2": Family(
+        what="autoregressive: GPT-2's architecture, one token a step from a nucleus",
+        network=TokenNetworkConfig,
+        sampling=NucleusConfig,
+        model=_gpt2,
+    ),
+    "llada": Family(
+        what="masked diffusion: masks are revealed, the most confident first, block by block",
+        network=TokenNetworkConfig,
+        sampling=RemaskingConfig,
+        model=_masked_diffusion,
+        learns_padding=True,
+    ),
+}

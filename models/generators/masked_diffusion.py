@@ -1,0 +1,197 @@
+"""Masked diffusion: a Transformer that sees both sides learns to fill in masks at every rate.
+
+A text is written by masking all of it and revealing the most confident guesses step by step, in
+blocks from left to right. Positions behind a text's end hold end-of-text tokens, which are learnt
+like any other, so that the model decides how long a text is.
+Source: Nie et al. 2025 (LLaDA), arXiv 2502.09992, eq. 3, algorithms 4 and 5, and its public code
+for the Gumbel noise and the split of steps over blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from models.attention import RotaryTable
+from models.chunked_cross_entropy import chunked_cross_entropy
+from models.configs.generators import RemaskingConfig, TokenNetworkConfig
+from models.generators.writing import WritingStep
+from models.hub import PretrainedMixin
+from models.layers import Block, compute_dtype, initialise, layer_norm
+from models.noise import uniform
+
+LEAST_RATE = 1e-3  # of masking, which bounds the weights of the loss
+INIT_STD = 0.02
+
+
+class MaskedDiffusion(nn.Module, PretrainedMixin):
+    """A Transformer over whole windows of corpus tokens and masks.
+
+    Args:
+        config: Sizes; `vocab_size` and `window` must be set.
+        generator: Of the initial weights; None = torch's global one.
+
+    Raises:
+        ValueError: `vocab_size` or `window` is not set.
+    """
+
+    config_type = TokenNetworkConfig
+
+    def __init__(self, config: TokenNetworkConfig, generator: torch.Generator | None = None):
+        super().__init__()
+        self.config = config
+        self.mask_id, self.window = config.sizes  # the id behind the last token
+        self.token_embedding = nn.Embedding(self.mask_id + 1, config.width)
+        self.head_bias = nn.Parameter(torch.zeros(self.mask_id))
+        self.rotary = RotaryTable(config.width // config.heads, self.window)
+        self.blocks = nn.ModuleList(
+            Block(config.width, config.heads, config.mlp_ratio) for _ in range(config.layers)
+        )
+        initialise(self, generator)
+        with torch.no_grad():
+            self.token_embedding.weight.mul_(INIT_STD)
+
+    def training_loss(
+        self, token_ids: Tensor, mask: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Cross entropy at masked positions over their rate, in nats per token of the window.
+
+        t is uniform in [0, 1) for each text; a position is masked with probability
+        (1 - 1e-3) t + 1e-3. It bounds the negative log likelihood from above.
+        """
+        rates = (1 - LEAST_RATE) * uniform((len(token_ids), 1), token_ids, generator) + LEAST_RATE
+        masked = uniform(tuple(token_ids.shape), token_ids, generator) < rates
+        hidden = self._hidden(token_ids.masked_fill(masked, self.mask_id))[masked]  # (N, W)
+        weights = (1 / rates).expand(token_ids.shape)[masked]
+        found = chunked_cross_entropy(
+            hidden, self._head(), self.head_bias, token_ids[masked], weights
+        )
+        return {
+            "loss": found.loss * weights.sum() / token_ids.numel(),
+            "token_accuracy": found.correct.float().mean(),
+        }
+
+    def logits(self, token_ids: Tensor) -> Tensor:
+        """Logits (B, L, V) of the token at every position of token_ids (B, L), masks included."""
+        return self._hidden(token_ids).float() @ self._head().float().T + self.head_bias.float()
+
+    @torch.inference_mode()
+    def write(
+        self,
+        prompt_ids: Tensor,
+        ctx_len: Tensor,
+        sampling: RemaskingConfig,
+        generators: Sequence[torch.Generator],
+    ) -> Iterator[WritingStep]:
+        """Reveal every text's masks over the same steps, however long its prompt is.
+
+        What a text draws at a step, it draws for the whole window; without a temperature nothing.
+        """
+        positions = torch.arange(prompt_ids.shape[1], device=prompt_ids.device)
+        given = positions < ctx_len[:, None]
+        token_ids = prompt_ids.masked_fill(~given, self.mask_id)
+        if bool(given.all()):
+            yield WritingStep(token_ids, given, 1.0, 0)
+            return
+        nfe = 0
+        schedule = reveal_schedule(given.shape[1] - ctx_len, sampling.num_steps, sampling.blocks)
+        for number, (start, end, count) in enumerate(schedule, start=1):
+            logits, evaluations = self._guided(token_ids, given, sampling.guidance_scale)
+            nfe += evaluations
+            noise = self._noise(prompt_ids, sampling.temperature, generators)
+            guess = most_confident(logits, sampling.temperature, noise)
+            place = positions - ctx_len[:, None]
+            open_ = (token_ids == self.mask_id) & (start[:, None] <= place) & (place < end[:, None])
+            revealed = first_of(guess.confidence, open_, count)
+            guessed = torch.where(token_ids == self.mask_id, guess.token_ids, token_ids)
+            token_ids = torch.where(revealed, guess.token_ids, token_ids)
+            written = token_ids != self.mask_id
+            yield WritingStep(guessed, written, number / sampling.num_steps, nfe)
+
+    def _guided(self, token_ids: Tensor, given: Tensor, scale: float) -> tuple[Tensor, int]:
+        """Logits (B, L, V) and evaluations: two unless the scale is 1 (off) or 0 (no prompt)."""
+        if scale == 1:
+            return self.logits(token_ids), 1
+        without = self.logits(token_ids.masked_fill(given, self.mask_id))
+        if scale == 0:
+            return without, 1
+        return torch.lerp(without, self.logits(token_ids), scale), 2
+
+    def _noise(
+        self, reference: Tensor, temperature: float, generators: Sequence[torch.Generator]
+    ) -> Tensor | None:
+        """(B, L, V) float64 uniform numbers, each text's from its own generator."""
+        if temperature == 0 or not generators:
+            return None
+        shape = (reference.shape[1], self.mask_id)
+        drawn = [torch.rand(shape, generator=g, dtype=torch.float64) for g in generators]
+        return torch.stack(drawn).to(reference.device)
+
+    def _head(self) -> Tensor:
+        return self.token_embedding.weight[: self.mask_id]
+
+    def _hidden(self, token_ids: Tensor) -> Tensor:
+        x = layer_norm(self.token_embedding(token_ids))
+        rope = self.rotary(token_ids.shape[1], compute_dtype(x))
+        for block in self.blocks:
+            x = block(x, rope)
+        return layer_norm(x)
+
+
+class Guess(NamedTuple):
+    """A token for every position, and how probable the model holds it, both (B, L)."""
+
+    token_ids: Tensor
+    confidence: Tensor
+
+
+def most_confident(logits: Tensor, temperature: float, noise: Tensor | None) -> Guess:
+    """Draw a token for every position by the Gumbel trick, in float64.
+
+    In a lower precision the largest values of Gumbel noise are lost, and quality with them.
+
+    Args:
+        logits: (B, L, V).
+        temperature: Of the noise; the confidence is that of the logits without it.
+        noise: (B, L, V) uniform numbers in [0, 1); None = no noise.
+
+    Source: Zheng et al. 2024, arXiv 2409.02908, for the precision.
+    """
+    precise = logits.double()
+    noisy = precise if noise is None else precise - temperature * (-noise.log()).log()
+    token_ids = noisy.argmax(dim=-1)
+    probabilities = precise.softmax(dim=-1)
+    return Guess(token_ids, probabilities.gather(-1, token_ids[..., None]).squeeze(-1))
+
+
+def first_of(confidence: Tensor, candidates: Tensor, count: Tensor) -> Tensor:
+    """(B, L) bool: in each row the `count` (B,) candidates with the highest confidence."""
+    ranked = confidence.masked_fill(~candidates, -1.0).argsort(dim=1, descending=True, stable=True)
+    return candidates & (ranked.argsort(dim=1) < count[:, None])
+
+
+def reveal_schedule(
+    lengths: Tensor, num_steps: int, blocks: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """For every step the block that is open in each text and how many masks it reveals.
+
+    Texts of any length are divided into the same number of blocks, so that they share their steps.
+    Within a block the first steps reveal one more where the masks do not divide evenly.
+
+    Args:
+        lengths: (B,) int64 positions to write.
+        num_steps: Steps over all blocks; the first blocks take one more where needed.
+        blocks: At most `num_steps`.
+
+    Yields:
+        `start` and `end` of the block, counted from the end of the prompt, and `count`: (B,) each.
+    """
+    for block in range(blocks):
+        start, end = lengths * block // blocks, lengths * (block + 1) // blocks
+        steps = num_steps // blocks + (block < num_steps % blocks)
+        size = end - start
+        for step in range(steps):
+            yield start, end, size // steps + (step < size % steps).long()

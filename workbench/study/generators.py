@@ -1,0 +1,84 @@
+"""Generators of other families that a study trains beside its arms, and where they keep files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from workbench.config.generators import GeneratorConfig
+from workbench.errors import InputError
+from workbench.study.folders import Study, find_study
+
+
+@dataclass(frozen=True)
+class GeneratorRun:
+    """One generator under one seed: its folder and settings."""
+
+    study: Study
+    generator: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Short name, as in `gpt2/seed-0`."""
+        return f"{self.generator}/seed-{self.seed}"
+
+    @property
+    def directory(self) -> Path:
+        """The generator's folder."""
+        return self.study.directory / "generators" / self.generator / f"seed-{self.seed}"
+
+    @cached_property
+    def config(self) -> GeneratorConfig:
+        """Its settings."""
+        return self.study.config.generator(self.generator)
+
+    @property
+    def model_dir(self) -> Path:
+        """Checkpoints."""
+        return self.directory / "model"
+
+    @property
+    def samples_dir(self) -> Path:
+        """Generated continuations."""
+        return self.directory / "samples"
+
+    @property
+    def trajectories_dir(self) -> Path:
+        """Every step of the first continuations."""
+        return self.directory / "trajectories"
+
+    @property
+    def scores_dir(self) -> Path:
+        """Scores per prompt, and features of the continuations."""
+        return self.directory / "scores"
+
+    @property
+    def evaluation_file(self) -> Path:
+        """Scores of this generator."""
+        return self.directory / "evaluation.json"
+
+
+def generator_runs(study: Study) -> list[GeneratorRun]:
+    """Every generator under every seed, seed by seed."""
+    config = study.config
+    return [GeneratorRun(study, name, seed) for seed in config.seeds for name in config.generators]
+
+
+def find_generator(name: str) -> GeneratorRun | None:
+    """The generator of `STUDY/GENERATOR` or `STUDY/GENERATOR/SEED`; None if it is none."""
+    path = Path(name)
+    for folder, generator, seed in (
+        (path.parent, path.name, ""),
+        (path.parent.parent, path.parent.name, path.name.removeprefix("seed-")),
+    ):
+        try:
+            study = find_study(str(folder))
+        except InputError:
+            continue
+        runs = {(run.generator, str(run.seed)): run for run in generator_runs(study)}
+        found = runs.get((generator, seed or str(study.config.seeds[0])))
+        if found is not None:
+            return found
+    return None
