@@ -8,6 +8,8 @@ Kynkäänniemi et al. 2024, arXiv 2404.07724.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
@@ -97,10 +99,25 @@ def _velocity(z_hat: Tensor, z_t: Tensor, t: float) -> Tensor:
     return (z_hat - z_t) / (1.0 - t)
 
 
-class Guided:
-    """Classifier-free guidance around a `ContextVelocity`, itself a velocity field."""
+class Guidable(Protocol):
+    """What guidance needs of a velocity field; a `ContextVelocity` is one."""
 
-    def __init__(self, velocity: ContextVelocity, config: GuidanceConfig) -> None:
+    nfe: int
+
+    def reset(self) -> None:
+        """Prepare for another run."""
+
+    def single(self, z_t: Tensor, t: float, *, drop: bool) -> Tensor:
+        """Return the velocity with the context, or with it dropped; one evaluation."""
+
+    def both(self, z_t: Tensor, t: float) -> tuple[Tensor, Tensor]:
+        """Return the velocities with and without the context; two evaluations."""
+
+
+class Guided:
+    """Classifier-free guidance around a `Guidable` field, itself a velocity field."""
+
+    def __init__(self, velocity: Guidable, config: GuidanceConfig) -> None:
         self.velocity = velocity
         self.config = config
 

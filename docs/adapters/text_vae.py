@@ -37,8 +37,11 @@ class Autoencoder:
         return posterior.mu.numpy(), mask, [row.offsets[:window] for row in rows], std.numpy()
 
     @torch.no_grad()
+    def logits(self, z, mask):
+        return self.vae.decode(torch.from_numpy(z)).numpy()
+
     def decode(self, z, mask):
-        ids = self.vae.decode(torch.from_numpy(z)).argmax(-1).numpy()
+        ids = self.logits(z, mask).argmax(-1)
         return [self.tokenizer.decode(row[kept]) for row, kept in zip(ids, mask, strict=True)]
 
 

@@ -62,17 +62,18 @@ def encode(
         arm: the arm's name; the bundle is kept in bundles/ARM of the study.
         common: options of every verb.
     """
+    from workbench.config.places import absolute
     from workbench.study.bundle import held_out_texts, write_bundle
     from workbench.study.folders import find_study
     from workbench.train import bundle_arms
     from workbench.train.adapters import encode_texts, load_adapter
 
-    found, file = find_study(study), Path(adapter)
+    found = find_study(study)
     folder = found.directory / "bundles" / arm
     with Output(common) as output:
         bundle_arms.check_arm(found.run(arm, found.config.seeds[0]))
-        loaded = load_adapter(file, model)
-        bundle = encode_texts(loaded, held_out_texts(str(found.directory)), file, model)
+        loaded = load_adapter(absolute(adapter), model)
+        bundle = encode_texts(loaded, held_out_texts(str(found.directory)))
         run = bundle_arms.import_bundle(write_bundle(folder, bundle), found, arm)
         shown = {k: v for k, v in bundle.about["provenance"].items() if k.startswith("texts")}
         output.show({"arm": f"{found.directory.name}/{run.arm}/{run.seed}", **shown})

@@ -15,7 +15,7 @@ import tyro
 from workbench.cli.options import DEFAULTS, CommonOptions, Name
 from workbench.cli.output import Output
 from workbench.cli.show_results import show_contrasts, show_samples
-from workbench.cli.studies import single_stage
+from workbench.cli.studies import adapted, single_stage
 from workbench.errors import InputError
 
 
@@ -30,6 +30,7 @@ def sample(
     seed: int = 0,
     trace: bool = False,
     held_out: bool = False,
+    adapter: str = "",
     job: str = "",
     common: CommonOptions = DEFAULTS,
 ) -> int:
@@ -49,6 +50,8 @@ def sample(
         trace: store every step: z_t, z_hat, tokens, entropy and margin of an arm; of a generator
             its tokens and which of them stay.
         held_out: continue the study's held-out prompts and store what is written.
+        adapter: for an arm made by `encode`: the Python file that made it, whose velocity() and
+            decode() then run. It has all your rights.
         job: folder of a job of the app, as in `study`; with --held-out.
         common: options of every verb.
     """
@@ -61,7 +64,7 @@ def sample(
         settings = (num_steps, guidance_scale, sampler)
         if prompt or prompts or seed or trace or any(value is not None for value in settings):
             raise InputError("--held-out samples under the study's settings; leave out the others")
-        return single_stage("samples", run, common, job=job)
+        return _sample_held_out(run, adapter, common, job)
     if job:
         raise InputError("--job stands with --held-out only")
     found = find_generator(run) or find_run(run)
@@ -74,10 +77,31 @@ def sample(
     }  # fmt: skip
     with Output(common) as output, output.context(found.study.config.base.device) as context:
         if isinstance(found, Run):
-            result = sample_prompts(found, texts, context, **given)
+            named = adapted(adapter, found)
+            result = sample_prompts(found, texts, context, adapter=named, **given)
+        elif adapter:
+            raise InputError("--adapter goes with an arm made by `encode`")
         else:
             result = continue_texts(found, texts, context, **given)
         show_samples(output, result)
+    return 0
+
+
+def _sample_held_out(run: str, adapter: str, common: CommonOptions, job: str) -> int:
+    from workbench.study.folders import find_run
+
+    if not adapter:
+        return single_stage("samples", run, common, job=job)
+    from workbench.sample.held_out import sample_outside
+    from workbench.sample.outside import require_generator
+    from workbench.store.lock import run_lock
+
+    found = find_run(run)
+    with Output(common) as output, output.context(found.config.device) as context:
+        generator = require_generator(adapted(adapter, found), found)
+        with run_lock(found.directory):
+            sample_outside(found, generator, context)
+        output.show({"run": str(found.directory), "samples": str(found.samples_dir)})
     return 0
 
 

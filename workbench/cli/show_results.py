@@ -12,7 +12,7 @@ from workbench.report.number_text import baseline_text, interval_text, number_te
 from workbench.report.writers import COST_NOTE, all_contrasts, cost_rows, writers_of
 
 if TYPE_CHECKING:
-    from workbench.sample.continuations import Continuations
+    from workbench.sample.continued import Continuations
 
 CLOSING_ROWS = (
     ("reconstruction.token_accuracy", "token accuracy (mu)"),

@@ -15,7 +15,8 @@ from workbench.errors import InputError
 
 if TYPE_CHECKING:
     from workbench.config.study import StudyConfig
-    from workbench.study.folders import Study
+    from workbench.study.folders import Run, Study
+    from workbench.train.adapters import Adapter
 
 
 def demo(*, out: str = "", common: CommonOptions = DEFAULTS) -> int:
@@ -222,6 +223,7 @@ def probe(
     umap: bool = False,
     pair: str = "",
     checkpoints: bool = False,
+    adapter: str = "",
     job: str = "",
     common: CommonOptions = DEFAULTS,
 ) -> int:
@@ -233,6 +235,8 @@ def probe(
         umap: also draw the latent map by UMAP.
         pair: another arm of the study: probe both spaces together instead.
         checkpoints: probe the weights at every milestone of both trainings instead.
+        adapter: for an arm made by `encode`: the Python file that made it, which then decodes for
+            the probes that need it. It has all your rights.
         job: folder of a job of the app, as in `study`.
         common: options of every verb.
     """
@@ -242,13 +246,37 @@ def probe(
     names = checked_names([name.strip() for name in only.split(",") if name.strip()])
     if not pair and not checkpoints:
         parts = [*(names or probe_names("all")), *(["latent_map_umap"] if umap else [])]
+        if adapter:
+            return _probe_adapted(run, parts, adapter, common)
         return single_stage("probes", run, common, parts=parts, job=job)
-    if names or umap or job or (pair and checkpoints):
+    if names or umap or job or adapter or (pair and checkpoints):
         raise InputError(
             "--pair and --checkpoints have measures of their own: "
-            "give one of them, and leave out --only, --umap and --job"
+            "give one of them, and leave out --only, --umap, --adapter and --job"
         )
     return _probe_pair(run, pair, common) if pair else _probe_course(run, common)
+
+
+def adapted(file: str, run: Run) -> Adapter | None:
+    """The adapter that a user named for an arm; None if none was named."""
+    from workbench.config.places import absolute
+    from workbench.train.adapters import open_adapter
+
+    return open_adapter(absolute(file), run) if file else None
+
+
+def _probe_adapted(run: str, parts: Sequence[str], adapter: str, common: Common) -> int:
+    from workbench.probes.run import probe_run
+    from workbench.store.lock import run_lock
+    from workbench.study.folders import find_run
+
+    found = find_run(run)
+    with Output(common) as output, output.context(found.config.device) as context:
+        loaded = adapted(adapter, found)
+        with run_lock(found.directory):
+            probe_run(found, context, parts, loaded)
+        output.show({"run": str(found.directory), "probes": str(found.probes_dir)})
+    return 0
 
 
 def _probe_pair(run: str, pair: str, common: Common) -> int:

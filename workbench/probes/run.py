@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,16 @@ from workbench.train.latents import latents_fingerprint
 
 if TYPE_CHECKING:
     from analyses.result import Result
+    from workbench.machine.devices import Placement
     from workbench.probes.inputs.probe_inputs import ProbeInputs
     from workbench.study.folders import Run
+    from workbench.train.adapters import Adapter
 
 PROBES_VERSION = 4  # raise it when what a probe computes changes
 
 
 def probe_run(
-    run: Run, context: StageContext, only: Sequence[str] = ()
+    run: Run, context: StageContext, only: Sequence[str] = (), adapter: Adapter | None = None
 ) -> dict[str, dict[str, Any]]:
     """Run the probes that are not stored yet.
 
@@ -32,6 +35,7 @@ def probe_run(
         run: a run whose latents are done.
         context: reporter and stop signal.
         only: names of probes; empty runs those of `evaluation.probes`.
+        adapter: decodes for an arm that it encoded; without it, what it decoded before is kept.
 
     Returns:
         result name -> the result as JSON.
@@ -47,18 +51,17 @@ def probe_run(
         context.stop.check("probes")
         context.reporter.update("probes", number, len(names), {"probe": name})
         file = run.probes_dir / f"{name}.json"
-        print_ = probe_fingerprint(run, name)
+        print_ = probe_fingerprint(run, name, decoded=adapter is not None)
         stored = read_json(file) if file.is_file() else {}
         known, embedder = stored.get(ENCODER_CONTENT), _embedder(run, name)
         # Without the model or a stored hash we cannot tell whether it changed.
         exchanged = known is not None and embedder is not None and known != embedder
-        if stored.get("fingerprint") != print_ or exchanged:
+        is_known = stored.get("fingerprint") in (print_, probe_fingerprint(run, name, decoded=True))
+        if not is_known or exchanged:
             if inputs is None:
-                from workbench.probes.inputs.probe_inputs import ProbeInputs
-
-                inputs = ProbeInputs(run, context.place)
+                inputs = _Inputs(run, context.place, adapter)
             with context.stop.interrupting("probes"):
-                found = _results(run, name, inputs)
+                found = probe_results(run, name, inputs.of(name), adapter)
             for result in found:
                 write_items(run.probes_dir / f"{result.name}.parquet", result)
             stored = {
@@ -72,10 +75,37 @@ def probe_run(
     return results
 
 
-def _results(run: Run, name: str, inputs: ProbeInputs) -> list[Result]:
+class _Inputs:
+    """The arrays of a run, and those of its adapter for probes that decode."""
+
+    def __init__(self, run: Run, place: Placement, adapter: Adapter | None) -> None:
+        self._run, self._place, self._adapter = run, place, adapter
+
+    def of(self, name: str) -> ProbeInputs:
+        """What a probe reads."""
+        return self._decoding if PROBES[name].decodes and self._adapter else self._own
+
+    @cached_property
+    def _own(self) -> ProbeInputs:
+        from workbench.probes.inputs.probe_inputs import ProbeInputs
+
+        return ProbeInputs(self._run, self._place)
+
+    @cached_property
+    def _decoding(self) -> ProbeInputs:
+        from workbench.probes.inputs.adapter_inputs import AdapterInputs
+
+        assert self._adapter is not None
+        return AdapterInputs(self._run, self._place, self._adapter)
+
+
+def probe_results(
+    run: Run, name: str, inputs: ProbeInputs, adapter: Adapter | None = None
+) -> list[Result]:
+    """Run one probe, or say why it is not defined for this arm."""
     from analyses.result import undefined
 
-    lacking = None if run.imported is None else PROBES[name].lacks(run.imported)
+    lacking = None if run.imported is None else PROBES[name].lacks(run.imported, adapter)
     if lacking is not None:
         return [undefined(PROBES[name].metrics, lacking, 0)]
     return PROBES[name].run(inputs)
@@ -99,8 +129,14 @@ def checked_names(only: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(only))
 
 
-def probe_fingerprint(run: Run, name: str) -> str:
-    """Fingerprint of one probe's result: settings, latents, and everything else it reads."""
+def probe_fingerprint(run: Run, name: str, *, decoded: bool = False) -> str:
+    """Fingerprint of one probe's result: settings, latents, and everything else it reads.
+
+    Args:
+        run: the run.
+        name: of the probe.
+        decoded: whether the adapter that encoded the run was there to decode.
+    """
     from workbench.probes.inputs.teacher_inputs import teacher_fingerprint
     from workbench.sample.held_out import sampling_fingerprint
     from workbench.train.flow import flow_fingerprint
@@ -122,7 +158,13 @@ def probe_fingerprint(run: Run, name: str) -> str:
         evaluation,
         run.config.flow,
         [sources[need]() for need in PROBES[name].needs],
+        *([_adapted(run)] if decoded and PROBES[name].decodes and _adapted(run) else []),
     )
+
+
+def _adapted(run: Run) -> Mapping[str, Any] | None:
+    """The adapter that encoded an arm, by its hashes; None for any other arm."""
+    return (run.imported or {}).get("provenance")
 
 
 def write_items(path: Path, result: Result) -> None:

@@ -39,6 +39,7 @@ class Space:
         texts: (T, D) float32, mean over a text's tokens.
         text_rows: (T,) int64, rows of the test split.
         text_labels: label set -> (T,) int64, -1 = missing.
+        text_classes: label set -> its class names.
     """
 
     tokens: np.ndarray
@@ -50,6 +51,7 @@ class Space:
     texts: np.ndarray
     text_rows: np.ndarray
     text_labels: Mapping[str, np.ndarray]
+    text_classes: Mapping[str, tuple[str, ...]]
 
 
 def read_space(run: Run, place: Placement) -> Space:
@@ -69,6 +71,7 @@ def read_space(run: Run, place: Placement) -> Space:
         texts=inputs.text_features,
         text_rows=inputs.rows,
         text_labels=inputs.text_labels,
+        text_classes=inputs.text_classes,
     )
 
 
@@ -152,7 +155,12 @@ def held_out_items(
     if level == "texts":
         names, ids, texts = whole, first.text_rows, whole
         hover = [text[:160] for text in whole]
-        labels = {n: (codes, corpus.label_names[n]) for n, codes in first.text_labels.items()}
+        # An arm from a bundle may know labels that the others do not: they colour every space.
+        labels = {
+            name: (codes, space.text_classes[name])
+            for space in reversed(list(spaces.values()))
+            for name, codes in space.text_labels.items()
+        }
     else:
         ids = first.token_ids
         names = corpus.tokenizer.decode_tokens(ids)

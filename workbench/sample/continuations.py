@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.errors import InputError
 from workbench.machine.context import StageContext
 from workbench.machine.memory import halving_batches
+from workbench.sample.continued import Continuations
 from workbench.sample.generator import (
     Generator,
     load_generator,
@@ -21,6 +23,7 @@ from workbench.sample.generator import (
     sample_steps,
     starting_noise,
 )
+from workbench.sample.outside import continue_outside, require_generator
 from workbench.sample.prompts import Prompts, typed_prompts
 from workbench.sample.references import open_references
 from workbench.sample.trajectories import Trajectory, join_prompts, write_trajectory
@@ -31,31 +34,9 @@ if TYPE_CHECKING:
     from models.configs.flow import GuidanceConfig, SamplerConfig
     from models.samplers import SamplerStep
     from workbench.study.folders import Run
+    from workbench.train.adapters import Adapter
 
 MOST_ALONE = 32  # up to this many typed prompts are continued one at a time
-
-
-@dataclass(frozen=True, slots=True)
-class Continuations:
-    """Continuations of N prompts.
-
-    Attributes:
-        prompts: N texts.
-        texts: N continuations.
-        token_ids: N arrays of the continuations' tokens, without end-of-text.
-        ended: (N,) bool, False where the window ended before the text did.
-        nfe: network evaluations per prompt.
-        seconds: total wall-clock seconds.
-        trace: every step of every prompt, if requested.
-    """
-
-    prompts: list[str]
-    texts: list[str]
-    token_ids: list[np.ndarray]
-    ended: np.ndarray
-    nfe: int
-    seconds: float
-    trace: Trajectory | None
 
 
 def continue_prompts(
@@ -172,6 +153,7 @@ def sample_prompts(
     sampler: str | None = None,
     seed: int = 0,
     trace: bool = False,
+    adapter: Adapter | None = None,
 ) -> Continuations:
     """Continue a user's prompts with a run's generator; omitted settings default to the run's own.
 
@@ -190,6 +172,15 @@ def sample_prompts(
     changes: dict[str, Any] = {"num_steps": num_steps, "name": sampler}
     solver = replace(sampling.sampler, **{k: v for k, v in changes.items() if v is not None})
     scale = sampling.guidance_scales[0] if guidance_scale is None else guidance_scale
+    if run.imported is not None:
+        if trace:
+            raise InputError(
+                "--trace stores what our own networks do; leave it out with an adapter"
+            )
+        return continue_outside(
+            require_generator(adapter, run), run, prompts, context, sampler=solver,
+            guidance=sampling.guidance(scale), seed=seed, batch_size=sampling.batch_size,
+        )  # fmt: skip
     result = continue_prompts(
         load_generator(run, context.place),
         corpus,

@@ -16,7 +16,8 @@ from torch import Tensor
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.machine.memory import halving_batches
 from workbench.machine.seeds import step_generator
-from workbench.sample.continuations import Continuations, cut_continuations
+from workbench.sample.continuations import cut_continuations
+from workbench.sample.continued import Continuations
 from workbench.sample.held_out import first_prompts, samples_frame, scale_name
 from workbench.sample.prompts import Prompts, held_out_prompts, typed_prompts
 from workbench.sample.references import open_references

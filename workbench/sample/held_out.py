@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint
-from workbench.sample.continuations import Continuations, continue_prompts
+from workbench.sample.continuations import continue_prompts
+from workbench.sample.continued import Continuations
 from workbench.sample.generator import load_generator
+from workbench.sample.outside import continue_outside
 from workbench.sample.prompts import Prompts, held_out_prompts
 from workbench.sample.references import References, open_references
 from workbench.sample.trajectories import write_trajectory
 from workbench.store.atomic import publish
 from workbench.store.manifest import is_complete
 from workbench.train.flow import flow_fingerprint
+from workbench.train.latents import latents_fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,10 +27,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.study.folders import Run
+    from workbench.train.adapters import Adapter
 
 
 def sampling_fingerprint(run: Run) -> str:
     """Fingerprint of the sampling stage."""
+    if run.imported is not None:
+        return stage_fingerprint(
+            "adapter", latents_fingerprint(run), run.imported.get("provenance"),
+            run.config.sampling, run.study.config.base.evaluation.encoder,
+        )  # fmt: skip
     return stage_fingerprint(
         flow_fingerprint(run), run.config.sampling, run.study.config.base.evaluation.encoder
     )
@@ -45,6 +55,13 @@ def sample_run(run: Run, context: StageContext) -> str:
     """
     corpus = run.study.corpus
     print_ = sampling_fingerprint(run)
+    if run.imported is not None:
+        if not is_complete(run.samples_dir, print_):
+            raise InputError(
+                f"{run.name}: no samples; run `sample RUN --held-out --adapter FILE`, if its "
+                "adapter generates"
+            )
+        return print_
     if is_complete(run.samples_dir, print_) and is_complete(run.trajectories_dir, print_):
         return print_
     sampling = run.config.sampling
@@ -80,6 +97,23 @@ def sample_run(run: Run, context: StageContext) -> str:
                 )
                 _store(traces / f"{name}.safetensors", trace, scale)
     return print_
+
+
+def sample_outside(run: Run, adapter: Adapter, context: StageContext) -> None:
+    """Continue the held-out prompts with the adapter's generator, and store what is written."""
+    sampling, known = run.config.sampling, open_references(run.study.references_dir)
+    prompts = held_out_prompts(
+        run.study.corpus, known.indices, known.cuts, known.prompts, joint=False
+    )
+    with publish(run.samples_dir, meta={"fingerprint": sampling_fingerprint(run)}) as folder:
+        for scale in sampling.guidance_scales:
+            name = scale_name(scale)
+            written = continue_outside(
+                adapter, run, prompts, context, sampler=sampling.sampler,
+                guidance=sampling.guidance(scale), seed=run.seed, batch_size=sampling.batch_size,
+                stage=f"sampling {name}",
+            )  # fmt: skip
+            samples_frame(written, known).to_parquet(folder / f"{name}.parquet", index=False)
 
 
 def _store(path: Path, traced: Continuations, scale: float) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.config.study import RunConfig
-    from workbench.sample.continuations import Continuations
+    from workbench.sample.continued import Continuations
     from workbench.study.folders import Run, Study
 
 AUTOREGRESSIVE = "autoregressive"
@@ -182,7 +182,8 @@ def autoregressive_baseline(judge: Judge, context: StageContext) -> Continuation
     import time
 
     from workbench.machine.seeds import step_generator
-    from workbench.sample.continuations import Continuations, cut_continuations
+    from workbench.sample.continuations import cut_continuations
+    from workbench.sample.continued import Continuations
 
     references, corpus = judge.references, judge.corpus
     base = context.place.device

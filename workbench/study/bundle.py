@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,6 +88,26 @@ class Bundle:
                 raise InputError(f"{LATENTS}: {name} is not finite in row {bad}")
         for name, rows in (("tokens", self.tokens), ("offsets", self.offsets)):
             self._check_counts(name, rows)
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        """Check that each label has a plain name and one class name, or None, per text."""
+        for name, classes in self.labels.items():
+            # Names become parts of file names.
+            if not re.fullmatch(r"\w[\w ()-]{0,59}", name):
+                raise InputError(
+                    f"{TEXTS}: {LABEL}{name[:60]}: a label's name is at most 60 letters, digits, "
+                    "spaces, hyphens and brackets"
+                )
+            if len(classes) != len(self.texts):
+                raise InputError(
+                    f"{TEXTS}: {LABEL}{name} has {len(classes)} rows for {len(self.texts)} texts"
+                )
+            odd = next((c for c in classes if not isinstance(c, str | None)), None)
+            if odd is not None:
+                raise InputError(
+                    f"{TEXTS}: {LABEL}{name} must hold class names, one is {odd!r}; quote it"
+                )
 
     def _check_counts(self, name: str, rows: Sequence[Any] | None) -> None:
         """Check that each text has as many entries as its mask has tokens."""

@@ -105,6 +105,11 @@ class Study:
         """Arms of the configuration, then the imported ones."""
         return [*self.config.arms, *dict.fromkeys(run.arm for run in self.imported)]
 
+    @property
+    def named_runs(self) -> dict[str, Run]:
+        """Every run by its name, the imported ones last."""
+        return {run.name: run for run in (*self.runs, *self.imported)}
+
 
 @dataclass(frozen=True)
 class Run:
@@ -142,7 +147,9 @@ class Run:
     def _imported_config(self, bundle: dict[str, Any]) -> RunConfig:
         base = self.study.config.base
         flow = settings.build(type(base.flow), bundle["flow"]) if bundle.get("flow") else base.flow
-        vae = replace(base.vae, latent_width=bundle["width"])
+        # One channel cannot be normalised per token; whether the model does so is not known.
+        norm = "none" if bundle["width"] == 1 else base.vae.mu_norm
+        vae = replace(base.vae, latent_width=bundle["width"], mu_norm=norm)
         return replace(base, seed=self.seed, flow=flow, vae=vae)
 
     @property
@@ -279,7 +286,7 @@ def find_run(name: str) -> Run:
 
 
 def _pick(study: Study, arm: str, seed: str) -> Run:
-    names = {run.name: run for run in (*study.runs, *study.imported)}
+    names = study.named_runs
     wanted = f"{arm}/{seed if seed.startswith('seed-') else 'seed-' + seed}"
     if wanted not in names:
         raise InputError(f"{study.directory}: no run {wanted}; it has {', '.join(names)}")

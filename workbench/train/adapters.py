@@ -1,67 +1,196 @@
 """Models from outside, through a small Python file of the user's: an adapter.
 
 An adapter defines `load(model)`, which returns an object with `encode(texts)` and, if it can,
-`decode(z, mask)`. It is ordinary Python with all rights of the user, so it runs only when it is
-named on the command line, never because a study, a bundle or a model asks for it.
+`decode(z, mask)`, `logits(z, mask)` and `velocity(z_t, t, prompts)`: see `docs/BUNDLES.md`. It is
+ordinary Python with all rights of the user, so it runs only when it is named on the command line,
+never because a study, a bundle or a model asks for it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import runpy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.config.places import absolute
 from workbench.errors import InputError
 from workbench.study.bundle import Bundle
 
-ENCODE_BATCH = 64
+if TYPE_CHECKING:
+    from workbench.study.folders import Run
+
+BATCH = 64
 RETURNS = "(z, mask, offsets) or (z, mask, offsets, std)"
+SHA256, MODEL, CONTENT = "adapter_sha256", "model", "model_sha256"
 
 
-def load_adapter(file: Path, model: str) -> Any:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Adapter:
+    """A model from outside; whatever it returns is checked.
+
+    Attributes:
+        file: the Python file.
+        model: what its `load` was given.
+        loaded: what `load` returned.
+    """
+
+    file: Path
+    model: str
+    loaded: Any
+
+    def can(self, name: str) -> bool:
+        """Whether it has a function: `decode`, `logits` or `velocity`."""
+        return callable(getattr(self.loaded, name, None))
+
+    @property
+    def latent_shape(self) -> tuple[int, int]:
+        """(L, D) of the latents that `velocity` moves.
+
+        Raises:
+            InputError: the adapter does not give it.
+        """
+        shape = getattr(self.loaded, "latent_shape", None)
+        sizes = shape if isinstance(shape, tuple | list) else ()
+        if len(sizes) != 2 or not all(isinstance(n, int) and n > 0 for n in sizes):
+            raise InputError(f"{self._name}: velocity() needs latent_shape = (L, D), it is {shape}")
+        return sizes[0], sizes[1]
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        """What `encode` returns for texts."""
+        return self._call("encode", list(texts))
+
+    def decode(self, z: np.ndarray, mask: np.ndarray) -> list[str]:
+        """Texts of latents (B, L, D) whose real tokens are where mask (B, L) is True."""
+        texts: list[str] = []
+        for rows in _batches(len(z)):
+            found = self._call("decode", z[rows], mask[rows])
+            if not isinstance(found, list | tuple) or not all(isinstance(t, str) for t in found):
+                raise InputError(f"{self._name}: decode() must return a list of texts")
+            texts += found
+        if len(texts) != len(z):
+            raise InputError(f"{self._name}: decode() of {len(z)} latents gave {len(texts)} texts")
+        return texts
+
+    def logits(self, z: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """(B, L, V) float32 over the model's own vocabulary."""
+        parts = [
+            np.asarray(self._call("logits", z[rows], mask[rows]), np.float32)
+            for rows in _batches(len(z))
+        ]
+        for part, rows in zip(parts, _batches(len(z)), strict=True):
+            if part.ndim != 3 or part.shape[:2] != z[rows].shape[:2]:
+                raise InputError(
+                    f"{self._name}: logits() of latents {z[rows].shape} returned {part.shape}; "
+                    "they must be (B, L, V)"
+                )
+        return np.concatenate(parts)
+
+    def velocity(self, z_t: np.ndarray, t: float, prompts: list[str] | None) -> np.ndarray:
+        """(B, L, D) float32, d z_t / d t given prompts, or given none."""
+        found = np.asarray(self._call("velocity", z_t, t, prompts), np.float32)
+        if found.shape != z_t.shape or not np.isfinite(found).all():
+            what = f"returned {found.shape}" if found.shape != z_t.shape else "is not finite"
+            raise InputError(f"{self._name}: velocity() of z_t {z_t.shape} at t = {t:.3g} {what}")
+        return found
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        try:
+            return getattr(self.loaded, name)(*arguments)
+        except Exception as error:  # a stranger's code raises what it likes
+            raise InputError(f"{self._name}: {name}() failed: {_told(error)}") from error
+
+    @property
+    def _name(self) -> str:
+        return f"--adapter {self.file}"
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Names and hashes of the file and the model, kept with what comes from them."""
+        return {
+            "adapter": self.file.name,
+            SHA256: _sha256(self.file),
+            MODEL: self.model,
+            CONTENT: model_content(self.model),
+        }
+
+
+def load_adapter(file: Path, model: str) -> Adapter:
     """Run an adapter's file and let it load its model.
 
     Raises:
-        InputError: there is no such file, it has no `load`, or what that returns has no `encode`.
+        InputError: there is no such file, it or its `load` fails, or that returns no `encode`.
     """
     if not file.is_file():
         raise InputError(f"--adapter {file}: no such file")
-    load = runpy.run_path(str(file)).get("load")
-    if not callable(load):
-        raise InputError(f"--adapter {file}: defines no function load(model)")
-    loaded = load(model)
+    model = str(absolute(model)) if absolute(model).exists() else model
+    try:
+        load = runpy.run_path(str(file)).get("load")
+        if not callable(load):
+            raise InputError(f"--adapter {file}: defines no function load(model)")
+        loaded = load(model)
+    except InputError:
+        raise
+    except Exception as error:  # a stranger's code raises what it likes
+        raise InputError(f"--adapter {file}: load() failed: {_told(error)}") from error
     if not callable(getattr(loaded, "encode", None)):
         raise InputError(f"--adapter {file}: load() returned no object with encode(texts)")
-    return loaded
+    return Adapter(file=file, model=model, loaded=loaded)
 
 
-def encode_texts(adapter: Any, texts: Sequence[str], file: Path, model: str) -> Bundle:
+def open_adapter(file: Path, run: Run) -> Adapter:
+    """Load the adapter that encoded an arm, if the file and the model are still the same.
+
+    Raises:
+        InputError: the arm came from no adapter, or its file or model is another one.
+    """
+    known = (run.imported or {}).get("provenance", {})
+    if CONTENT not in known:
+        raise InputError(f"--adapter {file}: {run.name} was not made by `encode`")
+    if not file.is_file():
+        raise InputError(f"--adapter {file}: no such file")
+    if _sha256(file) != known[SHA256]:
+        raise InputError(
+            f"--adapter {file}: is not the file that encoded {run.name} (sha256 "
+            f"{_sha256(file)[:12]}, then {known[SHA256][:12]}); run `encode` again"
+        )
+    if model_content(known[MODEL]) != known[CONTENT]:
+        raise InputError(
+            f"--adapter {file}: the model {known[MODEL]} changed since it encoded {run.name}; "
+            "run `encode` again"
+        )
+    return load_adapter(file, known[MODEL])
+
+
+def model_content(model: str) -> str:
+    """Hash of a model's file, or of the files in its folder; empty for what is neither."""
+    from models.teachers.content import content_hash
+
+    path = Path(model)
+    return content_hash(path) if path.is_dir() else _sha256(path) if path.is_file() else ""
+
+
+def encode_texts(adapter: Adapter, texts: Sequence[str]) -> Bundle:
     """A bundle of texts from an adapter, with the share of them that it reads back.
 
     Raises:
         InputError: what `encode` returned does not fit its texts.
     """
-    parts = [
-        _checked(adapter.encode(list(some)), some, file)
-        for i in range(0, len(texts), ENCODE_BATCH)
-        for some in [texts[i : i + ENCODE_BATCH]]
-    ]
+    parts = [_encoded(adapter, texts[rows]) for rows in _batches(len(texts))]
     longest = max(part[1].shape[1] for part in parts)
     z, mask = (np.concatenate([_padded(part[k], longest) for part in parts]) for k in (0, 1))
     std = None
     if parts[0][3] is not None:
         std = np.concatenate([_padded(part[3], longest) for part in parts])
-    provenance: dict[str, Any] = {
-        "adapter": file.name,
-        "adapter_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        "model": model,
-    }
-    if callable(getattr(adapter, "decode", None)):
-        provenance |= read_back(adapter.decode, z, mask, texts)
+    provenance: dict[str, Any] = adapter.identity
+    if adapter.can("decode"):
+        decoded = adapter.decode(z, mask)
+        same = sum(a.strip() == b.strip() for a, b in zip(decoded, texts, strict=True))
+        provenance |= {"texts_read_back": same, "texts": len(texts)}
     return Bundle(
         texts=list(texts),
         z=z,
@@ -72,18 +201,23 @@ def encode_texts(adapter: Any, texts: Sequence[str], file: Path, model: str) -> 
     )
 
 
-def _checked(found: Any, texts: Sequence[str], file: Path) -> tuple[Any, Any, Any, Any]:
+def _encoded(adapter: Adapter, texts: Sequence[str]) -> tuple[Any, Any, Any, Any]:
+    found, name = adapter.encode(texts), f"--adapter {adapter.file}"
     if not isinstance(found, tuple) or len(found) not in (3, 4):
-        raise InputError(f"--adapter {file}: encode() must return {RETURNS}")
+        raise InputError(f"{name}: encode() must return {RETURNS}")
     z, mask, offsets, std = (*found, None)[:4]
     z, mask = np.asarray(z, np.float32), np.asarray(mask, bool)
     if z.ndim != 3 or z.shape[:2] != mask.shape or len(z) != len(texts) != 0:
         raise InputError(
-            f"--adapter {file}: encode() of {len(texts)} texts returned z {z.shape} and mask "
+            f"{name}: encode() of {len(texts)} texts returned z {z.shape} and mask "
             f"{mask.shape}; they must be (N, L, D) and (N, L)"
         )
     spans = [np.asarray(rows, np.int64).reshape(-1, 2) for rows in offsets]
     return z, mask, spans, None if std is None else np.asarray(std, np.float32)
+
+
+def _batches(count: int) -> list[slice]:
+    return [slice(i, i + BATCH) for i in range(0, count, BATCH)]
 
 
 def _padded(values: np.ndarray, length: int) -> np.ndarray:
@@ -93,12 +227,9 @@ def _padded(values: np.ndarray, length: int) -> np.ndarray:
     return np.pad(values, space)
 
 
-def read_back(
-    decode: Callable[..., Sequence[str]], z: np.ndarray, mask: np.ndarray, texts: Sequence[str]
-) -> dict[str, Any]:
-    """How many texts a decoder gives back exactly, white space at the ends aside."""
-    decoded: list[str] = []
-    for i in range(0, len(texts), ENCODE_BATCH):
-        decoded += decode(z[i : i + ENCODE_BATCH], mask[i : i + ENCODE_BATCH])
-    same = sum(a.strip() == b.strip() for a, b in zip(decoded, texts, strict=True))
-    return {"texts_read_back": same, "texts": len(texts)}
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -17,6 +17,7 @@ from workbench.errors import InputError
 from workbench.store.atomic import publish
 from workbench.store.lock import run_lock
 from workbench.study.bundle import DESCRIPTION, Bundle, read_bundle, write_bundle
+from workbench.study.bundle_labels import own_labels, write_labels
 from workbench.study.folders import Run, Study
 from workbench.train.latents import imported_fingerprint, open_latents
 from workbench.train.texts import middle_cuts
@@ -95,15 +96,18 @@ def import_bundle(directory: Path, study: Study, arm: str = "") -> Run:
     check_arm(run)
     rows = _rows_of(bundle, study.corpus.split("test"), study.config.base.evaluation.probe_texts)
     arrays = _normalised(bundle, *_on_our_tokens(bundle, study.corpus, rows))
+    labels = own_labels(bundle, rows, run)
     description = {
         **bundle.about,
         "width": int(bundle.z.shape[-1]),
         "per_token": bundle.mask is not None,
         "has_spread": bundle.std is not None,
+        **({"labels": sorted(labels)} if labels else {}),
     }
     print_ = imported_fingerprint(study, description)
     with run_lock(study.directory), publish(run.latents_dir, meta={"fingerprint": print_}) as out:
         _write(out, bundle, arrays, study.corpus, rows)
+        write_labels(out, labels)
         (out / DESCRIPTION).write_text(json.dumps(description, indent=2, sort_keys=True))
     return Run(study, run.arm, run.seed)
 

@@ -78,8 +78,10 @@ def latents_fingerprint(run: Run) -> str:
 
 
 def imported_fingerprint(study: Study, bundle: Mapping[str, Any]) -> str:
-    """Fingerprint of latents from a bundle: its files, and the texts they belong to."""
-    return stage_fingerprint("bundle", bundle["files"], study.corpus.manifest["content_hash"])
+    """Fingerprint of latents from a bundle: its files, the texts they belong to, own labels."""
+    labels = [bundle["labels"]] if bundle.get("labels") else []
+    texts = study.corpus.manifest["content_hash"]
+    return stage_fingerprint("bundle", bundle["files"], texts, *labels)
 
 
 def store_latents(run: Run, context: StageContext) -> None:

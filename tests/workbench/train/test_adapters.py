@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from workbench.probes.inputs.probe_inputs import ProbeInputs
 from workbench.study.bundle import held_out_texts, read_bundle
 from workbench.study.folders import Run, Study
 from workbench.study.record import create_study
-from workbench.train.adapters import encode_texts, load_adapter
+from workbench.train.adapters import Adapter, encode_texts, load_adapter
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "adapters"
 
@@ -112,15 +113,13 @@ class Echo:
 
 
 def test_the_share_read_back_is_counted(study: Study, tmp_path: Path) -> None:
-    file = tmp_path / "echo.py"
-    file.write_text("")
     texts = held_out_texts(str(study.directory))
-    about = encode_texts(Echo(), texts, file, "none").about["provenance"]
+    about = encode_texts(adapter_of(Echo(), tmp_path), texts).about["provenance"]
     assert about["texts_read_back"] == about["texts"] == len(texts)
-    texts[0] = "\u2603"
     worse = Echo()
     worse.decode = lambda z, mask: ["x"] * len(z)
-    assert encode_texts(worse, texts, file, "none").about["provenance"]["texts_read_back"] == 0
+    about = encode_texts(adapter_of(worse, tmp_path), texts).about["provenance"]
+    assert about["texts_read_back"] == 0
 
 
 @pytest.mark.parametrize(
@@ -129,6 +128,8 @@ def test_the_share_read_back_is_counted(study: Study, tmp_path: Path) -> None:
         (None, "no such file"),
         ("", "defines no function load"),
         ("def load(model):\n    return None\n", "no object with encode"),
+        ("def load(model):\n    raise KeyError(model)\n", r"load.. failed: KeyError: 'model'"),
+        ("import no_such_package\n", "No module named 'no_such_package'"),
     ],
 )
 def test_what_is_no_adapter_is_refused(tmp_path: Path, source: str | None, wanted: str) -> None:
@@ -139,13 +140,41 @@ def test_what_is_no_adapter_is_refused(tmp_path: Path, source: str | None, wante
         load_adapter(file, "model")
 
 
-def test_what_does_not_fit_is_refused(study: Study, tmp_path: Path) -> None:
-    file = tmp_path / "a.py"
+def adapter_of(loaded: Any, folder: Path) -> Adapter:
+    file = folder / "adapter.py"
     file.write_text("")
-    broken = Echo()
-    broken.encode = lambda texts: (np.zeros((1, 2, 3)), np.ones((1, 2)), [])
-    with pytest.raises(InputError, match="they must be"):
-        encode_texts(broken, ["a", "b"], file, "none")
-    broken.encode = lambda texts: np.zeros((2, 2, 3))
-    with pytest.raises(InputError, match=r"must return \(z, mask, offsets\)"):
-        encode_texts(broken, ["a", "b"], file, "none")
+    return Adapter(file=file, model="none", loaded=loaded)
+
+
+@pytest.mark.parametrize(
+    ("name", "returned", "wanted"),
+    [
+        ("encode", (np.zeros((1, 2, 3)), np.ones((1, 2)), []), "they must be"),
+        ("encode", np.zeros((2, 2, 3)), r"must return \(z, mask, offsets\)"),
+        ("decode", ["a"], "decode.. of 2 latents gave 1 texts"),
+        ("decode", [1, 2], "must return a list of texts"),
+        ("logits", np.zeros((2, 3)), r"they must be \(B, L, V\)"),
+        ("velocity", np.zeros((2, 3)), r"at t = 0.5 returned \(2, 3\)"),
+        ("velocity", np.full((2, 4, 1), np.nan), "is not finite"),
+        ("velocity", KeyError("oops"), "velocity.. failed: KeyError: 'oops'"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path: Path, name, returned, wanted) -> None:
+    def answer(*arguments):
+        if isinstance(returned, Exception):
+            raise returned
+        return returned
+
+    broken, z = Echo(), np.zeros((2, 4, 1), np.float32)
+    setattr(broken, name, answer)
+    adapter = adapter_of(broken, tmp_path)
+    calls = {
+        "encode": lambda: encode_texts(adapter, ["a", "b"]),
+        "decode": lambda: adapter.decode(z, np.ones((2, 4), bool)),
+        "logits": lambda: adapter.logits(z, np.ones((2, 4), bool)),
+        "velocity": lambda: adapter.velocity(z, 0.5, ["a", "b"]),
+    }
+    with pytest.raises(InputError, match=wanted) as caught:
+        calls[name]()
+    assert str(adapter.file) in str(caught.value)
+    assert "\n" not in str(caught.value)

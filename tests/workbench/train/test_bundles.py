@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from workbench.cli.main import main
 from workbench.errors import DamagedArtefactError, InputError, exit_code
@@ -37,17 +40,24 @@ from workbench.study.pairing import NOT_PROVED
 from workbench.train.bundle_arms import export_run, import_bundle
 
 WIDTH = 5
+BRINGING = re.compile(r"```python\n([^`]*write_bundle[^`]*)```\s*```\n([^`]*)```")
+WORD = re.compile(r"\w+|[^\w\s]+")
 ROOT = Path(__file__).parents[3]
-# A model of characters: each is a token, its latent a row of a table.
-ENCODER = """import numpy as np
+# A reader's own file: a VAE whose posterior means come from its words and the text's mean.
+OUTSIDE = """import torch
+from huggingface_hub import PyTorchModelHubMixin
 
-def encode(texts):
-    longest = max(map(len, texts))
-    table = np.random.default_rng(0).normal(size=(256, 3)).astype(np.float32)
-    codes = np.array([[ord(c) % 256 for c in text.ljust(longest)] for text in texts])
-    mask = np.arange(longest) < np.array([len(text) for text in texts])[:, None]
-    return table[codes], mask, [np.stack([np.r_[:len(t)], np.r_[1:len(t) + 1]], 1) for t in texts]
+class TextVAE(torch.nn.Module, PyTorchModelHubMixin):
+    def __init__(self, vocabulary, width):
+        super().__init__()
+        self.words = torch.nn.Embedding(vocabulary, 8)
+        self.posterior = torch.nn.Linear(16, 2 * width)
 
+    def encode(self, token_ids, mask):
+        states, real = self.words(token_ids), mask[..., None].float()
+        mean = (states * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
+        both = torch.cat([states, mean.expand_as(states)], dim=-1)
+        return self.posterior(both).chunk(2, dim=-1)[0]
 """
 
 
@@ -188,24 +198,43 @@ def test_a_study_with_an_imported_arm_stays_done(study: Study, tmp_path: Path) -
 def test_the_lines_of_the_readme_bring_a_model_to_the_map(
     study: Study, tmp_path: Path, context: StageContext
 ) -> None:
-    """The block runs as it stands, given an encoder and a study called demo."""
-    block = next(
-        part.split("```")[0]
-        for part in (ROOT / "README.md").read_text().split("```python\n")
-        if "write_bundle" in part
-    )
-    assert len([line for line in block.splitlines() if line.strip()]) < 10
-    script = tmp_path / "script.py"
-    script.write_text(ENCODER + block)
+    """The blocks run as they stand, given a model, its weights and a study called demo."""
+    found = BRINGING.search((ROOT / "README.md").read_text())
+    assert found is not None
+    code, verbs = found.groups()
+    assert len([line for line in code.splitlines() if line.strip()]) < 10
     study.directory.rename(tmp_path / "demo")
-    environment = {**os.environ, "WORKBENCH_RUNS": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, check=True)
+    save_outside_vae(tmp_path, held_out_texts(str(tmp_path / "demo")))
+    (tmp_path / "script.py").write_text(code)
+    environment = {
+        **os.environ, "WORKBENCH_RUNS": str(tmp_path), "PYTHONPATH": f"{ROOT}:{tmp_path}"
+    }  # fmt: skip
+    lines = [line.partition("#")[0].split()[1:] for line in verbs.strip().splitlines()[:2]]
+    for arguments in (["script.py"], *lines):
+        subprocess.run([sys.executable, *arguments], cwd=tmp_path, env=environment, check=True)
     demo = open_study(tmp_path / "demo")
-    run = import_bundle(tmp_path / "my-vae", demo)
-    assert run.arm == "my-vae"
+    run = demo.run("my-vae", 0)
+    assert json.loads((run.probes_dir / "isotropy.json").read_text())["results"]
     spaces = {arm: read_space(demo.run(arm, 0), context.place) for arm in ("repa", "my-vae")}
     items = held_out_items(spaces, None, demo.corpus, "tokens")
     assert len(items.spaces["my-vae"]) == len(items.spaces["repa"]) > 100
+
+
+def save_outside_vae(folder: Path, texts: list[str]) -> None:
+    """`my_models.py`, and its random weights and tokeniser in `weights`."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    (folder / "my_models.py").write_text(OUTSIDE)
+    names = ["[PAD]", "[CLS]", "[UNK]", *sorted({w for text in texts for w in WORD.findall(text)})]
+    words = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, "[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.post_processor = processors.TemplateProcessing("[CLS] $A", None, [("[CLS]", 1)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]")
+    tokenizer.save_pretrained(folder / "weights")
+    outside = runpy.run_path(str(folder / "my_models.py"))["TextVAE"]
+    torch.manual_seed(0)
+    outside(vocabulary=len(names), width=WIDTH).save_pretrained(folder / "weights")
 
 
 def flip(file: Path) -> None:

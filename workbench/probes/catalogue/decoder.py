@@ -81,6 +81,7 @@ def _manifold_continuity(inputs: ProbeInputs) -> list[Result]:
     originals = [inputs.corpus.tokenizer.decode(ids) for ids in inputs.padded_ids[: len(latents)]]
     config = ManifoldContinuityConfig(
         sweep=SWEEP,
+        batch_size=inputs.texts_at_once,
         half_samples=HalfSampleConfig(num_resamples=20, seed=inputs.config.seed),
         seed=inputs.config.seed,
     )
@@ -137,7 +138,7 @@ DECODER = {
         cost="quick",
         metrics="decoder_basin",
         run=_decoder_basin,
-        needs_models=True,
+        decodes="logits",
     ),
     "decoder_basin_flow": Probe(
         question="does the decoder still read clearly what the flow gives it?",
@@ -154,6 +155,6 @@ DECODER = {
         metrics="interpolation",
         run=_manifold_continuity,
         needs=("judge",),
-        needs_models=True,
+        decodes="texts",
     ),
 }

@@ -23,7 +23,7 @@ def _reconstruction(inputs: ProbeInputs) -> list[Result]:
             read,
             inputs.padded_ids,
             ReconstructionConfig(bootstrap=inputs.bootstrap),
-            mask=inputs.mask,
+            mask=inputs.split.padded(inputs.rows)[1],
             sampled=sampled,
             nll=nats,
             sampled_nll=sampled_nats,
@@ -115,7 +115,7 @@ GEOMETRY = {
         cost="quick",
         metrics="reconstruction",
         run=_reconstruction,
-        needs_models=True,
+        decodes="texts",
     ),
     "scale": Probe(
         question="how large are the latents compared with their posterior noise?",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from models.dit import TextDiT
     from models.text_vae import TextVAE
     from workbench.machine.context import StageContext
-    from workbench.sample.continuations import Continuations
+    from workbench.sample.continued import Continuations
     from workbench.study.folders import Run
 
 VAE_PROBES = (

@@ -20,6 +20,7 @@ from workbench.machine.devices import autocast
 from workbench.probes.inputs.sentences import sentence_numbers
 from workbench.probes.inputs.tables import ContextTable, SentenceTable, TokenTable
 from workbench.store.tensors import load_tensors
+from workbench.study.bundle_labels import OwnLabel, read_labels
 from workbench.train.bundle_arms import ENCODED, SCALE
 from workbench.train.latents import Latents, held_out_latents, open_latents
 from workbench.train.texts import load_texts
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 READ_BATCH = 128
 LOGIT_ELEMENTS = 1 << 26  # logits of one batch: 256 MiB
 TIME_POINTS = 512
+DECODED_TEXTS = 64
 
 
 class RunInputs:
@@ -110,6 +112,11 @@ class RunInputs:
         from analyses.statistics.half_samples import HalfSampleConfig
 
         return HalfSampleConfig(seed=self.config.seed)
+
+    @property
+    def texts_at_once(self) -> int:
+        """Number of texts that a probe interpolates and decodes together."""
+        return DECODED_TEXTS
 
     @cached_property
     def padded_ids(self) -> np.ndarray:
@@ -263,8 +270,19 @@ class RunInputs:
 
     @cached_property
     def text_labels(self) -> dict[str, np.ndarray]:
-        """label set -> (T,) int64, -1 = missing."""
-        return {name: np.asarray(v)[self.rows] for name, v in self.split.labels.items()}
+        """label set -> (T,) int64, -1 = missing; the study's labels, then a bundle's own."""
+        ours = {name: np.asarray(v)[self.rows] for name, v in self.split.labels.items()}
+        return ours | {name: own.codes[self.rows] for name, own in self._own_labels.items()}
+
+    @cached_property
+    def text_classes(self) -> dict[str, tuple[str, ...]]:
+        """label set -> its class names, for every entry of `text_labels`."""
+        ours = {name: self.corpus.label_names[name] for name in self.split.labels}
+        return ours | {name: own.classes for name, own in self._own_labels.items()}
+
+    @cached_property
+    def _own_labels(self) -> dict[str, OwnLabel]:
+        return read_labels(self.run)
 
     @cached_property
     def times(self) -> np.ndarray:
@@ -295,7 +313,7 @@ class RunInputs:
         return [self.corpus.tokenizer.decode(row) for row in self.decode_ids(z)]
 
     @torch.inference_mode()
-    def read(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Decode normalised latents (T, L, D) of the probed texts.
 
         Returns:

@@ -126,7 +126,7 @@ def study_of_finding(path: Path, finding: Finding) -> Path:
 
 
 def _runs(finding: Finding, study: Study) -> Iterator[tuple[str, Run | None]]:
-    known = {run.name: run for run in study.runs}
+    known = study.named_runs
     for name in finding.runs:
         yield name, known.get(name)
 

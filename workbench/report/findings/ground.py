@@ -69,12 +69,15 @@ class Ground:
         Raises:
             NotDefinedError: the study has no such arm or seed.
         """
-        config = self.study.config
-        if arm not in config.arms:
-            raise NotDefinedError(f"no arm {arm!r} any more; it has {', '.join(config.arms)}")
-        if seed not in config.seeds:
-            raise NotDefinedError(f"no seed {seed} any more; it has {config.seeds}")
-        return self.study.run(arm, seed)
+        runs = self.study.named_runs.values()
+        if arm not in {run.arm for run in runs}:
+            raise NotDefinedError(
+                f"no arm {arm!r} any more; it has {', '.join(self.study.all_arms)}"
+            )
+        found = {run.seed: run for run in runs if run.arm == arm}
+        if seed not in found:
+            raise NotDefinedError(f"no seed {seed} any more; it has {list(found)}")
+        return found[seed]
 
     def scores(self, arm: str, scale: str) -> list[RunScores]:
         """Stored scores of every seed of an arm."""
@@ -85,11 +88,13 @@ class Ground:
 
     def probed(self, run: Run, probe: str) -> dict[str, dict[str, Any]]:
         """A probe's results as JSON by name, computed now."""
-        from workbench.probes.catalogue import PROBES
+        from workbench.probes.run import probe_results
 
         return self.once(
             ("probed", run.name, probe),
-            lambda: {r.name: r.to_json() for r in PROBES[probe].run(self.opened.inputs(run))},
+            lambda: {
+                r.name: r.to_json() for r in probe_results(run, probe, self.opened.inputs(run))
+            },
         )
 
     def items(self, arms: Sequence[str], seed: int, level: str) -> Items:

@@ -20,7 +20,7 @@ from workbench.ui.kit.cached import (
 )
 
 if TYPE_CHECKING:
-    from workbench.sample.continuations import Continuations
+    from workbench.sample.continued import Continuations
 
 MOST_PROMPTS = 16
 

@@ -10,7 +10,7 @@ import streamlit as st
 from workbench.ui.kit.exhibits import show_table
 
 if TYPE_CHECKING:
-    from workbench.sample.continuations import Continuations
+    from workbench.sample.continued import Continuations
 
 
 def show_cost(written: Mapping[str, Continuations]) -> None:

@@ -15,7 +15,7 @@ from workbench.ui.sections.generate.continuations import baseline_texts, write
 from workbench.ui.sections.generate.fact_marks import fact_marks, kept_in
 
 if TYPE_CHECKING:
-    from workbench.sample.continuations import Continuations
+    from workbench.sample.continued import Continuations
     from workbench.ui.kit.selection import Selection
     from workbench.ui.sections.generate.continuations import WritingView
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from analyses.figures.arm_curves import dots_figure
+from workbench.study.bundle_labels import read_labels
 from workbench.ui.kit.cached import corpus_of
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure, show_table
@@ -35,7 +36,9 @@ def linear_probes_or_stop(
 
 def show_probes(selection: Selection, separable: Mapping[str, Results]) -> None:
     """Accuracy by label, beside chance and the word alone."""
-    marks = baseline_marks(next(own for own in separable.values() if own))
+    # A label may be known in one arm alone; where both know it, the first arm's marks are drawn.
+    every = {label: own[label] for own in reversed(list(separable.values())) for label in own}
+    marks = baseline_marks(every)
     show_figure(
         dots_figure(
             {arm: _in_words(own) for arm, own in separable.items()},
@@ -61,7 +64,10 @@ def show_classes(selection: Selection, separable: Mapping[str, Results]) -> str:
     label = choose_named("Label", labels, "label", words=label_words)
     with guarded("The classes"):
         corpus = corpus_of(selection.study)
-        names = {**corpus.label_names, **corpus.token_label_names}.get(label, ())
+        brought = {
+            n: own.classes for run in selection.runs.values() for n, own in read_labels(run).items()
+        }
+        names = {**corpus.label_names, **corpus.token_label_names, **brought}.get(label, ())
         frame = class_frame({arm: own.get(label) for arm, own in separable.items()}, names)
         if len(frame):
             show_table(frame, "classes", caption="Share of each class that the probe gets right. "

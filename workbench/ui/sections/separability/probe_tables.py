@@ -19,7 +19,7 @@ def baseline_marks(results: Results) -> dict[str, dict[str, float | None]]:
             name: r["detail"].get("shuffled", {}).get("mean") for name, r in results.items()
         },
         "the word alone": {
-            name: r["detail"].get("baseline", {}).get("accuracy", {}).get("mean")
+            name: (r["detail"].get("baseline") or {}).get("accuracy", {}).get("mean")
             for name, r in results.items()
         },
     }

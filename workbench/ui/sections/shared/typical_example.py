@@ -92,7 +92,10 @@ def _shares(results: Mapping[str, Any], label: str, level: str) -> dict[str, flo
 
 
 def parting_label(selection: Selection, items: Items, level: str) -> str:
-    """The label whose stored neighbour share differs most between the arms; else the first."""
+    """The label whose stored neighbour share differs most between the arms; else the first.
+
+    Empty where the items have no label.
+    """
     results = _known_results(selection)
     shares = {name: _shares(results, name, level) for name in items.labels}
     gaps = {
@@ -100,4 +103,4 @@ def parting_label(selection: Selection, items: Items, level: str) -> str:
         for name, own in shares.items()
         if len(own) == len(selection.arms)
     }
-    return max(gaps, key=lambda name: gaps[name]) if gaps else next(iter(items.labels))
+    return max(gaps, key=lambda name: gaps[name]) if gaps else next(iter(items.labels), "")
