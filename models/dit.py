@@ -112,15 +112,32 @@ class FinalLayer(nn.Module):
         return self.linear(modulate(layer_norm(x), shift, scale))
 
 
+def _build_projector(config: TextDiTConfig) -> nn.Sequential:
+    """REPA's net of three layers (arXiv 2410.06940); its hidden width grows with the network's."""
+    if config.teacher_width is None:
+        raise ValueError("teacher_width must be set to build a TextDiT with repa_depth")
+    hidden = 2 * config.width
+    return nn.Sequential(
+        nn.Linear(config.width, hidden),
+        nn.SiLU(),
+        nn.Linear(hidden, hidden),
+        nn.SiLU(),
+        nn.Linear(hidden, config.teacher_width),
+    )
+
+
 class TextDiT(nn.Module, PretrainedMixin):
     """Diffusion transformer from (z_t, t, context) to a latent or a velocity.
 
+    With `repa_depth` it has a projector for the alignment of a block's states. The projector is
+    drawn last, so all other weights are those of a network without it, and `forward` never uses it.
+
     Args:
-        config: `latent_width` and `window` must be filled.
+        config: `latent_width` and `window` must be filled, with `repa_depth` `teacher_width` too.
         generator: draws the initial weights; None uses the global random state.
 
     Raises:
-        ValueError: if one of the two fields is None.
+        ValueError: if one of these fields is None.
     """
 
     config_type = TextDiTConfig
@@ -146,6 +163,8 @@ class TextDiT(nn.Module, PretrainedMixin):
             for _ in range(config.layers)
         )
         self.final_layer = FinalLayer(width, config.latent_width)
+        if config.repa_depth is not None:
+            self.projector = _build_projector(config)
         initialise(self, generator)
         for layer in (*self.blocks, self.final_layer):
             nn.init.zeros_(layer.adaLN_modulation.weight)
@@ -190,6 +209,23 @@ class TextDiT(nn.Module, PretrainedMixin):
                 hidden.append(x)
         out = self.final_layer(x, c)
         return DiTOutput(out, tuple(hidden)) if return_hidden else out
+
+    def project(self, hidden: tuple[Tensor, ...]) -> Tensor:
+        """Project the states after the aligned block to the teacher's width.
+
+        Args:
+            hidden: of a `DiTOutput`.
+
+        Returns:
+            (B, L, teacher_width).
+
+        Raises:
+            ValueError: if the network was built without `repa_depth`.
+        """
+        if self.config.repa_depth is None:
+            raise ValueError("repa_depth must be set to align a block's states")
+        aligned = math.ceil(self.config.repa_depth * len(self.blocks))
+        return self.projector(layer_norm(hidden[aligned - 1]))
 
     def _embed(
         self,

@@ -3,18 +3,23 @@
     z_t = (1 - t) * noise + t * z,   velocity = z - noise
 
 The network predicts the velocity, or the clean latent, whose velocity is
-(z_hat - z_t) / max(1 - t, t_clamp). Source: Lipman et al. 2022, arXiv 2210.02747; Liu et al. 2022,
-arXiv 2209.03003; self-conditioning: Chen et al. 2022, arXiv 2208.04202.
+(z_hat - z_t) / max(1 - t, t_clamp). With a teacher, the states of one of its blocks are aligned
+with the teacher's. Source: Lipman et al. 2022, arXiv 2210.02747; Liu et al. 2022, arXiv
+2209.03003; self-conditioning: Chen et al. 2022, arXiv 2208.04202; alignment (REPA): Yu et al. 2024,
+arXiv 2410.06940.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
 
+from models.alignment_loss import masked_cosine
 from models.configs.flow import FlowConfig, LatentTarget, Prediction
+from models.dit import TextDiT
 from models.noise import normal_like, uniform
 from models.time_samplers import TimeSampler
 
@@ -23,7 +28,10 @@ class FlowLosses(NamedTuple):
     """Loss of one batch; only `loss` carries a gradient.
 
     Attributes:
-        loss: velocity MSE per channel, over the target positions of each text, then over texts.
+        loss: what is minimised: `velocity_loss`, and the alignment if there is one.
+        velocity_loss: MSE per channel, over the target positions of each text, then over texts.
+        repa_cosine: mean cosine of a block's projected states with the teacher's at target
+            positions; NaN without alignment.
         per_example: (B,) the same text by text; 0 for a text without target positions.
         t: (B,) the times drawn.
         quartile_losses: (4,) means of `per_example` for t in [0, 1/4), ..., [3/4, 1]; 0 if empty.
@@ -31,6 +39,8 @@ class FlowLosses(NamedTuple):
     """
 
     loss: Tensor
+    velocity_loss: Tensor
+    repa_cosine: Tensor
     per_example: Tensor
     t: Tensor
     quartile_losses: Tensor
@@ -77,6 +87,8 @@ def flow_loss(
     ctx_mask: Tensor,
     config: FlowConfig,
     generator: Generator,
+    teacher_states: Tensor | None = None,
+    teacher_valid: Tensor | None = None,
 ) -> FlowLosses:
     """Draw times, noise and drops, and score the velocity on target positions.
 
@@ -85,12 +97,14 @@ def flow_loss(
     depend on it: twins see the same ones.
 
     Args:
-        dit: a `TextDiT`, or a wrapper that calls one.
+        dit: a `TextDiT`, or a wrapper that calls one; the network itself where it is aligned.
         z: (B, L, D) normalised latents of the texts; context positions are not read.
         ctx: (B, L, D) normalised context latents; target positions are not read.
         ctx_mask: (B, L) bool, True at context positions; may differ from text to text.
         config: the flow's settings.
         generator: draws, in this order: t, noise, drops, whether to self-condition.
+        teacher_states: (B, L, teacher_width); without them nothing is aligned.
+        teacher_valid: (B, L) bool, True where the teacher's row is usable.
     """
     batch = z.shape[0]
     t = TimeSampler(config.time).sample_t(batch, generator).to(z.device)  # (B,)
@@ -100,13 +114,25 @@ def flow_loss(
     z_self = None
     if bool(uniform((), z, generator) < config.self_conditioning_prob):
         z_self = _first_estimate(dit, z_t, t, ctx, ctx_mask, cond_drop, config)
-    out = dit(z_t, t, ctx, ctx_mask, cond_drop, z_self).float()
-    v_pred = to_velocity(out, z_t, t, config.prediction, config.t_clamp)
+    inputs = (z_t, t, ctx, ctx_mask, cond_drop, z_self)
+    cosine = None
+    if teacher_states is None or teacher_valid is None:
+        out = dit(*inputs)
+    else:
+        assert isinstance(dit, TextDiT)
+        out, hidden = dit(*inputs, return_hidden=True)
+        cosine = masked_cosine(dit.project(hidden), teacher_states, teacher_valid & ~ctx_mask)
+    v_pred = to_velocity(out.float(), z_t, t, config.prediction, config.t_clamp)
     velocity = z - noise
     if config.prediction == "z":
         velocity = to_velocity(z, z_t, t, "z", config.t_clamp)
     squared = (v_pred - velocity).square().mean(-1)  # (B, L)
-    return _reduce(squared, ~ctx_mask, t)
+    losses = _reduce(squared, ~ctx_mask, t)
+    if cosine is None:
+        return losses
+    loss = losses.velocity_loss - config.repa_weight * cosine
+    velocity_loss = losses.velocity_loss.detach()
+    return losses._replace(loss=loss, velocity_loss=velocity_loss, repa_cosine=cosine.detach())
 
 
 def _first_estimate(
@@ -137,6 +163,8 @@ def _reduce(squared: Tensor, target: Tensor, t: Tensor) -> FlowLosses:
     sums = (per_example.detach().unsqueeze(1) * member).sum(dim=0)
     return FlowLosses(
         loss=loss,
+        velocity_loss=loss,
+        repa_cosine=loss.new_tensor(math.nan),
         per_example=per_example.detach(),
         t=t,
         quartile_losses=sums / quartile_counts.clamp_min(1),

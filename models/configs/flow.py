@@ -37,6 +37,9 @@ class TextDiTConfig:
             are still attended to ("zeros", the paper's way).
         token_shift: attention reads a quarter of its channels from the position before and a
             quarter from the one after.
+        repa_depth: share of the blocks, in (0, 1], after which a projector reads the states for
+            `FlowConfig.repa_weight`; None builds none.
+        teacher_width: width of the teacher's states; None until the teacher is known.
     """
 
     latent_width: int | None = None
@@ -49,9 +52,11 @@ class TextDiTConfig:
     self_conditioning: bool = True
     drop_mode: DropMode = "mask"
     token_shift: bool = added(False, before=False)
+    repa_depth: float | None = added(None, before=None)
+    teacher_width: int | None = added(None, before=None)
 
     def __post_init__(self) -> None:
-        for name in ("latent_width", "window"):
+        for name in ("latent_width", "window", "teacher_width"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be >= 1, got {value}")
@@ -59,6 +64,8 @@ class TextDiTConfig:
             raise ValueError(f"layers must be >= 1, got {self.layers}")
         check_heads(self.width, self.heads, self.mlp_ratio)
         check_choice("drop_mode", self.drop_mode, DropMode)
+        if self.repa_depth is not None and not 0 < self.repa_depth <= 1:
+            raise ValueError(f"repa_depth must lie in (0, 1], got {self.repa_depth}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +121,8 @@ class FlowConfig:
         cond_drop_prob: share of texts that lose their context, in [0, 1].
         latent_target: the flow learns posterior samples or posterior means.
         t_clamp: least 1 - t that a predicted z is divided by in the loss, in (0, 1].
+        repa_weight: weight, >= 0, of the alignment of a block's states with the teacher's at
+            target positions (REPA); needs `TextDiTConfig.repa_depth`.
     """
 
     prediction: Prediction = "z"
@@ -122,6 +131,7 @@ class FlowConfig:
     cond_drop_prob: float = 0.1
     latent_target: LatentTarget = "sample"
     t_clamp: float = 0.05
+    repa_weight: float = added(0.0, before=0.0)
 
     def __post_init__(self) -> None:
         check_choice("prediction", self.prediction, Prediction)
@@ -131,6 +141,8 @@ class FlowConfig:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         if not 0 < self.t_clamp <= 1:
             raise ValueError(f"t_clamp must be in (0, 1], got {self.t_clamp}")
+        if not 0 <= self.repa_weight < math.inf:
+            raise ValueError(f"repa_weight must be >= 0 and finite, got {self.repa_weight}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

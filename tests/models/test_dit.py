@@ -19,6 +19,9 @@ def build(seed=0, **overrides):
     return dit
 
 
+ALIGNED = {"repa_depth": 0.3, "teacher_width": 7}
+
+
 @pytest.fixture
 def inputs():
     generator = torch.Generator().manual_seed(1)
@@ -127,3 +130,40 @@ def test_published_sizes_within_five_percent(millions, layers, width, heads, mlp
     with torch.device("meta"):
         dit = TextDiT(config)
     assert abs(sum(p.numel() for p in dit.parameters()) / (millions * 1e6) - 1) < 0.05
+
+
+def test_the_projector_changes_no_other_weight_and_no_output(inputs):
+    plain, aligned = (
+        TextDiT(TextDiTConfig(**{**SMALL, **extra}), torch.Generator().manual_seed(7))
+        for extra in ({}, ALIGNED)
+    )
+    shared = plain.state_dict()
+    assert all(torch.equal(aligned.state_dict()[name], shared[name]) for name in shared)
+    assert len(aligned.state_dict()) == len(shared) + 6
+    plain = build()
+    aligned.load_state_dict({**aligned.state_dict(), **plain.state_dict()})
+    torch.nn.init.constant_(aligned.projector[0].weight, torch.nan)
+    assert torch.equal(aligned(*inputs), plain(*inputs))
+
+
+@pytest.mark.parametrize(
+    ("depth", "layers", "block"), [(0.3, 1, 1), (0.3, 4, 2), (0.3, 12, 4), (1.0, 3, 3), (0.5, 2, 1)]
+)
+def test_the_block_at_the_share_of_the_depth_is_aligned(inputs, depth, layers, block):
+    dit = build(layers=layers, repa_depth=depth, teacher_width=7)
+    hidden = dit(*inputs, return_hidden=True).hidden
+    projected = dit.project(hidden)
+    assert projected.shape == (3, 10, 7)
+    expected = dit.projector(torch.nn.functional.layer_norm(hidden[block - 1], (16,)))
+    torch.testing.assert_close(projected, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_alignment_that_cannot_be_is_refused(inputs):
+    for depth in (0.0, -0.5, 1.1):
+        with pytest.raises(ValueError, match=r"repa_depth must lie in \(0, 1\], got"):
+            TextDiTConfig(repa_depth=depth)
+    with pytest.raises(ValueError, match="teacher_width must be set"):
+        build(repa_depth=0.5)
+    dit = build()
+    with pytest.raises(ValueError, match="repa_depth must be set"):
+        dit.project(dit(*inputs, return_hidden=True).hidden)

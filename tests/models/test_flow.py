@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
-from test_dit import build
+import torch.nn.functional as F
+from test_dit import ALIGNED, build
 
 from models.configs.flow import FlowConfig, TimeSamplerConfig
+from models.dit import TextDiT
 from models.flow import draw_latents, flow_loss, path, to_estimate, to_velocity
 
 
@@ -175,3 +177,58 @@ def test_learns_one_text_by_heart(batch, prediction):
         optimizer.step()
         history.append(losses.loss.item())
     assert sum(history[-10:]) < 0.15 * sum(history[:10])
+
+
+@pytest.fixture
+def teacher():
+    generator = torch.Generator().manual_seed(3)
+    states = torch.randn((6, 10, 7), generator=generator)
+    return states, torch.arange(10).expand(6, 10) % 3 != 1
+
+
+def test_an_aligned_block_adds_its_cosine_at_target_positions(batch, teacher):
+    dit = build(**ALIGNED)
+    config = FlowConfig(repa_weight=0.5, self_conditioning_prob=0.0)
+    states, valid = teacher
+    generator = torch.Generator().manual_seed(0)
+    aligned = flow_loss(dit, *batch, config, generator, states, valid)
+    plain = loss_of(dit, batch, self_conditioning_prob=0.0)
+    assert torch.equal(aligned.velocity_loss, plain.loss.detach())
+    assert torch.equal(aligned.per_example, plain.per_example), "the same draws"
+    torch.testing.assert_close(aligned.loss, plain.loss - 0.5 * aligned.repa_cosine)
+    assert torch.equal(plain.velocity_loss, plain.loss)
+    assert plain.repa_cosine.isnan()
+
+    seen = {}
+    dit.project = lambda hidden: seen.setdefault("projected", TextDiT.project(dit, hidden))
+    flow_loss(dit, *batch, config, torch.Generator().manual_seed(0), states, valid)
+    rows = valid & ~batch[2]
+    expected = F.cosine_similarity(seen["projected"][rows], states[rows], dim=-1).mean()
+    torch.testing.assert_close(aligned.repa_cosine, expected.detach())
+
+
+def test_alignment_reaches_the_blocks_before_it_and_not_those_after(batch, teacher):
+    dit = build(layers=3, **ALIGNED)
+    config = FlowConfig(repa_weight=1.0, self_conditioning_prob=0.0)
+    plain = loss_of(dit, batch, self_conditioning_prob=0.0).loss
+    losses = flow_loss(dit, *batch, config, torch.Generator().manual_seed(0), *teacher)
+    (losses.loss - plain).backward()
+    grads = [block.mlp.fc1.weight.grad.abs().max() for block in dit.blocks]
+    assert grads[0] > 1e-5
+    assert grads[1] < 1e-6
+    assert grads[2] < 1e-6
+    assert dit.projector[0].weight.grad.abs().max() > 1e-5
+
+
+def test_an_aligned_block_learns_the_teachers_states(batch, teacher):
+    dit = build(**ALIGNED).train()
+    optimizer = torch.optim.AdamW(dit.parameters(), lr=1e-2)
+    cosines = []
+    for _ in range(120):
+        generator = torch.Generator().manual_seed(0)
+        losses = flow_loss(dit, *batch, FlowConfig(repa_weight=0.5), generator, *teacher)
+        optimizer.zero_grad()
+        losses.loss.backward()
+        optimizer.step()
+        cosines.append(float(losses.repa_cosine))
+    assert cosines[-1] > 0.7 > 0.3 > abs(cosines[0])

@@ -144,7 +144,13 @@ def test_a_projector_sees_its_neighbours_as_far_as_it_reaches(token_ids, project
 
 
 def test_the_deep_projector_sees_the_whole_text_but_no_padding(token_ids):
-    assert reached_by(build(projector="deep"), token_ids) == list(range(9))
+    vae = build(projector="deep")
+    assert reached_by(vae, token_ids) == list(range(9))
+    posterior = vae.encode(token_ids)
+    alone = posterior._replace(mu=posterior.mu[:, :9])
+    mask = (torch.arange(12) < 9).expand(3, 12)
+    projected = vae.project(posterior, mask)[:, :9]
+    torch.testing.assert_close(projected, vae.project(alone, mask[:, :9]))
 
 
 def reached_by(vae: TextVAE, token_ids: torch.Tensor) -> list[int]:

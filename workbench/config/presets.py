@@ -131,14 +131,16 @@ def laptop() -> StudyConfig:
 
 
 def alignments() -> StudyConfig:
-    """Six ways of aligning at the demo's length, three seeds: an hour or more on two CPU cores.
+    """Seven ways of aligning beside none, three seeds: an hour and a half on two quiet cores.
 
-    Every arm but `none` is aligned with the same teacher, and departs from `repa` in one thing:
-    what is compared (`gram`), projector and standardisation (`irepa`), projector (`deep`), or when
-    alignment ends (`early`, at half of the steps). Sources are in docs/METHODS.md.
+    The demo's recipe and length. Every arm but `none` is aligned with the same teacher, and departs
+    from `repa` in one thing: what is compared (`gram`), projector and standardisation (`irepa`),
+    projector (`deep`), when alignment ends (`early`, at half of the steps), or that a block of the
+    flow is aligned instead (`repa-dit`) or too (`repa-both`). Sources are in docs/METHODS.md.
     """
     base = demo().base
-    arms = standard_arms(("none", "repa", "gram", "irepa", "deep"), DEMO_WEIGHT)
+    names = ("none", "repa", "gram", "irepa", "deep", "repa-dit", "repa-both")
+    arms = standard_arms(names, DEMO_WEIGHT)
     early = {**arms["repa"], "vae_loss.repa_stop_step": base.vae_training.num_steps // 2}
     arms["early"] = early
     return StudyConfig(name="alignments", base=base, arms=arms, seeds=(0, 1, 2))

@@ -216,8 +216,13 @@ class RunConfig:
                 "flow_training.bucket_multiple must be 0: latents are stored for whole windows, "
                 f"got {self.flow_training.bucket_multiple}"
             )
+        if aligns_flow(self) and self.dit.repa_depth is None:
+            raise ValueError("flow.repa_weight > 0 needs dit.repa_depth: which block is aligned")
+        if self.dit.repa_depth is not None and not aligns_flow(self):
+            raise ValueError(f"dit.repa_depth ({self.dit.repa_depth}) needs flow.repa_weight > 0")
 
 
+ALIGNED_BLOCK = {"flow.repa_weight": 0.5, "dit.repa_depth": 0.3}  # REPA's weight and depth
 # With it the Gram error takes about the share of the encoder's gradient that REPA has at 1.
 GRAM_WEIGHT = 2.0
 STANDARD_ARMS: Mapping[str, Mapping[str, Any]] = {
@@ -233,6 +238,8 @@ STANDARD_ARMS: Mapping[str, Mapping[str, Any]] = {
         "teacher.standardise": "sequence",
     },
     "deep": {"vae_loss.repa_weight": 1.0, "vae.projector": "deep"},
+    "repa-dit": {"vae_loss.repa_weight": 0.0, **ALIGNED_BLOCK},
+    "repa-both": {"vae_loss.repa_weight": 1.0, **ALIGNED_BLOCK},
 }
 REPA_WEIGHT = "vae_loss.repa_weight"
 TAKEN = ("human", "autoregressive", "prompt")  # columns beside the arms in tables
@@ -327,6 +334,16 @@ def _check_name(kind: str, name: str) -> None:
         raise ValueError(f"{kind} {name!r}: use letters, digits, - and _ only")
 
 
+def aligns_latents(config: RunConfig) -> bool:
+    """Whether a run's autoencoder is aligned with a teacher."""
+    return config.vae_loss.repa_weight > 0
+
+
+def aligns_flow(config: RunConfig) -> bool:
+    """Whether a block of a run's flow is."""
+    return config.flow.repa_weight > 0
+
+
 def needs_teacher(config: RunConfig) -> bool:
     """Whether a run aligns with a teacher at all."""
-    return config.vae_loss.repa_weight > 0
+    return aligns_latents(config) or aligns_flow(config)

@@ -112,7 +112,7 @@ def seconds_per_step(config: StudyConfig, context: StageContext) -> float:
     noise = rng.standard_normal(shape).astype(np.float16)
     cuts = np.full((TIMED_TEXTS, 1), window // 2)
     latents = Latents(noise, np.full(shape, 0.1, np.float16), cuts)
-    sizes = dataclasses.replace(run.dit, latent_width=width, window=window)
+    sizes = dataclasses.replace(run.dit, latent_width=width, window=window, repa_depth=None)
     dit = TextDiT(sizes, step_generator(place.device, "pace")).to(place.device)
     training = run.flow_training
     plan = BatchPlan(

@@ -150,7 +150,9 @@ class Run:
         # One channel cannot be normalised per token; whether the model does so is not known.
         norm = "none" if bundle["width"] == 1 else base.vae.mu_norm
         vae = replace(base.vae, latent_width=bundle["width"], mu_norm=norm)
-        return replace(base, seed=self.seed, flow=flow, vae=vae)
+        # A bundle holds latents and no teacher's states: nothing of it can be aligned here.
+        flow, dit = replace(flow, repa_weight=0.0), replace(base.dit, repa_depth=None)
+        return replace(base, seed=self.seed, flow=flow, vae=vae, dit=dit)
 
     @property
     def vae_dir(self) -> Path:

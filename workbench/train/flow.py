@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,14 +15,18 @@ from models.configs.flow import FlowConfig
 from models.dit import TextDiT
 from models.flow import draw_latents, flow_loss
 from models.time_samplers import TimeSampler
+from workbench.config.study import aligns_flow
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint, update_json
 from workbench.machine.seeds import step_generator
+from workbench.study.model_content import stored_content
 from workbench.study.pairing import digest_noise, digest_weights
 from workbench.train.latents import Latents, latents_fingerprint, open_latents, store_latents
 from workbench.train.log import record_steps
 from workbench.train.loop import fit
 from workbench.train.saving import Hooks, load_finished
+from workbench.train.teacher_states import TeacherStates, read_states
+from workbench.train.vae import teacher_width
 from workbench.train.window import StepRecord
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
 FLOOR_TEXTS = 2048
 FLOOR_QUANTILES = 512
+VELOCITY_LOSS = "velocity_loss"
 
 
 class FlowObjective(nn.Module):
@@ -43,28 +48,46 @@ class FlowObjective(nn.Module):
         self.dit, self.config = dit, config
 
     def forward(
-        self, mu: Tensor, std: Tensor, cuts: Tensor, generator: torch.Generator
+        self,
+        mu: Tensor,
+        std: Tensor,
+        cuts: Tensor,
+        generator: torch.Generator,
+        teacher: tuple[Tensor, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Losses of a batch of normalised posteriors (B, L, D) with cuts (B,).
 
-        The context is the posterior mean; the target is drawn as the config sets it.
+        The context is the posterior mean; the target is drawn as the config sets it. `teacher`
+        holds states (B, L, W) and their validity (B, L), for the alignment of a block.
         """
         z = draw_latents(mu, 2 * std.log(), self.config.latent_target, generator)
         ctx_mask = torch.arange(mu.shape[1], device=mu.device) < cuts[:, None]
-        losses = flow_loss(self.dit, z, mu, ctx_mask, self.config, generator)
+        losses = flow_loss(self.dit, z, mu, ctx_mask, self.config, generator, *(teacher or ()))
         quartiles = torch.where(losses.quartile_counts > 0, losses.quartile_losses, torch.nan)
-        return {"loss": losses.loss} | {f"loss_q{i + 1}": q for i, q in enumerate(quartiles)}
+        found = {"loss": losses.loss} | {f"loss_q{i + 1}": q for i, q in enumerate(quartiles)}
+        if teacher is None:
+            return found
+        return {**found, VELOCITY_LOSS: losses.velocity_loss, "repa_cosine": losses.repa_cosine}
 
 
 class FlowTask:
-    """Batches of cached latents; z is drawn from the posterior again at every visit."""
+    """Batches of cached latents; z is drawn from the posterior again at every visit.
+
+    With the `teacher`'s states, a block of the network is aligned with them.
+    """
 
     name = "flow"
 
     def __init__(
-        self, dit: TextDiT, config: RunConfig, latents: Latents, plan: BatchPlan, place: Placement
+        self,
+        dit: TextDiT,
+        config: RunConfig,
+        latents: Latents,
+        plan: BatchPlan,
+        place: Placement,
+        teacher: TeacherStates | None = None,
     ) -> None:
-        self.model = dit
+        self.model, self._teacher = dit, teacher
         self.objective = FlowObjective(dit, config.flow)
         self._seed, self._latents, self._plan, self._place = config.seed, latents, plan, place
 
@@ -76,7 +99,11 @@ class FlowTask:
         variants = rng.integers(self._latents.cuts.shape[1], size=len(indices))
         mu, std, cuts = (x.to(place.device) for x in self._latents.gather(indices, variants))
         generator = step_generator(place.device, self._seed, "flow", step, place.rank)
-        metrics = objective(mu, std, cuts, generator)
+        teacher = None
+        if self._teacher is not None:
+            states, valid = self._teacher.gather(indices, mu.shape[1])
+            teacher = (states.to(place.device), valid.to(place.device))
+        metrics = objective(mu, std, cuts, generator, teacher)
         return metrics, mu.shape[0] * mu.shape[1] * place.world_size
 
 
@@ -84,7 +111,10 @@ def flow_fingerprint(run: Run, training: TrainingConfig | None = None) -> str:
     """Fingerprint of the flow stage, optionally with another `training`."""
     config = run.config
     identity = (training or config.flow_training).identity
-    return stage_fingerprint(latents_fingerprint(run), config.dit, config.flow, identity)
+    teacher: list[Any] = []
+    if aligns_flow(config):
+        teacher = [config.teacher, stored_content(run.study.teacher_dir(config))]
+    return stage_fingerprint(latents_fingerprint(run), config.dit, config.flow, identity, *teacher)
 
 
 def build_dit(run: Run, place: Placement) -> TextDiT:
@@ -93,6 +123,9 @@ def build_dit(run: Run, place: Placement) -> TextDiT:
     config = dataclasses.replace(
         run.config.dit, latent_width=run.config.vae.latent_width, window=corpus.window
     )
+    if aligns_flow(run.config):
+        width = teacher_width(run.study, run.config)
+        config = dataclasses.replace(config, teacher_width=width)
     return TextDiT(config, torch.Generator().manual_seed(run.config.seed)).to(place.device)
 
 
@@ -127,8 +160,9 @@ def train_flow(run: Run, context: StageContext, hooks: Hooks | None = None) -> T
         _record_pairing(run, dit, plan)
     with context.stop.interrupting("flow"):
         floors = flow_floors(latents, config.flow)
+    teacher = read_states(run.study, config, "train") if aligns_flow(config) else None
     records = fit(
-        FlowTask(dit, config, latents, plan, context.place),
+        FlowTask(dit, config, latents, plan, context.place, teacher),
         training,
         run.flow_dir,
         context.place,
@@ -212,13 +246,17 @@ def flow_floors(latents: Latents, config: FlowConfig) -> FlowFloors:
 
 
 def _with_floors(record: StepRecord, floors: FlowFloors) -> StepRecord:
-    """Add both floors to a record, and where the loss lies between them: 1 Gaussian, 0 given mu."""
+    """Add both floors to a record, and where the loss lies between them: 1 Gaussian, 0 given mu.
+
+    Where a block is aligned, `loss` is the velocity's part, as in every other arm.
+    """
     from analyses.spaces.velocity_floor import band_fraction
 
-    loss = record.metrics["loss"]
+    logged = dict(record.metrics)
+    loss = logged["loss"] = logged.pop(VELOCITY_LOSS, logged["loss"])
     within = band_fraction(loss, floor_mu=floors.given_mu, floor_gaussian=floors.gaussian)
     metrics = {
-        **record.metrics,
+        **logged,
         "floor_gaussian": floors.gaussian,
         "floor_given_mu": floors.given_mu,
         "band_fraction": np.nan if within is None else within,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from models.configs.teacher import is_untrained
-from workbench.config.study import needs_teacher
+from workbench.config.study import aligns_latents, needs_teacher
 from workbench.errors import DamagedArtefactError, InputError, NumericalError
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
@@ -135,7 +135,8 @@ def _refuse_exchange(study: Study, config: RunConfig) -> None:
     trained = [
         run
         for run in aligned
-        if study.teacher_dir(run.config) == directory and list_checkpoints(run.vae_dir)
+        if study.teacher_dir(run.config) == directory
+        and list_checkpoints(run.vae_dir if aligns_latents(run.config) else run.flow_dir)
     ]
     if trained and is_exchanged(directory, present):
         raise InputError(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from data.batches import BatchConfig, BatchPlan, random_cuts
 from models.text_vae import TextVAE
 from models.vae_loss import vae_loss
-from workbench.config.study import needs_teacher, settings
+from workbench.config.study import aligns_latents, needs_teacher, settings
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint, update_json
 from workbench.machine.seeds import step_generator
@@ -172,7 +172,7 @@ def vae_fingerprint(run: Run, training: TrainingConfig | None = None) -> str:
     corpus = run.study.corpus
     config = run.config
     teacher, content = None, []
-    if needs_teacher(config):
+    if aligns_latents(config):
         teacher, stored = config.teacher, stored_content(run.study.teacher_dir(config))
         content = [stored] if stored is not None else []
     return stage_fingerprint(
@@ -218,7 +218,7 @@ def train_vae(run: Run, context: StageContext) -> TextVAE:
         config.seed,
     )
     teacher = None
-    if needs_teacher(config):
+    if aligns_latents(config):
         teacher = read_states(run.study, config, "train")
     if context.place.is_main:
         _record_pairing(run, vae, plan)

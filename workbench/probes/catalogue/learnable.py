@@ -102,6 +102,7 @@ class TinyFlow:
             width=TINY_WIDTH,
             layers=TINY_LAYERS,
             heads=TINY_HEADS,
+            repa_depth=None,
         )
         generator = torch.Generator().manual_seed(seed)
         return TextDiT(config, generator).to(self.inputs.place.device)

@@ -25,6 +25,8 @@ ARM_MEANING: Mapping[str, str] = {
     "gram": "each text's latents resemble each other as a language model's states do",
     "irepa": "aligned within each text, through a convolution over neighbours",
     "deep": "aligned through a Transformer block that sees the whole text",
+    "repa-dit": "autoencoder alone; a block of the flow is aligned with a language model",
+    "repa-both": "autoencoder and a block of the flow are aligned with a language model",
 }
 
 
