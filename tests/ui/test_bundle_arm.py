@@ -13,6 +13,7 @@ from tests.ui.mapped import packed_map
 from tests.ui.test_findings_pages import keep
 from workbench.cli.main import main
 from workbench.report.findings import check_finding, finding_files, read_finding
+from workbench.store.json_files import read_json, write_json
 from workbench.study.bundle import Bundle, held_out_texts, write_bundle
 
 ON_LATENTS = ("latent_map", "neighbours", "geometry", "separability")
@@ -105,3 +106,14 @@ def test_the_map_draws_it_beside_our_own(open_page, runs_with_a_bundle):
     app = open_page("latent_map", runs_with_a_bundle, a="none", b="guest")
     titles = [space["title"] for space in packed_map(app)["spaces"]]
     assert [title.split(",")[0] for title in titles][:2] == ["none", "guest"]
+
+
+@pytest.mark.parametrize("page", ["latent_map", "separability", "study"])
+def test_another_seed_than_its_own_is_named(page, open_page, runs_with_labels):
+    file = runs_with_labels / "smoke" / "study.json"
+    document = read_json(file)
+    document["config"]["seeds"] = [0, 1]
+    write_json(file, document)
+    app = open_page(page, runs_with_labels, a="own", b="none", seed="1")
+    assert not app.exception
+    assert any("came from a latent bundle for seed 0" in note.value for note in app.info)

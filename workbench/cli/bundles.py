@@ -30,7 +30,12 @@ def export_bundle(run: Name, *, out: str = "", common: CommonOptions = DEFAULTS)
 
 
 def import_bundle(
-    bundle: Name, *, study: str, arm: str = "", common: CommonOptions = DEFAULTS
+    bundle: Name,
+    *,
+    study: str,
+    arm: str = "",
+    seed: int | None = None,
+    common: CommonOptions = DEFAULTS,
 ) -> int:
     """Make a latent bundle an arm of a study, to be probed beside its own.
 
@@ -38,20 +43,27 @@ def import_bundle(
         bundle: the bundle's folder.
         study: the study's folder, or its name under the runs directory; its corpus is prepared.
         arm: the arm's name; by default that of the bundle's folder.
+        seed: which of the study's seeds it stands beside; by default the first.
         common: options of every verb.
     """
     from workbench.study.folders import find_study
     from workbench.train import bundle_arms
 
     with Output(common) as output:
-        run = bundle_arms.import_bundle(Path(bundle), find_study(study), arm)
+        run = bundle_arms.import_bundle(Path(bundle), find_study(study), arm, seed)
         name = f"{run.study.directory.name}/{run.arm}/{run.seed}"
         output.show({"arm": name, "latents": str(run.latents_dir), "next": f"probe {name}"})
     return 0
 
 
 def encode(
-    study: Name, *, adapter: str, model: str, arm: str, common: CommonOptions = DEFAULTS
+    study: Name,
+    *,
+    adapter: str,
+    model: str,
+    arm: str,
+    seed: int | None = None,
+    common: CommonOptions = DEFAULTS,
 ) -> int:
     """Encode a study's held-out texts by a model from outside, and make it an arm.
 
@@ -60,6 +72,7 @@ def encode(
         adapter: a Python file that defines load(model). It has all your rights: read it first.
         model: what the adapter is given, such as the folder of the weights.
         arm: the arm's name; the bundle is kept in bundles/ARM of the study.
+        seed: which of the study's seeds it stands beside; by default the first.
         common: options of every verb.
     """
     from workbench.config.places import absolute
@@ -69,12 +82,12 @@ def encode(
     from workbench.train.adapters import encode_texts, load_adapter
 
     found = find_study(study)
-    folder = found.directory / "bundles" / arm
+    own = found.run(arm, found.config.seeds[0] if seed is None else seed)
     with Output(common) as output:
-        bundle_arms.check_arm(found.run(arm, found.config.seeds[0]))
+        bundle_arms.check_arm(own)
         loaded = load_adapter(absolute(adapter), model)
         bundle = encode_texts(loaded, held_out_texts(str(found.directory)))
-        run = bundle_arms.import_bundle(write_bundle(folder, bundle), found, arm)
+        run = bundle_arms.import_bundle(write_bundle(own.bundle_dir, bundle), found, arm, own.seed)
         shown = {k: v for k, v in bundle.about["provenance"].items() if k.startswith("texts")}
         output.show({"arm": f"{found.directory.name}/{run.arm}/{run.seed}", **shown})
     return 0

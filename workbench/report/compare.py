@@ -123,7 +123,7 @@ def compare_study(study: Study) -> dict[str, Any]:
 def compare_runs(a: Run, b: Run) -> list[dict[str, Any]]:
     """Paired contrasts a - b of two runs on the same prompts.
 
-    With an arm from a bundle, of its probes alone: each row says that no pairing is proved.
+    With an arm from a bundle each row says that no pairing is proved.
 
     Raises:
         InputError: a run was not scored, or the two were scored on different prompts; or one from
@@ -141,14 +141,28 @@ def compare_runs(a: Run, b: Run) -> list[dict[str, Any]]:
 
 
 def _compare_probed(a: Run, b: Run) -> list[dict[str, Any]]:
+    """Contrasts with an arm from a bundle: of probes, and of scores where both were scored."""
     if a.study.directory != b.study.directory:
         raise InputError(f"{a.name} and {b.name} cannot be compared: they are of different studies")
     arms = {run.name: _arm_probes([stored_probes(run)]) for run in (a, b)}
     for name, probes in arms.items():
         if not probes:
             raise InputError(f"{name}: not probed yet; run `probe` first")
-    rows = with_verdicts(_probe_contrasts(arms, a.name, b.name))
-    return [{**row, "pairing": NOT_PROVED} for row in rows]
+    rows = _probe_contrasts(arms, a.name, b.name)
+    if a.evaluation_file.is_file() and b.evaluation_file.is_file():
+        scale = scale_name(a.config.sampling.guidance_scales[0])
+        scores = {run.name: [load_scores(run, scale)] for run in (a, b)}
+        rows = generation_contrasts(scores, a.name, b.name, a.study, "generation") + rows
+    return [{**row, "pairing": NOT_PROVED} for row in with_verdicts(rows)]
+
+
+def adapted_metrics(run: Run) -> dict[str, dict[str, Any]]:
+    """Metrics of an arm that an adapter encoded and that was scored, as in the comparison."""
+    scores = load_scores(run, scale_name(run.config.sampling.guidance_scales[0]))
+    return {
+        **_arm_probes([scores.probes]),
+        **arm_generation([scores], run.study, "generation"),
+    }
 
 
 def stored_probes(run: Run) -> dict[str, Any]:

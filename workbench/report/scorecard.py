@@ -19,6 +19,7 @@ from workbench.probes.catalogue import probe_of
 from workbench.score.directions import ACCURACY, direction
 from workbench.store.json_files import read_json, write_json
 from workbench.study.folders import Run, Study, open_study
+from workbench.study.pairing import NOT_PROVED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,27 @@ def read_study_rows(study: Study) -> StudyRows:
         for name, value in metrics.items():
             known = direction(name.removeprefix("generation."))
             directions[name] = value.get("higher_is_better", known)
-    return StudyRows(study, pd.read_parquet(table), directions)
+    frames = [
+        pd.read_parquet(table),
+        *(_adapted_row(run) for run in study.imported if _scored(run)),
+    ]
+    return StudyRows(study, pd.concat(frames, ignore_index=True), directions)
+
+
+def _scored(run: Run) -> bool:
+    return run.evaluation_file.is_file()
+
+
+def _adapted_row(run: Run) -> pd.DataFrame:
+    """The row of an arm that an adapter encoded and generated with."""
+    import pandas as pd
+
+    from workbench.report.compare import adapted_metrics
+
+    values = {name: (own["seeds"] or [None])[0] for name, own in adapted_metrics(run).items()}
+    return pd.DataFrame(
+        [{"study": run.study.config.name, "arm": run.arm, "seed": run.seed, **values}]
+    )
 
 
 def finished_studies(directory: Path) -> list[Study]:
@@ -118,7 +139,12 @@ def run_table(studies: Sequence[Study]) -> RunTable:
 
 
 def family_of(run: Run) -> str:
-    """The study, and the settings other than REPA's weight in which the arm differs."""
+    """The study, and the settings other than REPA's weight in which the arm differs.
+
+    An arm from a bundle has none that are known.
+    """
+    if run.imported is not None:
+        return f"{run.study.directory.name}: from a bundle, {NOT_PROVED}"
     keys = sorted(set(run.study.config.arms[run.arm]) - {"vae_loss.repa_weight"})
     return f"{run.study.directory.name}: {', '.join(keys) or 'vae_loss.repa_weight'}"
 

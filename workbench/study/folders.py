@@ -165,6 +165,12 @@ class Run:
         return self.directory / "flow"
 
     @property
+    def bundle_dir(self) -> Path:
+        """The bundle that an adapter made of this arm."""
+        first = self.seed == self.study.config.seeds[0]
+        return self.study.directory / "bundles" / (self.arm if first else f"{self.arm}-{self.seed}")
+
+    @property
     def latents_dir(self) -> Path:
         """Cached posteriors."""
         return self.directory / "latents"

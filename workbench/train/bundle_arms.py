@@ -80,8 +80,8 @@ def _named_labels(corpus: Corpus, split: Split) -> dict[str, list[str | None]]:
     }
 
 
-def import_bundle(directory: Path, study: Study, arm: str = "") -> Run:
-    """Make a bundle an arm of a study, under its first seed.
+def import_bundle(directory: Path, study: Study, arm: str = "", seed: int | None = None) -> Run:
+    """Make a bundle an arm of a study, under one of its seeds: the first if None.
 
     If the bundle's tokens differ from the study's, each of the study's tokens gets the mean latent
     of the bundle's tokens that share characters with it. Latents that are not normalised are
@@ -92,7 +92,8 @@ def import_bundle(directory: Path, study: Study, arm: str = "") -> Run:
             study's held-out ones, or the arm's name is taken.
     """
     bundle = read_bundle(directory)
-    run = Run(study, arm or re.sub(r"[^\w-]", "-", directory.resolve().name), study.config.seeds[0])
+    name = arm or re.sub(r"[^\w-]", "-", directory.resolve().name)
+    run = Run(study, name, study.config.seeds[0] if seed is None else seed)
     check_arm(run)
     rows = _rows_of(bundle, study.corpus.split("test"), study.config.base.evaluation.probe_texts)
     arrays = _normalised(bundle, *_on_our_tokens(bundle, study.corpus, rows))
@@ -113,12 +114,16 @@ def import_bundle(directory: Path, study: Study, arm: str = "") -> Run:
 
 
 def check_arm(run: Run) -> None:
-    """Refuse a name that is no folder's, or that a trained arm has.
+    """Refuse a name that is no folder's or that a trained arm has, and a seed of no other arm.
 
     Raises:
         InputError: naming the arm.
     """
-    arms = run.study.config.arms
+    arms, seeds = run.study.config.arms, run.study.config.seeds
+    if run.seed not in seeds:
+        raise InputError(
+            f"--seed {run.seed}: arms are compared seed by seed, and the study has {list(seeds)}"
+        )
     if run.arm in arms or not re.fullmatch(r"[A-Za-z0-9][\w-]*", run.arm, re.ASCII):
         raise InputError(
             f"--arm {run.arm!r}: use letters, digits, - and _, and none of {', '.join(arms)}"

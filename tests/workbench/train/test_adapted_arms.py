@@ -16,7 +16,10 @@ from workbench.errors import InputError
 from workbench.machine.context import StageContext
 from workbench.probes.inputs.adapter_inputs import AdapterInputs
 from workbench.probes.run import probe_run
+from workbench.report.compare import compare_runs
+from workbench.report.scorecard import run_table
 from workbench.study.folders import Run, Study
+from workbench.study.pairing import NOT_PROVED
 from workbench.train.adapters import open_adapter
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "adapters"
@@ -161,6 +164,16 @@ def test_its_generator_continues_prompts_and_is_scored(
     assert main(["evaluate", name, "--quiet"]) == 0
     scores = json.loads(run.evaluation_file.read_text())["guidance"]
     assert all(own["metrics"]["valid_4gram"]["n"] > 0 for own in scores.values())
+    # Scored, it has rows in comparisons and the scorecard, with a mark.
+    assert main(["probe", name, "--only", "isotropy", "--quiet"]) == 0
+    rows = compare_runs(run, study.run("none", 0))
+    assert {row["pairing"] for row in rows} == {NOT_PROVED}
+    assert {"generation.valid_4gram", "isotropy.mean_cosine"} <= {row["metric"] for row in rows}
+    table = run_table([study])
+    (place,) = [i for i, arm in enumerate(table.arms) if arm.endswith("/guest")]
+    assert table.families[place].endswith(NOT_PROVED)
+    headline = next(iter(scores.values()))["metrics"]["valid_4gram"]["mean"]
+    assert table.scores["generation.valid_4gram"][place] == pytest.approx(headline)
 
 
 def test_only_what_encoded_an_arm_runs_for_it(study: Study, tmp_path: Path, vae: Path) -> None:

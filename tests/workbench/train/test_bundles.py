@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -184,6 +185,18 @@ def test_bundles_are_compared_like_twins_and_marked(
         assert found["results"]["alignment.linear_cka.text"]["score"] is not None
         assert "displacement.token" in found["results"]
     assert "pairing" not in run_pair(study.run("none", 0), "repa", context)
+
+
+def test_a_bundle_stands_beside_any_seed_of_the_study(study: Study, tmp_path: Path) -> None:
+    two = dataclasses.replace(study, config=dataclasses.replace(study.config, seeds=(0, 1)))
+    folder = write_bundle(tmp_path / "out", text_bundle(study))
+    first, second = (import_bundle(folder, two, "guest", seed) for seed in (None, 1))
+    assert (first.name, second.name) == ("guest/seed-0", "guest/seed-1")
+    assert [run.name for run in two.imported] == ["guest/seed-0", "guest/seed-1"]
+    assert second.config.seed == 1
+    assert two.all_arms.count("guest") == 1
+    with pytest.raises(InputError, match=r"--seed 7: .* the study has \[0, 1\]"):
+        import_bundle(folder, two, "guest", 7)
 
 
 def test_a_study_with_an_imported_arm_stays_done(study: Study, tmp_path: Path) -> None:

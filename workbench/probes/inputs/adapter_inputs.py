@@ -36,7 +36,7 @@ class AdapterInputs(ProbeInputs):
     def __init__(self, run: Run, place: Placement, adapter: Adapter) -> None:
         super().__init__(run, place)
         self._adapter = adapter
-        folder = run.study.directory / "bundles" / run.arm
+        folder = run.bundle_dir
         bundle: Bundle = read_bundle(folder)
         if run.imported is None or file_hashes(folder) != run.imported["files"]:
             raise InputError(f"{folder}: is not what {run.name} came from; run `encode` again")

@@ -17,6 +17,7 @@ from workbench.ui.kit.plain_words import label_words
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.separability.captions import beyond_sentence, parted_sentence
 from workbench.ui.sections.separability.probe_tables import baseline_marks, class_frame
+from workbench.ui.sections.shared.empty_state import stop_for_other_seeds
 from workbench.ui.sections.shared.stored_results import Results, family, missing_note
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def linear_probes_or_stop(
     selection: Selection, results: Mapping[str, Results]
 ) -> Mapping[str, Results]:
     """Arm -> label -> stored probe; says so and ends the page where none is stored."""
+    stop_for_other_seeds(selection)
     found = {arm: family(own, "linear_separability.") for arm, own in results.items()}
     if not any(found.values()):
         missing_note(selection, "linear_separability")

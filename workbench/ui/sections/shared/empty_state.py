@@ -32,6 +32,7 @@ def comparison_or_stop(selection: Selection) -> dict[str, Any]:
     from workbench.ui.kit.cached import comparison_of
     from workbench.ui.sections.shared.job_cards import watch_jobs
 
+    stop_for_other_seeds(selection)
     _stop_for_bundles(selection, "is part of no comparison")
     comparison = comparison_of(selection.study)
     if comparison is not None:
@@ -51,6 +52,7 @@ def require_runs(
         needs: `vae`, `latents`, `flow`, `samples`: folder that has to be complete.
         bundles: whether latents alone, from a bundle, will do.
     """
+    stop_for_other_seeds(selection)
     if not bundles:
         _stop_for_bundles(selection, f"has no stage `{needs}`")
     missing = [
@@ -69,6 +71,22 @@ def require_runs(
         watch_jobs()
         st.stop()
     return selection.runs
+
+
+def stop_for_other_seeds(selection: Selection) -> None:
+    """End the page where a selected arm came from a bundle that stands beside another seed."""
+    seeds: dict[str, list[str]] = {}
+    for run in selection.study.imported:
+        seeds.setdefault(run.arm, []).append(str(run.seed))
+    for arm in selection.arms:
+        if arm in seeds and str(selection.seed) not in seeds[arm]:
+            st.info(
+                f"{inline(arm)} came from a latent bundle for seed {', '.join(seeds[arm])}. Choose "
+                f"that seed, or `import` its latents of another training with --seed "
+                f"{selection.seed}.",
+                icon=":material/inventory_2:",
+            )
+            st.stop()
 
 
 def _stop_for_bundles(selection: Selection, why: str) -> None:
