@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from analyses.figures.theme import ArmStyle, Theme, arm_styles, plain, themed
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 LEAST_SPAN = 0.02
 # The browser's toolbar lies over the uppermost pixels: titles of panels stand below it.
 PANELS_TOP = 68
+HEADING_CHARACTERS = 20
 
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -61,13 +63,13 @@ def scores_figure(
     figure.update_layout(showlegend=False)
     figure.update_xaxes(tickformat=".4~g", nticks=4, tickangle=0)
     figure.update_yaxes(automargin=True)
-    themed(figure, theme, height=PANELS_TOP + 50 + num_rows * (70 + 28 * len(arms)))
+    themed(figure, theme, height=PANELS_TOP + 30 + num_rows * (56 + 26 * len(arms)))
     return figure.update_layout(margin={"t": PANELS_TOP})
 
 
 def _heading(title: str) -> str:
-    """The unit stands in a line of its own, so that narrow panels keep theirs apart."""
-    return plain(title).replace(", ", "<br>", 1)
+    """A title in short lines, so that narrow panels keep theirs apart."""
+    return "<br>".join(plain(line) for line in wrap(title, HEADING_CHARACTERS))
 
 
 def wide_range(entries: Sequence[Mapping[str, Any]]) -> list[float] | None:

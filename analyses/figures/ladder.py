@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from analyses.figures.theme import SURFACES, Theme, plain, themed
@@ -23,7 +24,8 @@ RUNG_NAMES: Mapping[str, str] = {
     "prompt_copy": "prompt copied",
     "autoregressive": "autoregressive",
 }
-_ROW_HEIGHT = 26
+_ROW_HEIGHT = 30
+_NAME_CHARACTERS = 30  # of a line; longer names take two
 # White to Okabe and Ito's vermillion: 0 is human text, 1 the worst rung.
 _SCALES: Mapping[Theme, tuple[str, str]] = {
     "light": ("#FFFFFF", "#D55E00"),
@@ -86,7 +88,7 @@ def ladder_figure(
     if beside:
         figure.add_vline(x=len(columns) - 0.5, line={"color": SURFACES[theme].text, "width": 2})
     figure.update_xaxes(side="top", tickangle=-35, showgrid=False)
-    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False)
+    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False, tickfont_size=11)
     themed(figure, theme, height=130 + _ROW_HEIGHT * len(readings))
     return figure.update_layout(margin={"t": 100, "b": 20})
 
@@ -97,7 +99,8 @@ def _mean(scores: Scores, metric: str) -> float | None:
 
 def _row_name(reading: Reading, titles: Mapping[str, str]) -> str:
     pairs = len(reading.right) + len(reading.wrong) + len(reading.unclear)
-    name = plain(titles.get(reading.metric, reading.metric))
+    lines = wrap(titles.get(reading.metric, reading.metric), _NAME_CHARACTERS)
+    name = "<br>".join(plain(line) for line in lines)
     return f"{name} <b>{len(reading.right)}</b> of {pairs}"
 
 

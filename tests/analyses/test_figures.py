@@ -207,8 +207,10 @@ def test_narrow_differences_are_not_blown_up():
     nats = scores_figure({"none": arm(3.001), "repa": arm(3.002)})
     assert nats.layout.xaxis.range == pytest.approx([2.9915, 3.0115])
     assert figure.layout.annotations[0].text == "read"
-    broken = scores_figure({"none": arm(0.998)}, titles={"accuracy": "read back, share ↑"})
-    assert broken.layout.annotations[0].text == "read back<br>share ↑"
+    broken = scores_figure(
+        {"none": arm(0.998)}, titles={"accuracy": "read back, share of tokens ↑"}
+    )
+    assert broken.layout.annotations[0].text == "read back, share of<br>tokens ↑"
     assert scores_figure({"none": arm(0.5), "repa": arm(0.9)}).layout.xaxis.range is None
     points = [
         RunPoint(arm=name, seed=0, reconstruction=interval(mean, 0.001), generation=interval(0.5))

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from tests.workbench.report.test_probe_scorecard import FAST, finished
+from workbench.report.written_scorecard import SIXTEEN, written_rows
 
 
 @pytest.fixture
@@ -42,4 +43,29 @@ def test_too_few_arms_are_said_to_be_too_few(open_page, smoke_runs):
     app = open_page("scorecard", smoke_runs)
     assert not app.error
     assert "2 arms are compared so far" in app.info[0].value
-    assert len(app.dataframe) == 1
+    assert len(app.get("plotly_chart")) == 1  # over sixteen autoencoders, measured before
+    every_row, runs = (frame.value for frame in app.dataframe)
+    assert len(every_row) > 60
+    assert set(runs["arm"]) == {"none", "repa"}
+    assert app.selectbox(key="sixteen").value == "generation.valid_4gram"
+
+
+def test_sixteen_are_the_numbers_of_the_document():
+    rows = {(row.score, row.predictor): row for row in written_rows(SIXTEEN)}
+    assert len({score for score, _ in rows}) == 5
+    plot = rows["generation.valid_4gram", "knn_coherence.text.plot"]
+    assert (plot.spearman.value, plot.spearman.low, plot.spearman.high) == (0.86, 0.65, 0.92)
+    assert (plot.num_arms, plot.verdict, plot.is_baseline) == (16, "foretells", False)
+    read = rows["generation.valid_4gram", "reconstruction.token_accuracy"]
+    assert (read.is_baseline, read.spearman.value, read.partial.value) == (True, 0.28, None)
+    assert ("generation.mauve[minilm]", "velocity_information.mood") not in rows
+
+
+def test_document_with_another_table_is_refused(tmp_path):
+    file = tmp_path / "scorecard.md"
+    file.write_text("## generation.x\n\n| probe | 0.1 [0.0, 0.2] | 1 |\n")
+    with pytest.raises(ValueError, match="3 cells"):
+        written_rows(file)
+    file.write_text("## generation.x\n\n| probe | high | 1 | 1 | 1 | 1 | 1 | 16 | foretells |\n")
+    with pytest.raises(ValueError, match="not a number"):
+        written_rows(file)

@@ -21,6 +21,7 @@ from models.dit import TextDiT
 from workbench.machine.devices import set_threads
 from workbench.machine.seeds import step_generator
 from workbench.machine.workers import share_machine
+from workbench.study.time_estimate import REFERENCE_RUN, REFERENCE_SHARED, REFERENCE_STEP
 from workbench.train.flow import FlowTask
 from workbench.train.latents import Latents
 from workbench.train.loop import build_state, train_step
@@ -36,11 +37,6 @@ TIMED_TEXTS = 256
 BUDGET = 8.1 * 60  # seconds of the ten minutes that are left once everything is installed
 LEAST_SHARE = 1 / 3  # of the preset's flow steps; below that neither arm writes
 STEPS_APART = 100
-
-# Two quiet cores of the kind in docs/evidence/demo.md, one arm on each.
-REFERENCE_STEP = 0.090  # seconds of one flow step
-REFERENCE_SHARED = 75.0  # corpus, teacher, judge, baselines, comparison
-REFERENCE_RUN = 130.0  # one arm without its flow: VAE, latents, samples, probes, scores
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

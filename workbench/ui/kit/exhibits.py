@@ -176,9 +176,9 @@ def show_reading_table(
 
 
 def _cell(text: str) -> str:
-    """A table cell; numbers and names stay on one line, sentences wrap."""
-    wrap = "" if len(text) > LONGEST_LINE else "white-space:nowrap;"
-    return f'<td style="{CELL};{wrap}">{html_text(text)}</td>'
+    """A table cell; numbers and names stay on one line where there is room, sentences wrap."""
+    kind = "" if len(text) > LONGEST_LINE else ' class="short-cell"'
+    return f'<td{kind} style="{CELL}">{html_text(text)}</td>'
 
 
 def _table_footer(frame: pd.DataFrame, stem: str, caption: str) -> None:

@@ -12,7 +12,9 @@ from analyses.figures.theme import SURFACES, ArmStyle, Surface, Theme, arm_style
 # And less beside the page where the window is narrow.
 PAGE_STYLE = """<style>
 [data-testid=stMainBlockContainer]{padding-top:2.6rem}
+.short-cell{white-space:nowrap}
 @media (max-width:1100px){
+  .short-cell{white-space:normal}
   [data-testid=stMainBlockContainer]{padding-left:1.5rem;padding-right:1.5rem}
 }
 </style>"""

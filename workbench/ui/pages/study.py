@@ -14,7 +14,11 @@ from workbench.ui.sections.study.every_number import (
 )
 from workbench.ui.sections.study.ladder import show_ladder
 from workbench.ui.sections.study.score_tables import headline_metrics, metric_names
-from workbench.ui.sections.study.story import show_findings, show_story
+from workbench.ui.sections.study.story import (
+    show_findings,
+    show_other_headlines,
+    show_story,
+)
 from workbench.ui.sections.study.why_it_differs import show_why
 
 st.title("Study")
@@ -33,6 +37,7 @@ metrics = headline_metrics(comparison)
 show_findings(selection, comparison)
 show_story(comparison, metrics)
 neighbours = show_why(selection)
+show_other_headlines(comparison, metrics)
 show_ladder(comparison)
 family = choose_family(comparison)
 show_scores(comparison, family)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analyses.figures.linked_maps import Colouring, maps_figure
-from analyses.maps.latent_map import LatentMapConfig
 from workbench.ui.kit.exhibits import caption_with_files
 from workbench.ui.kit.opened_finding import replayed_rows
 from workbench.ui.kit.theme import theme
@@ -15,7 +14,6 @@ from workbench.ui.map.component import show_map
 from workbench.ui.map.view import MapView
 from workbench.ui.sections.latent_map.denoising_paths import paths_of
 from workbench.ui.sections.latent_map.map_choice import MOVED, TRUST
-from workbench.ui.sections.latent_map.stored_maps import is_drawn, maps_of
 from workbench.ui.sections.shared.typical_example import typical_word
 
 if TYPE_CHECKING:
@@ -24,20 +22,6 @@ if TYPE_CHECKING:
     from workbench.ui.kit.selection import Selection
     from workbench.ui.sections.latent_map.map_choice import MapChoice
     from workbench.ui.sections.latent_map.stored_maps import Maps
-
-
-def draw_or_stop(choice: MapChoice) -> Maps:
-    """The stored maps; UMAP, which takes a while, is drawn when asked for."""
-    config = LatentMapConfig(method="umap" if choice.method == "umap" else "pca")
-    if choice.method == "umap" and not is_drawn(choice.key, config):
-        st.info("UMAP bends the space to keep neighbours together. It takes about half a minute, "
-                "once.")  # fmt: skip
-        if not st.button("Draw it", type="primary"):
-            st.stop()
-    maps = maps_of(choice.key, config, choice.items.spaces)
-    if maps.notice:
-        st.warning(maps.notice)
-    return maps
 
 
 def show_maps(selection: Selection, choice: MapChoice, maps: Maps) -> list[int]:

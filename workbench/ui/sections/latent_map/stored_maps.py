@@ -59,6 +59,22 @@ def maps_of(key: str, config: LatentMapConfig, _spaces: Mapping[str, np.ndarray]
     return _read(str(file), stamp(file))
 
 
+def drawn_or_stop(key: str, method: str, spaces: Mapping[str, np.ndarray]) -> Maps:
+    """The stored maps; UMAP, which takes a while, is drawn when asked for, else the page ends."""
+    from analyses.maps.latent_map import LatentMapConfig
+
+    config = LatentMapConfig(method="umap" if method == "umap" else "pca")
+    if method == "umap" and not is_drawn(key, config):
+        st.info("UMAP bends the space to keep neighbours together. It takes about half a minute, "
+                "once.")  # fmt: skip
+        if not st.button("Draw it", type="primary"):
+            st.stop()
+    maps = maps_of(key, config, spaces)
+    if maps.notice:
+        st.warning(maps.notice)
+    return maps
+
+
 def is_drawn(key: str, config: LatentMapConfig) -> bool:
     """Whether the map is stored, so that showing it costs nothing."""
     return _map_file(key, config).is_file()

@@ -50,7 +50,7 @@ class Asked:
 
 def ask(selection: Selection) -> Asked:
     """The row of controls; all of it is in the address, the picked row in the session."""
-    one, two, three = st.columns([1, 0.8, 2.4])
+    one, two, three = st.columns([1.3, 0.9, 2])
     level = one.segmented_control("Items", ["tokens", "texts"], default="tokens", key="level",
                                   bind="query-params") or "tokens"  # fmt: skip
     count = two.slider("How many", 3, 25, 8, key="k", bind="query-params")

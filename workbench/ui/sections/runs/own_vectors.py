@@ -17,6 +17,9 @@ from workbench.ui.kit.escape import inline
 from workbench.ui.kit.exhibits import caption_with_files, show_table
 from workbench.ui.map.component import show_map
 from workbench.ui.map.view import MapView
+from workbench.ui.sections.latent_map.map_choice import TRUST
+from workbench.ui.sections.latent_map.stored_maps import Maps, drawn_or_stop
+from workbench.ui.sections.runs.label_columns import Labels, label_sets
 from workbench.ui.sections.runs.vector_files import (
     TEXT_KINDS,
     VECTOR_KINDS,
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_COMPARED = 5000
+MOST_MEASURED = 20_000  # rows of which trust and UMAP take all distances
+ALONG = "row of the file"
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,15 @@ class OwnVectors:
         spaces: file -> (N, F) float32.
         texts: N, one per row.
         left_out: file -> its columns that are no dimensions.
+        labels: column -> (codes (N,), classes).
+        key: names all this by what the files hold.
     """
 
     spaces: Mapping[str, np.ndarray]
     texts: list[str]
     left_out: Mapping[str, tuple[str, ...]]
+    labels: Labels
+    key: str
 
 
 def show_own_vectors() -> None:
@@ -52,8 +61,8 @@ def show_own_vectors() -> None:
     st.caption(
         "One or two files of vectors, one row per item (.npy, .npz or .safetensors with one "
         "matrix, or .parquet with one column of lists or many of numbers), and the items' texts "
-        "(one line each, or a table with a column `text`). Nothing is executed or unpickled; "
-        "files stay in memory."
+        "(one line each, or a table with a column `text`). Other columns of few values are labels. "
+        "Nothing is executed or unpickled; files stay in memory, the map's coordinates are stored."
     )
     left, right = st.columns(2)
     files = left.file_uploader(
@@ -92,32 +101,54 @@ def read_upload(files: list[Any], lines: Any) -> OwnVectors:
         blank = sum(not text.strip() for text in texts)
         also = f" ({blank} of the texts are blank)" if blank else ""
         raise InputError(f"{len(texts)} texts for {n} vectors: one text per row is needed{also}")
-    return OwnVectors(spaces, texts, {name: vectors.left_out for name, vectors in read.items()})
+    held = [*files, *([lines] if lines else [])]
+    labels: Labels = {}
+    for file in held:
+        labels |= label_sets(file.name, file.getvalue())
+    key = hashlib.sha256()
+    for file in held:
+        key.update(repr((file.name, len(file.getvalue()))).encode())
+        key.update(file.getvalue())
+    left_out = {name: vectors.left_out for name, vectors in read.items()}
+    return OwnVectors(spaces, texts, left_out, labels, key.hexdigest()[:16])
 
 
 def _show_map(own: OwnVectors) -> None:
-    """PCA of each space, laid on the first; coloured along the file."""
-    from analyses.maps.linear_basis import fit_linear_basis, procrustes_aligned
-
-    coords = {n: fit_linear_basis([rows]).project(rows) for n, rows in own.spaces.items()}
-    first = next(iter(coords.values()))
-    coords = {n: c if c is first else procrustes_aligned(c, first) for n, c in coords.items()}
+    """Each space, laid on the first; it opens on the first label set, or along the file."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    measured, method = len(own.texts) <= MOST_MEASURED, "pca"
+    if measured:
+        asked = row.segmented_control("Method", ["pca", "umap"], default="pca", key="own-method")
+        method = asked or method
+    choices = [*own.labels, ALONG, *([TRUST] if measured else [])]
+    colour = row.selectbox("Colour", choices, key="own-colour", width=280)
+    maps = drawn_or_stop(own.key, method, own.spaces) if measured else _flat(own.spaces)
     order = np.arange(len(own.texts), dtype=np.float64)
+    if colour in own.labels:
+        codes, classes = own.labels[colour]
+        colouring = Colouring(name=colour, codes=codes, classes=classes)
+    elif colour == TRUST:
+        colouring = Colouring(name="trustworthiness", values=maps.trust)
+    else:
+        colouring = Colouring(name=ALONG, values=dict.fromkeys(maps.coords, order))
     show_map(
         MapView(
-            key=_key(coords, own.texts),
-            items=Items(own.spaces, own.texts, own.texts, {}, own.texts, order),
-            coords=coords,
-            titles={name: f"{name}, {own.spaces[name].shape[1]} columns" for name in coords},
-            colouring=Colouring(name="row of the file", values=dict.fromkeys(coords, order)),
+            key=f"{own.key}-{method}",
+            items=Items(own.spaces, own.texts, own.texts, own.labels, own.texts, order),
+            coords=maps.coords,
+            titles={name: _title(name, rows, maps) for name, rows in own.spaces.items()},
+            colouring=colouring,
             hint="find part of a text",
             file="own-map",
             paths={},
+            first=0,
         )
     )
+    coords = maps.coords
     menu = caption_with_files(
-        "Principal components, coloured by the row of the file. Neighbours are those of the full "
-        "vectors, by cosine."
+        "*Trust*: how far neighbours on the map are neighbours in the space, 1 = all"
+        + ("" if measured else f" (measured for at most {MOST_MEASURED:,} rows)")
+        + ". Neighbours of a clicked dot are those of the full vectors, by cosine."
     )
     menu.download_button(
         "CSV: the numbers", lambda: coordinates(coords, own.texts).to_csv(index=False),
@@ -125,12 +156,19 @@ def _show_map(own: OwnVectors) -> None:
     )  # fmt: skip
 
 
-def _key(coords: Mapping[str, np.ndarray], texts: list[str]) -> str:
-    """Names these vectors and texts by what they hold."""
-    known = hashlib.sha256("\n".join([*coords, *texts]).encode())
-    for points in coords.values():
-        known.update(np.ascontiguousarray(points).tobytes())
-    return known.hexdigest()[:16]
+def _title(name: str, rows: np.ndarray, maps: Maps) -> str:
+    trust = maps.mean_trust[name]
+    return f"{name}, {rows.shape[1]} columns" + ("" if trust is None else f", trust {trust:.2f}")
+
+
+def _flat(spaces: Mapping[str, np.ndarray]) -> Maps:
+    """Principal components alone, for so many rows that all distances cost too much."""
+    from analyses.maps.linear_basis import fit_linear_basis, procrustes_aligned
+
+    coords = {name: fit_linear_basis([rows]).project(rows) for name, rows in spaces.items()}
+    first = next(iter(coords.values()))
+    coords = {n: c if c is first else procrustes_aligned(c, first) for n, c in coords.items()}
+    return Maps(coords, {}, dict.fromkeys(coords), "")
 
 
 def coordinates(coords: Mapping[str, np.ndarray], texts: list[str]) -> pd.DataFrame:

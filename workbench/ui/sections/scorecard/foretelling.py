@@ -14,6 +14,7 @@ from workbench.ui.kit.exhibits import show_figure, show_table
 from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.scorecard.all_studies import finished_keys, scorecard_of
+from workbench.ui.sections.scorecard.sixteen import show_sixteen
 
 if TYPE_CHECKING:
     from analyses.scorecard.row import ScorecardRow
@@ -25,6 +26,7 @@ def scorecard_or_stop() -> Card:
     keys = finished_keys()
     if not keys:
         st.info("No run is compared yet.", icon=":material/hourglass_top:")
+        show_sixteen()
         st.stop()
     with guarded("The scorecard"):
         return scorecard_of(keys)
@@ -39,10 +41,10 @@ def show_foretelling(card: Card, score: str) -> list[ScorecardRow]:
     if num_arms < MIN_ARMS:
         st.info(
             f"{num_arms} arms are compared so far and {MIN_ARMS} are needed: with fewer, every "
-            "order of arms is likely by chance. Train more arms (other latent widths, teachers, "
-            "noise) as studies of their own; all runs here count together.",
+            "order of arms is likely by chance.",
             icon=":material/groups:",
         )
+        show_sixteen()
         return []
     rows = [row for row in card.rows if row.score == score]
     show_figure(

@@ -50,24 +50,32 @@ def _named(comparison: Mapping[str, Any], *, same: bool) -> list[str]:
 
 
 def show_story(comparison: Mapping[str, Any], metrics: Sequence[str]) -> None:
-    """The headline scores of every arm, reconstruction first; one row of them until asked."""
-    place = st.container()
-    whole = len(metrics) <= FIRST_PANELS or st.toggle(
-        f"All {len(metrics)} headline scores", key="headlines", bind="query-params"
+    """One row of headline scores of every arm, reconstruction first."""
+    _show_scores(
+        comparison, metrics[:FIRST_PANELS], "the-story",
+        "Left: reading back. Then: writing (arrows: the better end; bars: 95 % intervals). "
+        "Reconstruction misleads where the arms overlap at the left and part in the rest.",
+    )  # fmt: skip
+
+
+def show_other_headlines(comparison: Mapping[str, Any], metrics: Sequence[str]) -> None:
+    """The headline scores that have no place in the first row."""
+    if others := metrics[FIRST_PANELS:]:
+        st.subheader("The other headline scores")
+        _show_scores(comparison, others, "other-headlines", "Bars are 95 % intervals over prompts.")
+
+
+def _show_scores(
+    comparison: Mapping[str, Any], metrics: Sequence[str], name: str, caption: str
+) -> None:
+    show_figure(
+        scores_figure(
+            writers_of(comparison),
+            metrics=metrics,
+            titles={metric: plain_words(metric) for metric in metrics},
+            theme=theme(),
+        ),
+        name,
+        caption=caption + (f" {FIDELITY_NOTE}" if FIDELITY in metrics else ""),
+        table=lambda: score_frame(comparison, metrics),
     )
-    drawn = metrics if whole else metrics[:FIRST_PANELS]
-    with place:
-        show_figure(
-            scores_figure(
-                writers_of(comparison),
-                metrics=drawn,
-                titles={name: plain_words(name) for name in drawn},
-                theme=theme(),
-            ),
-            "the-story",
-            caption="Left: how well each arm reads back its own latents; then: how well it writes "
-            "(arrows: the better end; bars: 95 % intervals over prompts). Reconstruction misleads "
-            "where the arms overlap at the left and part in the rest."
-            + (f" {FIDELITY_NOTE}" if FIDELITY in drawn else ""),
-            table=lambda: score_frame(comparison, metrics),
-        )
