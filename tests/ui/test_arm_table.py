@@ -50,7 +50,7 @@ def test_measures_have_plain_words_and_keep_their_name_without():
     assert plain_words("generation.mauve[minilm]").startswith("MAUVE")
     assert plain_words("generation.not_named_yet") == "not named yet"
     assert plain_words("knn_coherence.token.other_id.pos") == (
-        "neighbours that mean alike: part of speech"
+        "neighbours of the same kind: part of speech"
     )
 
 

@@ -64,6 +64,13 @@ def test_an_arm_is_favoured_where_intervals_part_and_an_end_is_better():
     assert told == "Of 5 rows 2 favour none, 1 favour repa, and 2 favour neither."
 
 
+def test_a_space_measured_twice_is_one_row():
+    measured = {"score": 5.0, "low": 4.0, "high": 6.0, "n": 9, "chance": 0.0}
+    names = ("intrinsic_dimension.mu", "intrinsic_dimension.z", "isotropy.x")
+    results = {arm: dict.fromkeys(names, measured) for arm in ARMS}
+    assert list(arm_deltas(results, ARMS)["name"]) == ["intrinsic_dimension.mu", "isotropy.x"]
+
+
 def test_order_is_the_catalogues_whatever_is_found():
     prefixes = [next(p for p in CAUSES if name.startswith(p)) for name in causes()["name"]]
     assert prefixes == sorted(prefixes, key=list(CAUSES).index)

@@ -21,6 +21,8 @@ GLOSSARY: Mapping[str, str] = {
     "velocity": "Where, and how fast, the flow moves a point of its path.",
     "t": "Time of a path: 0 is noise, 1 is a latent.",
     "guidance": "How hard the flow is pushed towards what the prompt asks: 1 is off.",
+    "human": "How the corpus itself goes on after a prompt. People wrote it, but for the built-in "
+    "stories, which a grammar wrote.",
     "commit": "The step from which on the decoder reads the same word until the end.",
     "nats": "Surprise in natural-log units: 0 is sure, 1 nat is a chance of 1 in 2.7.",
     "judge": "A language model trained on the same texts, which says how surprising a text is.",

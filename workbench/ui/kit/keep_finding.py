@@ -46,7 +46,7 @@ def keep_this(
         sentence = row.text_input(
             "What did you see? One sentence, kept with this view and its numbers",
             max_chars=LONGEST_SENTENCE, key=SENTENCE,
-            placeholder="The aligned arm keeps the prompt's facts.",
+            placeholder="What you see here, in one sentence.",
         )  # fmt: skip
         wanted = row.form_submit_button("Keep this", icon=":material/bookmark_add:")
     if wanted:

@@ -38,7 +38,7 @@ PLAIN_WORDS: Mapping[str, str] = {
 # Name, or its beginning -> what a stored result is; what follows the beginning is added.
 RESULTS: Mapping[str, str] = {
     "reconstruction.token_accuracy": "tokens read back",
-    "knn_coherence.token.other_id": "neighbours that mean alike",
+    "knn_coherence.token.other_id": "neighbours of the same kind",
     "knn_coherence.token": "neighbours alike, same word too",
     "knn_coherence.sentence": "sentences' neighbours alike",
     "knn_coherence.text": "texts' neighbours alike",

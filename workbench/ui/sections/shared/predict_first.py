@@ -65,7 +65,7 @@ def predict_first(page: str, make: Callable[[], Lesson | str]) -> bool:
     on = st.toggle(
         "Predict first", key="predict", bind="query-params",
         help="For teaching: hides the answer until you have chosen, here and on the other pages "
-        "that ask. Part of the address.",
+        "that ask. The page's link keeps it.",
     )  # fmt: skip
     st.session_state[CLASSROOM] = (page, on)
     if not on:
@@ -120,7 +120,7 @@ def writing_lesson(comparison: Mapping[str, Any], first: str, second: str) -> Le
         )
     return Lesson(
         question="Which arm writes better?",
-        given=_gate(comparison, first, second) + " There is nothing else to go by.",
+        given=_gate(comparison, first, second),
         options=(first, second, NEITHER),
         truth=truth,
         why=why,

@@ -32,9 +32,10 @@ def show_ladder(comparison: Mapping[str, Any]) -> None:
     show_figure(
         figure,
         "ladder",
-        caption="People's continuations, damaged by known amounts, are scored like any text. "
-        "Colour is the distance from the human value, as a share of the row's largest; a score "
-        "that is blind to a kind of damage stays pale there. The bold number counts the pairs of "
+        caption="How the held-out texts really go on (*human*), damaged by known amounts, "
+        "is scored like any text. Colour is the distance from the human value, as a share of the "
+        "row's largest; a score that is blind to a kind of damage stays pale there. The bold "
+        "number counts the pairs of "
         "columns that a score puts in the right order with intervals apart; the arms stand right "
         f"of the line. Headline: **{plain_words(score)}**. {HEADLINE_RULE}",
         table=lambda: pd.DataFrame(trusted_rows(comparison)),

@@ -36,8 +36,16 @@ def show_findings(selection: Selection, comparison: Mapping[str, Any]) -> None:
     elif len(comparison["arms"]) > 1:
         shared = ", ".join(_named(comparison, same=True))
         st.caption(
-            f":green[:material/check_circle:] Twins share {shared}, by the hashes that both stored."
+            f":green[:material/check_circle:] Twins share {shared}, by hashes that both "
+            f"stored. {_seeds_sentence(len(selection.study.config.seeds))}"
         )
+
+
+def _seeds_sentence(count: int) -> str:
+    """What the intervals cover, so that nobody takes one training for many."""
+    if count == 1:
+        return "Each was trained once; intervals are over prompts."
+    return f"Each was trained under {count} seeds."
 
 
 def _named(comparison: Mapping[str, Any], *, same: bool) -> list[str]:

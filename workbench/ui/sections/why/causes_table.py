@@ -41,7 +41,7 @@ CAUSES: Mapping[str, Cause] = {
         "starts."
     ),
     "knn_coherence.token.other_id": Cause(
-        "neighbours that mean alike", "Share of a word's nearest latents, those of other words "
+        "neighbours of the same kind", "Share of a word's nearest latents, those of other words "
         "only, that have its label. Where it is high, a near miss still lands on a word of the "
         "right kind. Chance is the same for shuffled labels; below it, words of other kinds "
         "stand nearer than by luck."
@@ -107,7 +107,8 @@ def show_causes(selection: Selection, results: Mapping[str, Results]) -> None:
             first_reading(table, whole=whole),
             "causes",
             caption="Measured on the autoencoders alone. *Favours*: the arm at the better end, "
-            f"where the intervals part. {causes_sentence(table, selection.arms)} Two runs cannot "
+            f"where the intervals part. {causes_sentence(table, selection.arms)} At first only "
+            "those are shown where the arms part. Two runs cannot "
             "settle which of them is a cause; the page Scorecard holds each against many arms.",
             files=table,
         )
@@ -143,7 +144,10 @@ def arm_deltas(results: Mapping[str, Mapping[str, Any]], arms: Sequence[str]) ->
                 "name": name,
             }
         )
-    return pd.DataFrame(rows)
+    # Where the flow learns the means, a space with and without the encoder's noise is one space.
+    table = pd.DataFrame(rows)
+    same = [*dict.fromkeys(arms), "what it means"]
+    return table.drop_duplicates(subset=same, ignore_index=True) if rows else table
 
 
 def _favoured(arms: Sequence[str], values: Sequence[Mapping[str, Any]]) -> str:

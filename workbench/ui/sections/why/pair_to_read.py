@@ -70,9 +70,9 @@ def _pick(selection: Selection, pairs: pd.DataFrame) -> Pair:
         "pairs", on_select="rerun", height=180,
         selection_mode="single-row",
         selection_default={"selection": {"rows": [first], "columns": [], "cells": []}},
-        caption=f"Gap: how much worse **{found['better']}** wrote, which reads back at least as "
-        f"well; it did so in {found['count']} of {found['known']} prompts. The most typical prompt "
-        "stands first: its gap is nearest the median. Pick another and read both arms.",
+        caption=f"Gap: by how much **{found['better']}** wrote worse, though it reads back at "
+        f"least as well. It wrote worse on {found['count']} of {found['known']} prompts. The "
+        "typical one stands first: its gap is nearest the median. Pick another and read both arms.",
     )  # fmt: skip
     rows = picked.selection.rows if picked else []
     texts = pairs.iloc[rows[0] if rows else first]
