@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 RUN    := $(VENV)/.requirements
 DEV    := $(VENV)/.requirements-dev
 
-.PHONY: demo test browser check app bench smollm2 campaign clean
+.PHONY: demo test browser slurm check app bench smollm2 campaign clean
 
 demo: $(RUN)            ## train twins, sample, score, compare: the main job end to end
 	$(BIN)/python -m workbench demo
@@ -15,6 +15,9 @@ test: $(DEV)            ## the default suite, one process per core
 
 browser: $(DEV)         ## every page in Chromium (apt-get install chromium), within four minutes
 	$(BIN)/python -m pytest -m browser tests/ui/test_browser_smoke.py
+
+slurm: $(DEV)           ## a study on a Slurm of its own (apt-get install slurm-wlm munge), minutes
+	$(BIN)/python -m pytest -m slurm
 
 check: $(DEV)           ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -14,6 +14,11 @@ Overrides = Annotated[
     tyro.conf.UseAppendAction,
     tyro.conf.arg(name="set", metavar="KEY=VALUE"),
 ]
+Resources = Annotated[
+    tuple[tuple[str, ...], ...],
+    tyro.conf.UseAppendAction,
+    tyro.conf.arg(metavar="KEY=VALUE"),
+]
 
 
 def settings_given(overrides: tuple[tuple[str, ...], ...]) -> list[str]:

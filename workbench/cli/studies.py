@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from workbench.cli.options import DEFAULTS, Common, CommonOptions, Name, Overrides, settings_given
+from workbench.cli.options import (
+    DEFAULTS,
+    Common,
+    CommonOptions,
+    Name,
+    Overrides,
+    Resources,
+    settings_given,
+)
 from workbench.cli.output import ALREADY_DONE, Output
 from workbench.cli.show_results import show_comparison, show_course
 from workbench.errors import InputError
@@ -61,6 +69,9 @@ def study(
     overrides: Overrides = (),
     out: str = "",
     fork: str = "",
+    executor: str = "",
+    resources: Resources = (),
+    detach: bool = False,
     restart: bool = False,
     job: str = "",
     common: CommonOptions = DEFAULTS,
@@ -76,10 +87,16 @@ def study(
         out: folder of the study; by default its name under the runs directory.
         fork: a study whose stages are copied where they are the same under these settings; it is
             not changed. Without --preset and --config, its own settings are the base.
+        executor: run it by a scheduler's tasks: slurm, local (to try that out here), or print (the
+            commands, for another scheduler). See docs/MANY_MACHINES.md.
+        resources: what each task asks for, by submitit's names, as in timeout_min=240
+            gpus_per_node=1 slurm_partition=gpu.
+        detach: return as soon as the tasks are handed over; the same command follows them later.
         restart: start a training again if all its checkpoints are damaged (they are kept).
         job: folder of one of the app's jobs: wait for its turn, and report progress there.
         common: options of every verb.
     """
+    from workbench.cli.machines import run_on_machines
     from workbench.config.places import absolute
     from workbench.config.presets import study_config
     from workbench.machine.jobs import attended
@@ -88,6 +105,8 @@ def study(
     from workbench.store.paths import check_writable, runs_directory
     from workbench.study.folders import find_study
 
+    if (resources or detach) and not executor:
+        raise InputError("--resources and --detach need --executor")
     with attended(job) as say:
         source = find_study(fork) if fork else None
         settings = study_config(
@@ -103,6 +122,12 @@ def study(
         with Output(common) as output, output.context(*place) as context:
             if source is not None:
                 settings = fork_study(source, settings, directory, context)
+            if executor:
+                run_on_machines(
+                    settings, directory, context, output,
+                    executor=executor, resources=settings_given(resources), detach=detach,
+                )  # fmt: skip
+                return 0
             outcome = run_study(settings, directory, context)
             if outcome.already_done:
                 say(ALREADY_DONE)
@@ -141,25 +166,6 @@ def example(study_name: Name, *, out: str = "", common: CommonOptions = DEFAULTS
     with Output(common) as output, output.context(found.config.base.device) as context:
         size = make_example(found, file, context)
         output.show({"example": str(file), "bytes": size})
-    return 0
-
-
-def prepare(study_name: Name, *, common: CommonOptions = DEFAULTS) -> int:
-    """Prepare what a study's runs share: corpus, teacher states, judge, references.
-
-    Args:
-        study_name: a study's folder, or its name under the runs directory.
-        common: options of every verb.
-    """
-    from workbench.pipeline.run_study import prepare_study
-    from workbench.store.lock import run_lock
-    from workbench.study.folders import find_study
-
-    found = find_study(study_name)
-    with Output(common) as output, output.context(found.config.base.device) as context:
-        with run_lock(found.directory):
-            prepare_study(found, context)
-        output.show({"study": str(found.directory), "corpus": str(found.corpus_dir)})
     return 0
 
 

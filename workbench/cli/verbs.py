@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from workbench.cli import bundles, look, results, studies
+from workbench.cli import bundles, look, machines, results, studies
 
 VERBS: dict[str, Callable[..., Any]] = {
     "demo": studies.demo,
     "study": studies.study,
     "example": studies.example,
-    "prepare": studies.prepare,
+    "prepare": machines.prepare,
+    "finish-run": machines.finish_run,
+    "conclude": machines.conclude,
     "train-vae": studies.train_vae,
     "train-flow": studies.train_flow,
     "probe": studies.probe,

@@ -40,7 +40,7 @@ PACKAGES = (
     "PyYAML",
     "tensorboard",
 )
-OPTIONAL_PACKAGES = ("datasets", "bert-score", "wandb", "trackio")
+OPTIONAL_PACKAGES = ("datasets", "bert-score", "wandb", "trackio", "submitit")
 DEMO_MEMORY_GB, DEMO_DISK_GB = 3.0, 1.0
 
 

@@ -244,7 +244,8 @@ def attended(folder: str) -> Iterator[Callable[[str], None]]:
     """Run the body as the job of `folder`: wait for its turn, then record how it ended.
 
     Args:
-        folder: the job's; if empty, the body is not a job and runs at once.
+        folder: the job's; if empty, the body is not a job and runs at once. A folder that is not
+            in the queue (a task of a scheduler) does not wait either.
 
     Yields:
         A function that takes the last words of a body that ends well.
@@ -255,8 +256,10 @@ def attended(folder: str) -> Iterator[Callable[[str], None]]:
         return
     directory = Path(folder)
     with run_lock(directory):
+        (directory / ENDED).unlink(missing_ok=True)  # of an attempt before a scheduler's requeue
         try:
-            _wait_for_turn(directory)
+            if directory.parent == jobs_directory():
+                _wait_for_turn(directory)
             yield words.append
         except BaseException as error:
             message = " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,8 @@
-"""A polite stop: the first SIGTERM or SIGINT asks for it, the second ends the process at once."""
+"""A polite stop: the first SIGTERM or SIGINT asks for it, the second ends the process at once.
+
+Slurm sends SIGUSR2 before a time limit, and SIGTERM two or three times before it kills. Those only
+ask: the scheduler sets the deadline itself.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +24,16 @@ class StopSignal:
     """Set by a signal, or by a file that the app writes; checked between steps."""
 
     def __init__(self, stop_file: str | os.PathLike[str] | None = None) -> None:
-        self._signalled = False
+        self._signalled = self._asked = False
         self._stop_file = stop_file
         self._listening = self._breaking = False
 
     @property
     def requested(self) -> bool:
         """Whether a stop was asked for."""
-        return self._signalled or (self._stop_file is not None and os.path.exists(self._stop_file))
+        if self._signalled or self._asked:
+            return True
+        return self._stop_file is not None and os.path.exists(self._stop_file)
 
     def check(self, where: str) -> None:
         """Raise if a stop was asked for; for points where nothing needs saving.
@@ -87,10 +93,14 @@ class StopSignal:
 
     def listen(self) -> StopSignal:
         """Install the handlers (main thread only) and return self."""
-        signal.signal(signal.SIGTERM, self._handle)
+        signal.signal(signal.SIGTERM, self._ask if "SLURM_JOB_ID" in os.environ else self._handle)
         signal.signal(signal.SIGINT, self._handle)
+        signal.signal(signal.SIGUSR2, self._ask)
         self._listening = True
         return self
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._signalled:

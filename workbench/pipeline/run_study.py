@@ -16,6 +16,7 @@ from typing import Any
 from analyses.result import json_safe
 from workbench.config.study import StudyConfig, settings
 from workbench.machine.context import StageContext, stage_fingerprint, update_json
+from workbench.machine.devices import process_group
 from workbench.machine.loggers import Contained, check_loggers
 from workbench.machine.progress import PROGRESS, ToFile
 from workbench.machine.workers import run_side_by_side, share_machine
@@ -160,18 +161,27 @@ def run_is_done(run: Run | GeneratorRun) -> bool:
 
 def finish_run(directory: Path, arm: str, seed: int, context: StageContext) -> None:
     """Run every stage of one run, in its own process."""
-    run = open_study(directory).run(arm, seed)
-    with run_lock(run.directory), run_loggers(run, context) as logged:
-        for stage in OF_A_RUN:
-            stage.run(run, logged, ())
+    finish(open_study(directory).run(arm, seed), context)
 
 
 def finish_generator(directory: Path, name: str, seed: int, context: StageContext) -> None:
     """Run every stage of one generator, in its own process."""
-    run = GeneratorRun(open_study(directory), name, seed)
-    with run_lock(run.directory), run_loggers(run, context) as logged:
-        for stage in OF_A_GENERATOR:
-            stage.run(run, logged, ())
+    finish(GeneratorRun(open_study(directory), name, seed), context)
+
+
+def finish(run: Run | GeneratorRun, context: StageContext) -> None:
+    """Run all stages. Several processes train together; the main one does all else alone."""
+    place = context.place
+    stages = OF_A_RUN if isinstance(run, Run) else OF_A_GENERATOR
+    locked = run_lock(run.directory) if place.is_main else contextlib.nullcontext()
+    with process_group(place), locked, run_loggers(run, context) as logged:
+        alone = dataclasses.replace(logged, place=place.alone())
+        for stage in stages:
+            if stage.training is not None:
+                stage.run(run, logged, ())
+            elif place.is_main:
+                stage.run(run, alone, ())
+            place.wait_for_all()
 
 
 @contextlib.contextmanager

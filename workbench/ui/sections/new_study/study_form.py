@@ -8,6 +8,7 @@ import streamlit as st
 
 from models.configs.teacher import TEACHER_NAMES
 from workbench.config.study import STANDARD_ARMS
+from workbench.machine.schedulers import has_slurm
 from workbench.ui.kit.theme import ARM_MEANING
 from workbench.ui.sections.new_study.study_request import (
     CORPORA,
@@ -34,6 +35,8 @@ class Filled:
     teacher: str
     name: str
     overrides: str
+    executor: str
+    resources: str
 
     def request(self) -> StudyRequest:
         """The same, checked.
@@ -47,6 +50,7 @@ class Filled:
             text_column=self.text_column, hf_name=self.hf_name, arms=self.arms,
             num_seeds=self.num_seeds, teacher=self.teacher,
             overrides=override_lines(self.overrides),
+            executor=self.executor, resources=tuple(self.resources.split()),
         )  # fmt: skip
 
 
@@ -67,7 +71,28 @@ def fill_in() -> Filled:
         "Other settings, one KEY=VALUE a line", max_chars=2000,
         placeholder="base.vae.latent_width=32",
     )  # fmt: skip
-    return Filled(preset, corpus, upload, column, hf_name, arms, seeds, teacher, name, overrides)
+    executor, resources = _choose_machines()
+    return Filled(
+        preset, corpus, upload, column, hf_name, arms, seeds, teacher, name, overrides,
+        executor, resources,
+    )  # fmt: skip
+
+
+def _choose_machines() -> tuple[str, str]:
+    """Executor, and what each task asks for; no choice where there is no Slurm."""
+    if not has_slurm():
+        return "", ""
+    places = {"": "this machine", "slurm": "Slurm"}
+    executor = st.segmented_control(
+        "Run on", list(places), default="", format_func=places.__getitem__, key="executor"
+    )
+    if not executor:
+        return "", ""
+    resources = st.text_input(
+        "What each task asks for", "timeout_min=240", max_chars=400,
+        help="KEY=VALUE words as submitit takes them, such as gpus_per_node=1 slurm_partition=gpu",
+    )  # fmt: skip
+    return executor, resources
 
 
 def _choose_corpus() -> tuple[str, object, str, str]:

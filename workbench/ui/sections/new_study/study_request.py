@@ -43,6 +43,8 @@ class StudyRequest:
         num_seeds: 0 .. num_seeds - 1.
         teacher: of the aligned arms.
         overrides: `key=value` lines.
+        executor: `slurm` to hand it to that; empty for this machine.
+        resources: `key=value` words of what each of its tasks asks for.
     """
 
     preset: str
@@ -55,6 +57,8 @@ class StudyRequest:
     num_seeds: int
     teacher: str
     overrides: tuple[str, ...]
+    executor: str = ""
+    resources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         plain = self.name.replace("-", "").replace("_", "").replace(".", "")
@@ -100,7 +104,11 @@ def study_arguments(request: StudyRequest) -> tuple[StudyConfig, list[str]]:
     chosen = [as_override(key, value) for key, value in _chosen(request).items()]
     overrides = [*chosen, *request.overrides]
     config = study_config(preset=request.preset, overrides=overrides)
-    return config, ["--preset", request.preset, "--set", *overrides]
+    arguments = ["--preset", request.preset, "--set", *overrides]
+    if request.executor:
+        arguments += ["--executor", request.executor]
+        arguments += ["--resources", *request.resources] if request.resources else []
+    return config, arguments
 
 
 def terminal_command(arguments: Sequence[str]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from analyses.figures.training_log import parts_figure, training_log_figure
 from workbench.machine.jobs import list_jobs
+from workbench.machine.schedulers import read_tasks
 from workbench.store.metrics_log import NOT_FINITE
 from workbench.ui.kit.cached import metrics_of
 from workbench.ui.kit.error_card import guarded
@@ -50,7 +52,7 @@ JOBS_SHOWN = 8
 
 
 def show_logs(selection: Selection) -> None:
-    """The records of one stage as small panels, then the words of the last jobs."""
+    """The records of one stage as small panels, then what jobs and a scheduler's tasks said."""
     with guarded("The logs"):
         stages = stage_names(selection)
         if stages:
@@ -60,6 +62,17 @@ def show_logs(selection: Selection) -> None:
     for job in reversed(list_jobs()[-JOBS_SHOWN:]):
         with st.expander(f"{inline(job.title)} {WORDS[job.state][0]}", key=f"log-{job.name}"):
             st.code(job.log() or "(said nothing yet)", language=None)
+    with guarded("The scheduler's tasks"):
+        _show_tasks(selection.study.directory)
+
+
+def _show_tasks(study: Path) -> None:
+    """The words of each task that the study was given to a scheduler as."""
+    for task in read_tasks(study)[1]:
+        ended = f"ended with {task.end[0]}" if task.end else "has not ended"
+        state = "is at work" if task.is_held else ended
+        with st.expander(f"{inline(task.name)} {state}", key=f"task-{task.name}"):
+            st.code(task.logs() or "(said nothing yet)", language=None)
 
 
 def _show_stage(selection: Selection, stages: list[str]) -> None:

@@ -1,0 +1,148 @@
+"""A study on a real Slurm: killed, preempted and drained, it ends with the bits of a local one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from finishing import finish_here
+from slurm_machine import ask, missing, slurm
+from training_tasks import checkpoint_bits
+
+from workbench.config.study import StudyConfig, settings
+from workbench.machine.schedulers import Task, read_tasks, task_of
+from workbench.pipeline.verify import verify_path
+from workbench.store.checkpoints import load_latest
+from workbench.store.json_files import read_json
+from workbench.store.lock import read_holder
+from workbench.study.folders import Study, open_study
+from workbench.study.record import create_study
+
+ROOT = Path(__file__).parents[3]
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(bool(missing()), reason=f"NO SLURM HERE: {missing()} not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[dict[str, str]]:
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # sockets need a short path
+    try:
+        with slurm(folder) as environment:
+            yield environment
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def two_by_two(smoke_config) -> StudyConfig:
+    """Two arms, two seeds, and a flow that trains long enough to be caught at it."""
+    flow = dataclasses.replace(smoke_config.base.flow_training, num_steps=120)
+    base = dataclasses.replace(smoke_config.base, flow_training=flow)
+    return dataclasses.replace(smoke_config, name="twice", seeds=(0, 1), base=base)
+
+
+def start(study: Path, config: StudyConfig, environment: dict[str, str], *more: str):
+    file = study.with_suffix(".yaml")
+    file.write_text(json.dumps(settings.to_dict(config)))
+    words = ["study", "--config", str(file), "--out", str(study), "--executor", "slurm", "--json"]
+    resources = ["--resources", "timeout_min=60", "slurm_partition=low", "cpus_per_task=1"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "workbench", *words, *resources, *more],
+        cwd=ROOT, env={**environment, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def wait_for(process: subprocess.Popen[str], condition: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + 300
+    while not (found := condition()):
+        assert process.poll() is None, f"ended before {what}: {process.communicate()}"
+        assert time.monotonic() < deadline, f"waited too long for {what}"
+        time.sleep(0.05)
+    return found
+
+
+def trains_its_flow(task: Task) -> bool:
+    """Whether it is between two checkpoints of the flow, with work left."""
+    file = task.directory / "progress.jsonl"
+    lines = file.read_text().split("\n")[:-1] if file.is_file() else []
+    steps = [known["done"] for known in map(json.loads, lines) if known.get("stage") == "flow"]
+    return bool(steps) and 4 < steps[-1] < 100
+
+
+def at_work(study: Path, without: set[str]) -> Task | None:
+    """A run's task that is caught training."""
+    names = [f"{arm}/seed-{seed}" for seed in (0, 1) for arm in ("none", "repa")]
+    tasks = [task_of(study, name) for name in names if name not in without]
+    return next((task for task in tasks if task.is_held and trains_its_flow(task)), None)
+
+
+def handed_over(study: Path, name: str) -> Task:
+    return next(task for task in read_tasks(study)[1] if task.name == name)
+
+
+def assert_same(study: Study, known: Study) -> None:
+    for run, other in zip(study.runs, known.runs, strict=True):
+        for folder in ("vae_dir", "flow_dir"):
+            found, expected = (load_latest(getattr(r, folder)) for r in (run, other))
+            assert checkpoint_bits(found) == checkpoint_bits(expected)
+    first, second = (read_json(s.directory / "comparison.json") for s in (study, known))
+    assert first == second
+
+
+def test_killed_preempted_and_drained_it_ends_with_the_same_bits(
+    cluster, two_by_two, tmp_path, context
+):
+    study = tmp_path / "cluster"
+    first = start(study, two_by_two, cluster)
+
+    killed = wait_for(first, lambda: at_work(study, set()), "a run at work")
+    os.kill(read_holder(killed.directory).pid, signal.SIGKILL)
+
+    preempted = wait_for(first, lambda: at_work(study, {killed.name}), "another run at work")
+    number = handed_over(study, preempted.name).number
+    node = ask(cluster, "squeue", "--noheader", f"--jobs={number}", "--format=%N").strip()
+    urgent = ("sbatch", "--partition=high", f"--nodelist={node}", "--exclusive", "--wrap=sleep 1")
+    ask(cluster, *urgent, f"--output={tmp_path}/urgent.log")
+    state = ("squeue", "--noheader", f"--jobs={number}", "--format=%T %r")
+    wait_for(first, lambda: ask(cluster, *state).strip() == "PENDING BeginTime", "the requeue")
+    assert preempted.end[0] == 75
+    ask(cluster, "scontrol", "update", f"JobId={number}", "StartTime=now")  # not in two minutes
+
+    ask(cluster, "scontrol", "update", "NodeName=n2", "State=DRAIN", "Reason=test")
+    out, err = first.communicate(timeout=600)
+    ask(cluster, "scontrol", "update", "NodeName=n2", "State=RESUME")
+    assert (first.returncode, out) == (4, ""), err
+    last = err.strip().splitlines()[-1]
+    assert last.startswith(f"study: {killed.name}: ended and left no word"), err
+    ends = {task.name: task.end for task in read_tasks(study)[1]}
+    assert ends[killed.name] is None
+    assert ends[preempted.name][0] == 0
+    assert "not finished" in ends["conclude"][1]
+    assert "stopped at step" in handed_over(study, preempted.name).logs()
+
+    second = start(study, two_by_two, cluster)
+    out, err = second.communicate(timeout=600)
+    assert second.returncode == 0, err
+    assert set(dict(read_json(study / "cluster/tasks.json")["tasks"])) == {
+        "prepare", killed.name, "conclude",
+    }  # fmt: skip
+
+    local = create_study(two_by_two, tmp_path / "local")
+    finish_here(local, context)
+    assert_same(open_study(study), local)
+    assert verify_path(study).sound
