@@ -69,6 +69,18 @@ def smoke(smoke_config, tmp_path_factory) -> Study:
     return open_study(made_once("smoke", make, tmp_path_factory))
 
 
+@pytest.fixture(scope="session")
+def generator_study(smoke, tmp_path_factory) -> Study:
+    """The finished smoke study to which one generator of every family was added."""
+    from generator_study import add_generators
+    from made_once import made_once
+
+    from workbench.study.folders import open_study
+
+    made = made_once("smoke-generators", lambda f: add_generators(smoke, f), tmp_path_factory)
+    return open_study(made)
+
+
 @pytest.fixture
 def copy_smoke(smoke, tmp_path) -> Callable[..., Study]:
     """Makes a copy of the smoke study; `without` names entries of its folder to leave out."""

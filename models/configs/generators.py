@@ -93,3 +93,40 @@ class RemaskingConfig:
         for field in ("temperature", "guidance_scale"):
             if not 0 <= getattr(self, field) < math.inf:
                 raise ValueError(f"{field} must be >= 0 and finite, got {getattr(self, field)}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmbeddingDiffusionConfig(TokenNetworkConfig):
+    """Sizes of a Transformer that denoises token embeddings, and the steps of its noise.
+
+    Args:
+        embedding_width: Width of the learnt embeddings that are diffused.
+        diffusion_steps: Noise levels of the training.
+    """
+
+    embedding_width: int = 64
+    diffusion_steps: int = 2000
+
+    def __post_init__(self) -> None:
+        TokenNetworkConfig.__post_init__(self)
+        for field, least in (("embedding_width", 1), ("diffusion_steps", 2)):
+            if getattr(self, field) < least:
+                raise ValueError(f"{field} must be >= {least}, got {getattr(self, field)}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmbeddingSamplingConfig:
+    """Writing by denoising embeddings.
+
+    Args:
+        num_steps: Noise levels that are visited, evenly spaced; at most those of the training are
+            different. The original takes 200 of its 2,000 for speed, and all of them at best.
+        clamp: Move each predicted embedding to the nearest token's before it is used.
+    """
+
+    num_steps: int = 200
+    clamp: bool = True
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 1:
+            raise ValueError(f"num_steps must be >= 1, got {self.num_steps}")

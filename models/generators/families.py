@@ -10,7 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.configs.generators import NucleusConfig, RemaskingConfig, TokenNetworkConfig
+from models.configs.generators import (
+    EmbeddingDiffusionConfig,
+    EmbeddingSamplingConfig,
+    NucleusConfig,
+    RemaskingConfig,
+    TokenNetworkConfig,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +29,7 @@ class Family:
         sampling: Class of its settings of writing.
         model: Imports and returns the network's class, a `writing.Writer`.
         learns_padding: It learns the end-of-text tokens up to the window as part of a text.
+        has_masks: What is not settled yet is a mask to the model, and shown as one.
     """
 
     what: str
@@ -30,6 +37,7 @@ class Family:
     sampling: type
     model: Callable[[], type]
     learns_padding: bool = False
+    has_masks: bool = False
 
     def options(self) -> tuple[str, ...]:
         """Names of the settings of writing."""
@@ -48,6 +56,12 @@ def _masked_diffusion() -> Any:
     return MaskedDiffusion
 
 
+def _diffusion_lm() -> Any:
+    from models.generators.diffusion_lm import DiffusionLM
+
+    return DiffusionLM
+
+
 FAMILIES: Mapping[str, Family] = {
     "gpt2": Family(
         what="autoregressive: GPT-2's architecture, one token a step from a nucleus",
@@ -60,6 +74,14 @@ FAMILIES: Mapping[str, Family] = {
         network=TokenNetworkConfig,
         sampling=RemaskingConfig,
         model=_masked_diffusion,
+        learns_padding=True,
+        has_masks=True,
+    ),
+    "diffusion-lm": Family(
+        what="Gaussian diffusion of learnt token embeddings, rounded to tokens",
+        network=EmbeddingDiffusionConfig,
+        sampling=EmbeddingSamplingConfig,
+        model=_diffusion_lm,
         learns_padding=True,
     ),
 }

@@ -82,15 +82,17 @@ class GPT2(CausalModel, PretrainedMixin):
         draws = draws.to(prompt_ids.device)
         given = positions < ctx_len[:, None]
         token_ids, nfe = torch.where(given, prompt_ids, 0), 0
-        steps = self.write_tokens(
-            prompt_ids, ctx_len, sampling.nucleus, draws.to(prompt_ids.device)
-        )
-        for step in steps:
+        entropy = torch.full(given.shape, torch.nan, device=given.device)
+        most = self.window + 1 - int(ctx_len.min()) if len(ctx_len) else 1
+        draws = draws.to(given.device)
+        for step in self.write_tokens(prompt_ids, ctx_len, sampling.nucleus, draws):
             nfe += 1
             token_ids = torch.where(given | (positions <= step.position), step.token_ids, 0)
             written = given | (positions <= step.position)
-            yield WritingStep(token_ids, written, step.position / self.window, nfe)
-        yield WritingStep(token_ids, torch.ones_like(given), 1.0, nfe)
+            now = torch.special.entr(step.logits.softmax(dim=-1)).sum(dim=-1)  # (B,)
+            entropy = torch.where(~given & (positions == step.position), now[:, None], entropy)
+            yield WritingStep(token_ids, written, entropy, nfe / most, nfe)
+        yield WritingStep(token_ids, torch.ones_like(given), entropy, 1.0, nfe)
 
     def _hidden(self, inputs: Tensor) -> Tensor:
         x, mask = self._embed(inputs, 0)

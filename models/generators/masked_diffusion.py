@@ -93,8 +93,9 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
         positions = torch.arange(prompt_ids.shape[1], device=prompt_ids.device)
         given = positions < ctx_len[:, None]
         token_ids = prompt_ids.masked_fill(~given, self.mask_id)
+        entropy = torch.full(given.shape, torch.nan, device=given.device)
         if bool(given.all()):
-            yield WritingStep(token_ids, given, 1.0, 0)
+            yield WritingStep(token_ids, given, entropy, 1.0, 0)
             return
         nfe = 0
         schedule = reveal_schedule(given.shape[1] - ctx_len, sampling.num_steps, sampling.blocks)
@@ -104,12 +105,14 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
             noise = self._noise(prompt_ids, sampling.temperature, generators)
             guess = most_confident(logits, sampling.temperature, noise)
             place = positions - ctx_len[:, None]
-            open_ = (token_ids == self.mask_id) & (start[:, None] <= place) & (place < end[:, None])
+            masked = token_ids == self.mask_id
+            open_ = masked & (start[:, None] <= place) & (place < end[:, None])
             revealed = first_of(guess.confidence, open_, count)
-            guessed = torch.where(token_ids == self.mask_id, guess.token_ids, token_ids)
+            guessed = torch.where(masked, guess.token_ids, token_ids)
+            entropy = torch.where(masked, guess.entropy, entropy)
             token_ids = torch.where(revealed, guess.token_ids, token_ids)
             written = token_ids != self.mask_id
-            yield WritingStep(guessed, written, number / sampling.num_steps, nfe)
+            yield WritingStep(guessed, written, entropy, number / sampling.num_steps, nfe)
 
     def _guided(self, token_ids: Tensor, given: Tensor, scale: float) -> tuple[Tensor, int]:
         """Logits (B, L, V) and evaluations: two unless the scale is 1 (off) or 0 (no prompt)."""
@@ -142,10 +145,11 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
 
 
 class Guess(NamedTuple):
-    """A token for every position, and how probable the model holds it, both (B, L)."""
+    """A token for every position, how probable the model holds it, and its entropy in nats."""
 
-    token_ids: Tensor
-    confidence: Tensor
+    token_ids: Tensor  # (B, L) int64
+    confidence: Tensor  # (B, L) float64
+    entropy: Tensor  # (B, L) float32
 
 
 def most_confident(logits: Tensor, temperature: float, noise: Tensor | None) -> Guess:
@@ -164,7 +168,8 @@ def most_confident(logits: Tensor, temperature: float, noise: Tensor | None) -> 
     noisy = precise if noise is None else precise - temperature * (-noise.log()).log()
     token_ids = noisy.argmax(dim=-1)
     probabilities = precise.softmax(dim=-1)
-    return Guess(token_ids, probabilities.gather(-1, token_ids[..., None]).squeeze(-1))
+    confidence = probabilities.gather(-1, token_ids[..., None]).squeeze(-1)
+    return Guess(token_ids, confidence, torch.special.entr(probabilities).sum(dim=-1).float())
 
 
 def first_of(confidence: Tensor, candidates: Tensor, count: Tensor) -> Tensor:

@@ -16,12 +16,15 @@ class WritingStep(NamedTuple):
         token_ids: (B, L) int64: what is written; where nothing is yet, the model's present guess,
             or end-of-text if it has none.
         written: (B, L) bool, True where the token will not change any more.
+        entropy: (B, L) float32 nats of the distribution that each token was, or would now be, drawn
+            from; NaN in the prompt and where nothing has been predicted yet.
         t: Share of the way, 1 at the last step.
         nfe: Network evaluations per text so far.
     """
 
     token_ids: Tensor
     written: Tensor
+    entropy: Tensor
     t: float
     nfe: int
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.causal import prepend_eot
-from models.configs.generators import NucleusConfig, RemaskingConfig, TokenNetworkConfig
+from models.configs.generators import (
+    EmbeddingSamplingConfig,
+    NucleusConfig,
+    RemaskingConfig,
+    TokenNetworkConfig,
+)
+from models.generators.diffusion_lm import posterior, sqrt_schedule
 from models.generators.families import FAMILIES
 from models.generators.gpt2 import GPT2, from_transformers
 from models.generators.masked_diffusion import (
@@ -24,20 +31,26 @@ from models.generators.masked_diffusion import (
     reveal_schedule,
 )
 from models.key_value_cache import KeyValueCache
-from models.noise import uniform
+from models.noise import normal_like, uniform
 
 VOCABULARY, WINDOW = 19, 12
 CTX_LEN = torch.tensor([0, 5, 12, 3])
-SAMPLING: dict[str, Any] = {"llada": {"num_steps": 6, "blocks": 2}}
+SAMPLING: dict[str, Any] = {
+    "llada": {"num_steps": 6, "blocks": 2},
+    "diffusion-lm": {"num_steps": 6},
+}
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def sizes(name: str) -> Any:
+    return FAMILIES[name].network(vocab_size=VOCABULARY, window=WINDOW, width=32, layers=2)
+
+
 def build(name: str, seed: int = 0) -> Any:
-    sizes = TokenNetworkConfig(vocab_size=VOCABULARY, window=WINDOW, width=32, layers=2)
-    model = FAMILIES[name].model()(sizes, seeded(seed)).eval()
+    model = FAMILIES[name].model()(sizes(name), seeded(seed)).eval()
     with torch.no_grad():  # confidences that differ by more than rounding does
         for parameter in model.parameters():
             if parameter.shape == (VOCABULARY + 1, 32):
@@ -79,12 +92,24 @@ def test_what_is_written_stays_and_only_grows(name):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+def test_entropies_are_told_where_something_was_predicted(name):
+    steps, given = write(name), torch.arange(WINDOW) < CTX_LEN[:, None]
+    for step in steps:
+        assert step.entropy[given].isnan().all()
+        known = step.entropy[~step.entropy.isnan()]
+        assert ((known >= 0) & (known <= math.log(VOCABULARY) + 1e-4)).all()
+    assert not steps[-1].entropy[1, 5:].isnan().all()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_text_depends_on_its_own_prompt_and_generator_alone(name):
     together = write(name)[-1].token_ids
     for row in range(4):
         alone = write(name, slice(row, row + 1))[-1].token_ids
         assert torch.equal(alone[0], together[row])
-    assert not torch.equal(write(name, seed=70)[-1].token_ids, together)
+    # An untrained denoiser goes to one token from any noise, but not at its first step.
+    pairs = zip(write(name), write(name, seed=70), strict=False)
+    assert any(not torch.equal(one.token_ids, other.token_ids) for one, other in pairs)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -97,9 +122,7 @@ def test_a_full_window_costs_nothing_and_an_empty_batch_is_one(name):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_loss_overfits_one_batch(name):
-    model = FAMILIES[name].model()(
-        TokenNetworkConfig(vocab_size=VOCABULARY, window=WINDOW, width=32, layers=2), seeded()
-    )
+    model = FAMILIES[name].model()(sizes(name), seeded())
     token_ids = prompts().repeat(8, 1)
     mask = torch.ones_like(token_ids, dtype=torch.bool)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
@@ -117,7 +140,8 @@ def test_the_loss_overfits_one_batch(name):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_setting_of_writing_does_something(name):
     """Each option is moved, and the texts, the steps or the evaluations move."""
-    changes = {"nucleus": 0.2, "num_steps": 4, "blocks": 1, "temperature": 0.0, "guidance_scale": 3}
+    changes = {"nucleus": 0.2, "num_steps": 4, "blocks": 1, "temperature": 0.0, "guidance_scale": 3,
+               "clamp": False}  # fmt: skip
     usual = write(name)
     for option in FAMILIES[name].options():
         changed = write(name, **{option: changes[option]})
@@ -347,15 +371,110 @@ def test_gumbel_noise_draws_from_the_softmax_of_logits_over_temperature():
         torch.testing.assert_close(
             guess.confidence.float(), logits.exp().gather(-1, guess.token_ids[..., None])[..., 0]
         )
+        p = logits[0, 0].exp()
+        torch.testing.assert_close(guess.entropy[0, 0], -(p * p.log()).sum())
     assert (most_confident(logits, 0.0, None).token_ids == 1).all()
+
+
+# Diffusion-LM
+
+
+def test_the_noise_follows_the_square_root():
+    """abar(s) = 1 - sqrt(s + 1e-4), relative to the start: products of the original's betas."""
+    found = sqrt_schedule(2000)
+    f = [1 - math.sqrt(i / 2000 + 1e-4) for i in range(2001)]
+    betas = [min(1 - f[i + 1] / f[i], 0.999) for i in range(2000)]
+    expected = torch.tensor([1 - beta for beta in betas], dtype=torch.float64).cumprod(0)
+    torch.testing.assert_close(found, expected.float())
+    assert found[0].item() == pytest.approx((1 - math.sqrt(6e-4)) / 0.99, rel=1e-6)
+    assert 0 < found[-1] < 1e-4
+
+
+def test_a_step_down_keeps_the_marginals():
+    """Mean and variance of z at the lower level are those of noise put on the clean embedding."""
+    signal = sqrt_schedule(50)
+    for level, earlier in ((49, 40), (30, 29), (5, 0)):
+        of_clean, of_noisy, variance = posterior(signal[level], signal[earlier])
+        mean = of_clean + of_noisy * signal[level].sqrt()
+        torch.testing.assert_close(mean, signal[earlier].sqrt(), atol=1e-5, rtol=1e-5)
+        spread = of_noisy**2 * (1 - signal[level]) + variance
+        torch.testing.assert_close(spread, 1 - signal[earlier], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("lowest", [False, True])
+def test_embedding_loss_is_the_formula(monkeypatch, lowest):
+    """Error of the clean embedding, what full noise leaves of it, and the rounding."""
+    model, token_ids = build("diffusion-lm"), prompts()
+    if lowest:
+        model.config = dataclasses.replace(model.config, diffusion_steps=1999)
+        monkeypatch.setattr(
+            "models.generators.diffusion_lm.uniform",
+            lambda shape, reference, generator: torch.full(
+                shape, 0.625 if len(shape) == 2 else 0.0
+            ),
+        )
+    found = model.training_loss(token_ids, token_ids > 0, seeded(5))
+    generator = seeded(5)
+    if lowest:
+        share, level = torch.full((4, 1), 0.25), torch.zeros(4, dtype=torch.long)
+    else:
+        share = 2 * uniform((4, 1), token_ids, generator) - 1
+        level = (uniform((4,), token_ids, generator) * 2000).long()
+    clean = torch.arange(WINDOW) < share * WINDOW
+    e, abar = model.embedding(token_ids), sqrt_schedule(2000)
+    x_start = e + (1 - abar[0]).sqrt() * normal_like(e, generator)
+    a = abar[level][:, None, None]
+    x_t = a.sqrt() * x_start + (1 - a).sqrt() * normal_like(e, generator)
+    x_hat = model._predict(torch.where(clean[..., None], e, x_t), level, clean)
+    target = e if lowest else x_start
+    mse = ((x_hat - target) ** 2).mean(-1)[~clean].mean()
+    nll = F.cross_entropy((x_start @ model.embedding.weight.T).flatten(0, 1), token_ids.flatten())
+    left = (abar[-1].sqrt() * e).square().mean()
+    torch.testing.assert_close(found["loss"], mse + left + nll, rtol=1e-4, atol=1e-5)
+    found["loss"].backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+def test_a_clamped_prediction_is_a_tokens_embedding(monkeypatch):
+    """What the next step starts from is made of embeddings: the states that the network is given
+    differ from those without clamping, and the last reading is the nearest token."""
+    model, seen = build("diffusion-lm"), []
+    plain = model._predict
+
+    def spied(z, level, clean):
+        seen.append(plain(z, level, clean))
+        return seen[-1]
+
+    monkeypatch.setattr(model, "_predict", spied)
+    sampling = EmbeddingSamplingConfig(num_steps=4)
+    steps = list(model.write(prompts()[:1], CTX_LEN[:1], sampling, [seeded()]))
+    for step, predicted in zip(steps, seen, strict=True):
+        with torch.inference_mode():
+            nearest = torch.cdist(predicted[0], model.embedding.weight).argmin(dim=-1)
+        assert torch.equal(step.token_ids[0], nearest)
+    assert not steps[-2].written.any()
+
+
+def test_a_trained_denoiser_writes_what_it_learnt():
+    """One text, learnt by heart, comes back from any noise, and after any part of it."""
+    model = FAMILIES["diffusion-lm"].model()(sizes("diffusion-lm"), seeded())
+    text = prompts()[:1]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for step in range(150):
+        optimizer.zero_grad()
+        model.training_loss(text.repeat(8, 1), text > 0, seeded(step))["loss"].backward()
+        optimizer.step()
+    for cut in (0, 5):
+        sampling = EmbeddingSamplingConfig(num_steps=20)
+        last = list(model.write(text, torch.tensor([cut]), sampling, [seeded(cut)]))[-1]
+        assert torch.equal(last.token_ids, text)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_network_without_its_sizes_is_refused(name):
     for field in ("vocab_size", "window"):
-        sizes = TokenNetworkConfig(vocab_size=VOCABULARY, window=WINDOW)
         with pytest.raises(ValueError, match="vocab_size and window must be set"):
-            FAMILIES[name].model()(dataclasses.replace(sizes, **{field: None}))
+            FAMILIES[name].model()(dataclasses.replace(sizes(name), **{field: None}))
 
 
 def test_more_blocks_than_steps_are_refused():

@@ -16,13 +16,12 @@ import torch
 from torch import nn
 
 from models.causal import prepend_eot
-from models.configs.generators import TokenNetworkConfig
 from models.configs.language_model import CausalLMConfig
 from models.dit import TextDiT
 from models.generators.families import FAMILIES as GENERATORS
 from models.language_model import CausalLM
 
-WINDOW = {"vae": 12, "dit": 10, "lm": 9, "gpt2": 9, "llada": 9}
+WINDOW = {"vae": 12, "dit": 10, "lm": 9, "gpt2": 9, "llada": 9, "diffusion-lm": 9}
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def build_lm(seed: int) -> nn.Module:
 
 
 def build_writer(name: str, seed: int) -> nn.Module:
-    config = TokenNetworkConfig(vocab_size=23, window=WINDOW[name], width=16)
+    config = GENERATORS[name].network(vocab_size=23, window=WINDOW[name], width=16)
     return GENERATORS[name].model()(config, torch.Generator().manual_seed(seed)).eval()
 
 
@@ -87,6 +86,14 @@ FAMILIES = {
     "llada": Family(
         lambda seed: build_writer("llada", seed),
         lambda model, n, length: model.logits(token_ids(n, length, 24)), (9, 23),
+    ),
+    "diffusion-lm": Family(
+        lambda seed: build_writer("diffusion-lm", seed),
+        lambda model, n, length: model._predict(
+            model.embedding(token_ids(n, length, 23)), torch.full((n,), 700),
+            (torch.arange(length) < 4).expand(n, -1),
+        ),
+        (9, 64),
     ),
 }  # fmt: skip
 

@@ -96,10 +96,10 @@ def demo() -> StudyConfig:
 
 
 def families() -> StudyConfig:
-    """The demo's twins beside a GPT-2 and a masked model: about twice the demo.
+    """The demo's twins and three other generators: meant for under 40 minutes on two CPU cores.
 
-    Both have the parameters of an arm (autoencoder and flow together, within a tenth) and its
-    training compute; see docs/GENERATORS.md for how it is counted.
+    GPT-2, a masked model and Diffusion-LM have the parameters of an arm (autoencoder and flow
+    together, within a tenth) and its training compute; docs/GENERATORS.md says how it is counted.
     """
     shared = {
         "network": {"width": 192, "layers": 5, "heads": 6},
@@ -112,7 +112,7 @@ def families() -> StudyConfig:
             "checkpoint_every": 550,
         },
     }
-    generators = {name: {"family": name, **shared} for name in ("gpt2", "llada")}
+    generators = {name: {"family": name, **shared} for name in ("gpt2", "llada", "diffusion-lm")}
     return dataclasses.replace(demo(), name="families", generators=generators)
 
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.machine.memory import halving_batches
 from workbench.machine.seeds import step_generator
-from workbench.sample.continuations import cut_continuations
+from workbench.sample.continuations import MOST_ALONE, cut_continuations
 from workbench.sample.continued import Continuations
-from workbench.sample.held_out import first_prompts, samples_frame, scale_name
+from workbench.sample.held_out import samples_frame, scale_name
 from workbench.sample.prompts import Prompts, held_out_prompts, typed_prompts
 from workbench.sample.references import open_references
 from workbench.store.atomic import publish
@@ -40,6 +40,7 @@ class WritingTrace:
         nfe: (S,) network evaluations up to each moment.
         token_ids: (S, B, L) int64: what is written, and the present guess where nothing is.
         written: (S, B, L) bool, True where a token will not change any more.
+        entropy: (S, B, L) float32 nats; NaN in prompts and where nothing is predicted yet.
         cuts: (B,) context tokens.
     """
 
@@ -47,6 +48,7 @@ class WritingTrace:
     nfe: np.ndarray
     token_ids: np.ndarray
     written: np.ndarray
+    entropy: np.ndarray
     cuts: np.ndarray
 
 
@@ -62,7 +64,7 @@ def write_texts(
     trace: bool = False,
     stage: str = "sampling",
 ) -> tuple[Continuations, WritingTrace | None]:
-    """Continue every prompt; a text does not depend on the other prompts, nor on the batch.
+    """Continue every prompt; but for rounding, a text does not depend on the others in its batch.
 
     Args:
         model: a trained network.
@@ -126,6 +128,7 @@ def _trace(batches: Sequence[Sequence[WritingStep]], cuts: np.ndarray) -> Writin
         nfe=np.array([step.nfe for step in longest]),
         token_ids=joined("token_ids"),
         written=joined("written"),
+        entropy=joined("entropy"),
         cuts=cuts,
     )
 
@@ -139,6 +142,7 @@ def store_writing(path: Path, trace: WritingTrace, written: Continuations) -> No
         "nfe": trace.nfe.astype(np.int64),
         "token_ids": np.ascontiguousarray(trace.token_ids, np.int32),
         "written": np.ascontiguousarray(trace.written, np.uint8),
+        "entropy": np.ascontiguousarray(trace.entropy, np.float32),
         "cuts": np.asarray(trace.cuts, np.int64),
     }
     texts = {"prompts": written.prompts, "continuations": written.texts}
@@ -170,24 +174,43 @@ def sample_generator(run: GeneratorRun, context: StageContext) -> str:
     model = load_trained(run, context.place)
     known = open_references(run.study.references_dir)
     prompts = held_out_prompts(corpus, known.indices, known.cuts, known.prompts, joint=False)
-    traced = first_prompts(prompts, base.num_traces)
-    options: dict[str, Any] = {"sampling": run.config.sampling, "seed": run.seed}
+    count = min(base.num_traces, len(prompts))
+    options: dict[str, Any] = {
+        "sampling": run.config.sampling, "seed": run.seed, "batch_size": base.batch_size
+    }  # fmt: skip
     name = scale_name(run.config.guidance_scale)
     with (
         publish(run.trajectories_dir, meta={"fingerprint": print_}) as traces,
         publish(run.samples_dir, meta={"fingerprint": print_}) as samples,
     ):
-        written, _ = write_texts(
-            model, corpus, prompts, context, batch_size=base.batch_size, **options
-        )
-        samples_frame(written, known).to_parquet(samples / f"{name}.parquet", index=False)
-        if len(traced):
+        parts = []
+        if count:
+            traced = prompts.part(slice(0, count))
             first, trace = write_texts(
                 model, corpus, traced, context, trace=True, stage="trace", **options
             )
             assert trace is not None
             store_writing(traces / f"{name}.safetensors", trace, first)
+            parts.append(first)
+        if count < len(prompts):
+            others = prompts.part(slice(count, len(prompts)))
+            parts.append(write_texts(model, corpus, others, context, **options)[0])
+        frame = samples_frame(_joined(parts), known)
+        frame.to_parquet(samples / f"{name}.parquet", index=False)
     return print_
+
+
+def _joined(parts: Sequence[Continuations]) -> Continuations:
+    """Continuations of several groups of prompts, in order."""
+    return Continuations(
+        prompts=[text for part in parts for text in part.prompts],
+        texts=[text for part in parts for text in part.texts],
+        token_ids=[ids for part in parts for ids in part.token_ids],
+        ended=np.concatenate([part.ended for part in parts]),
+        nfe=max(part.nfe for part in parts),
+        seconds=sum(part.seconds for part in parts),
+        trace=None,
+    )
 
 
 def continue_texts(
@@ -200,6 +223,9 @@ def continue_texts(
     **options: Any,
 ) -> Continuations:
     """Continue a user's prompts with a trained generator; with `trace`, store every step.
+
+    As with arms, up to `MOST_ALONE` prompts run one at a time, so that not even the rounding of a
+    text depends on the others.
 
     Args:
         run: the generator.
@@ -219,7 +245,14 @@ def continue_texts(
     prompts = typed_prompts(corpus, texts, open_references(references) if asked_before else None)
     model = load_trained(run, context.place)
     written, steps = write_texts(
-        model, corpus, prompts, context, sampling=sampling, seed=seed, trace=trace
+        model,
+        corpus,
+        prompts,
+        context,
+        sampling=sampling,
+        seed=seed,
+        batch_size=1 if len(texts) <= MOST_ALONE else run.study.config.base.sampling.batch_size,
+        trace=trace,
     )
     if steps is not None:
         stamp = time.strftime("%Y%m%d-%H%M%S")

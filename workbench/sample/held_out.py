@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,13 +122,7 @@ def _store(path: Path, traced: Continuations, scale: float) -> None:
 
 def first_prompts(prompts: Prompts, count: int) -> Prompts:
     """The first `count` prompts, with the same identities and so the same noise."""
-    return replace(
-        prompts,
-        token_ids=prompts.token_ids[:count],
-        cuts=prompts.cuts[:count],
-        identities=prompts.identities[:count],
-        texts=prompts.texts[:count],
-    )
+    return prompts.part(slice(0, count))
 
 
 def samples_frame(written: Continuations, references: References) -> pd.DataFrame:

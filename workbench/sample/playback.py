@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FAR_QUANTILE = 0.95
 NATS, FIDELITY = "fluency: nats a token", "fidelity: share of facts"
+ENTROPY, AS_IN_THE_END = "entropy (nats)", "tokens as in the end"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,36 +92,88 @@ class Following:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Follower:
+class MomentReader:
+    """Judges what stands at each moment of a text's writing, whoever writes it.
+
+    Attributes:
+        corpus: its tokeniser and facts.
+        references: held-out prompts.
+        language_model: the judge of fluency.
+    """
+
+    corpus: Corpus
+    references: References
+    language_model: Any
+
+    def prompt(self, view: PlaybackView, *, joint: bool = False) -> Prompts:
+        """The view's prompt; held-out prompts keep their identity, so arms share their noise."""
+        from workbench.sample.prompts import held_out_prompts, typed_prompts
+
+        if view.row < 0:
+            return typed_prompts(self.corpus, [view.typed], self.references)
+        row, known = slice(view.row, view.row + 1), self.references
+        return held_out_prompts(
+            self.corpus, known.indices[row], known.cuts[row], known.prompts[row], joint=joint
+        )
+
+    def nats(self, token_ids: np.ndarray, cut: int) -> np.ndarray:
+        """The judge's nats per token for each moment's text (S, L) after its prompt."""
+        import torch
+
+        eot = self.corpus.tokenizer.eot_id
+        ids = token_ids.copy()
+        ended = np.cumsum(ids[:, cut:] == eot, axis=1) > 0
+        ids[:, cut:][ended] = eot
+        lengths = cut + (~ended).sum(axis=1)
+        mask = np.arange(ids.shape[1]) < lengths[:, None]
+        cuts = np.full(len(ids), cut, np.int64)
+        parts = (torch.from_numpy(part) for part in (ids, mask, cuts))
+        with torch.inference_mode():
+            return self.language_model.nats_per_token(*parts).cpu().numpy()
+
+    def facts(self, view: PlaybackView, texts: list[str]) -> list[KeptFact]:
+        """Each expected fact of the prompt, and which moments' texts keep it."""
+        from analyses.texts.fidelity import kept_facts
+
+        known = self.references
+        facts = known.facts[view.row] if view.row >= 0 else None
+        if not facts:
+            return []
+        prompt, reference = known.prompts[view.row], known.continuations[view.row]
+        moments = [
+            kept_facts(text, prompt, reference, facts, self.corpus.fact_values) for text in texts
+        ]
+        return [
+            KeptFact(facts[name], np.array([kept[name] for kept in moments])) for name in moments[0]
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Follower(MomentReader):
     """Everything needed to follow prompts through one run.
 
     Attributes:
         run: the arm.
         generator: its VAE and flow.
-        references: held-out prompts.
-        language_model: the judge of fluency.
         real: (N, D) latents of real tokens.
     """
 
     run: Run
-    corpus: Corpus
     generator: Generator
-    references: References
-    language_model: Any
     real: np.ndarray
 
     def follow(self, view: PlaybackView, branch: Branch | None = None) -> Following:
         """Trace one prompt and measure its moments."""
         guidance = self.run.config.sampling.guidance(view.guidance_scale)
         sampler = self._sampler(view)
-        track = follow_prompt(
-            self.generator, self.prompt(view), sampler, guidance, view.seed, branch
-        )
+        joint = self.run.study.config.base.context.joint
+        prompt = self.prompt(view, joint=joint)
+        track = follow_prompt(self.generator, prompt, sampler, guidance, view.seed, branch)
         ids = track.token_ids[:, track.cut :]
         is_text = np.cumsum(ids == self.corpus.tokenizer.eot_id, axis=1) == 0
         far, limit = self._distances(track)
         texts = [self.corpus.tokenizer.decode(line) for line in ids]
-        facts = self._facts(view, texts)
+        facts = self.facts(view, texts)
         return Following(
             track=track,
             tokens=[self.corpus.tokenizer.decode_tokens(line) for line in ids],
@@ -131,18 +184,6 @@ class Follower:
             curves=self._curves(track, is_text, far, facts),
             text=texts[-1],
             facts=facts,
-        )
-
-    def prompt(self, view: PlaybackView) -> Prompts:
-        """The view's prompt; held-out prompts keep their identity, so arms share their noise."""
-        from workbench.sample.prompts import held_out_prompts, typed_prompts
-
-        if view.row < 0:
-            return typed_prompts(self.corpus, [view.typed], self.references)
-        row, known = slice(view.row, view.row + 1), self.references
-        joint = self.run.study.config.base.context.joint
-        return held_out_prompts(
-            self.corpus, known.indices[row], known.cuts[row], known.prompts[row], joint=joint
         )
 
     def _sampler(self, view: PlaybackView) -> SamplerConfig:
@@ -177,46 +218,15 @@ class Follower:
             return (values * is_text).sum(axis=1) / np.maximum(counts, 1)
 
         curves = {
-            "entropy (nats)": mean(track.entropy[:, track.cut :]),
+            ENTROPY: mean(track.entropy[:, track.cut :]),
             "margin (probability)": mean(track.margin[:, track.cut :]),
-            "tokens as in the end": (ids == ids[-1]).mean(axis=1),
+            AS_IN_THE_END: (ids == ids[-1]).mean(axis=1),
             "distance from real latents (× usual)": mean(far),
-            NATS: self._nats(track),
+            NATS: self.nats(track.token_ids, track.cut),
         }
         if facts:
             curves[FIDELITY] = np.mean([fact.kept for fact in facts], axis=0)
         return {name: np.where(counts > 0, values, np.nan) for name, values in curves.items()}
-
-    def _nats(self, track: Trajectory) -> np.ndarray:
-        """The judge's nats per token for each moment's text after its prompt."""
-        import torch
-
-        eot = self.corpus.tokenizer.eot_id
-        ids = track.token_ids.copy()
-        ended = np.cumsum(ids[:, track.cut :] == eot, axis=1) > 0
-        ids[:, track.cut :][ended] = eot
-        lengths = track.cut + (~ended).sum(axis=1)
-        mask = np.arange(ids.shape[1]) < lengths[:, None]
-        cuts = np.full(len(ids), track.cut, np.int64)
-        parts = (torch.from_numpy(part) for part in (ids, mask, cuts))
-        with torch.inference_mode():
-            return self.language_model.nats_per_token(*parts).cpu().numpy()
-
-    def _facts(self, view: PlaybackView, texts: list[str]) -> list[KeptFact]:
-        """Each expected fact of the prompt, and which moments' texts keep it."""
-        from analyses.texts.fidelity import kept_facts
-
-        known = self.references
-        facts = known.facts[view.row] if view.row >= 0 else None
-        if not facts:
-            return []
-        prompt, reference = known.prompts[view.row], known.continuations[view.row]
-        moments = [
-            kept_facts(text, prompt, reference, facts, self.corpus.fact_values) for text in texts
-        ]
-        return [
-            KeptFact(facts[name], np.array([kept[name] for kept in moments])) for name in moments[0]
-        ]
 
 
 def commit_steps(ids: np.ndarray) -> np.ndarray:

@@ -39,6 +39,12 @@ class Prompts:
     def __len__(self) -> int:
         return len(self.cuts)
 
+    def part(self, rows: slice) -> Prompts:
+        """Some of the prompts, with their identities and so their noise."""
+        return Prompts(
+            self.token_ids[rows], self.cuts[rows], self.identities[rows], self.texts[rows]
+        )
+
     def batch(self, rows: slice) -> TextBatch:
         """Some rows as tensors; the mask covers the context."""
         token_ids = torch.tensor(self.token_ids[rows])

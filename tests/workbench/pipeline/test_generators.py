@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_once import made_once
+from generator_study import GENERATORS, NETWORK, TRAINING, with_generators
 from safetensors.numpy import load_file
 from short_training import StopAfter
 from training_tasks import bits
@@ -21,50 +21,28 @@ from workbench.errors import InputError, StopRequested
 from workbench.machine.context import StageContext
 from workbench.machine.devices import find_placement
 from workbench.pipeline.fork import fork_study
-from workbench.pipeline.run_study import conclude, finish_generator, run_study
+from workbench.pipeline.run_study import run_study
 from workbench.pipeline.stages import OF_A_GENERATOR
 from workbench.pipeline.verify import verify_path
-from workbench.sample.generators import continue_texts
+from workbench.probes.opened_study import OpenedStudy
+from workbench.sample.continuations import sample_prompts
+from workbench.sample.generators import WritingTrace, continue_texts
+from workbench.sample.playback import AS_IN_THE_END, PlaybackView
+from workbench.sample.writing_playback import MASK, WritingFollower, on_clock
 from workbench.store.checkpoints import load_latest
 from workbench.store.json_files import read_json
-from workbench.study.folders import Study, open_study
-from workbench.study.generators import GeneratorRun, find_generator, generator_runs
+from workbench.study.folders import Study
+from workbench.study.generators import GeneratorRun, find_generator
 from workbench.study.record import create_study
-from workbench.train.generators import train_generator
+from workbench.train.generators import load_trained, train_generator
 
-TRAINING = {"num_steps": 8, "batch_size": 8, "warmup_steps": 2, "checkpoint_every": 4}
-NETWORK = {"width": 32, "layers": 1, "heads": 2}
-SAMPLING: dict[str, dict[str, Any]] = {"llada": {"num_steps": 6, "guidance_scale": 1.5}}
-GENERATORS = {
-    name: {
-        "family": name,
-        "network": NETWORK,
-        "training": {**TRAINING, "ema_decay": 0.9},
-        "sampling": SAMPLING.get(name, {}),
-    }
-    for name in FAMILIES
-}
+WRITERS = ("repa", *FAMILIES)  # an arm is `textldm`, the latent flow
 PROMPT = "anna the fox went to the lake"
 
 
-def with_generators(config: StudyConfig) -> StudyConfig:
-    return dataclasses.replace(config, generators=GENERATORS)
-
-
-@pytest.fixture(scope="module")
-def study(smoke, tmp_path_factory) -> Study:
-    """A finished study to which one generator of every family was added."""
-    import shutil
-
-    def make(folder):
-        shutil.copytree(smoke.directory, folder, ignore=shutil.ignore_patterns(".lock"))
-        added = create_study(with_generators(smoke.config), folder)
-        context = StageContext(find_placement("cpu"))
-        for run in generator_runs(added):
-            finish_generator(folder, run.generator, run.seed, context)
-        conclude(added, context)
-
-    return open_study(made_once("smoke-generators", make, tmp_path_factory))
+@pytest.fixture
+def study(generator_study) -> Study:
+    return generator_study
 
 
 @pytest.fixture
@@ -150,31 +128,64 @@ def test_the_trace_ends_in_the_text(study, name):
         assert text.tolist() == frame["token_ids"].iloc[row].tolist()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_the_same_seed_writes_the_same_and_another_does_not(study, name, context):
-    own = GeneratorRun(study, name, 0)
-    texts = [continue_texts(own, [PROMPT], context, seed=seed).texts for seed in (1, 1, 2)]
-    assert texts[0] == texts[1] != texts[2]
-    beside = continue_texts(own, ["the goose sang", PROMPT], context, seed=1).texts
-    assert beside[1] == texts[0][0]
+def continued(study: Study, name: str, texts: list[str], seed: int) -> list[str]:
+    """What an arm or a generator writes after prompts."""
+    context = StageContext(find_placement("cpu"))
+    if name in FAMILIES:
+        return continue_texts(GeneratorRun(study, name, 0), texts, context, seed=seed).texts
+    return sample_prompts(study.run(name, 0), texts, context, seed=seed).texts
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_same_seed_writes_the_same_beside_any_prompt(study, name):
+    texts = [continued(study, name, [PROMPT], 1) for _ in range(2)]
+    assert texts[0] == texts[1]
+    assert continued(study, name, ["the goose sang", PROMPT], 1)[1] == texts[0][0]
+
+
+@pytest.mark.parametrize("name", WRITERS)
 def test_the_command_samples_and_traces(study, name, capsys):
-    words = ["sample", f"{study.directory}/{name}", "--prompt", PROMPT, "--json", "--trace"]
+    """The trace's last moment holds the text that the command printed."""
+    words = ["sample", f"{study.directory}/{name}/0", "--prompt", PROMPT, "--json", "--trace"]
     assert cli.main(words) == 0
     (sample,) = json.loads(capsys.readouterr().out)["samples"]
     assert sample["prompt"] == PROMPT
-    (folder,) = GeneratorRun(study, name, 0).directory.glob("traces/*")
+    (folder,) = study.directory.glob(f"*/{name}/seed-0/traces/*")
     assert verify_path(folder).sound
+    trace = load_file(folder / "trajectory.safetensors")
+    ids = trace["token_ids"][-1, 0, trace["cuts"][0] :]
+    ended = np.cumsum(ids == study.corpus.tokenizer.eot_id) > 0
+    assert study.corpus.tokenizer.decode(ids[~ended]) == sample["continuation"]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_prompt_that_is_empty_or_fills_the_window_is_refused(study, name, capsys):
+    words = ["sample", f"{study.directory}/{name}/0", "--prompt"]
+    assert cli.main([*words, ""]) == 2
+    assert "prompt 1 is empty" in capsys.readouterr().err
+    assert cli.main([*words, "the " * study.corpus.window]) == 2
+    assert "shorten the prompt" in capsys.readouterr().err
+
+
+GUIDED = ["repa", *(name for name in FAMILIES if "guidance_scale" in FAMILIES[name].options())]
+
+
+@pytest.mark.parametrize("name", GUIDED)
+def test_guidance_costs_what_it_should(study, name, capsys):
+    """Scale 1 is off and 0 without the prompt: one evaluation a step; any other scale is two."""
+
+    def cost(scale: str) -> int:
+        words = ["sample", f"{study.directory}/{name}/0", "--prompt", PROMPT, "--json"]
+        assert cli.main([*words, "--num-steps", "5", "--guidance-scale", scale]) == 0
+        return int(json.loads(capsys.readouterr().out)["nfe"])
+
+    assert [cost(scale) for scale in ("0", "1", "2")] == [5, 5, 10]
 
 
 def test_an_option_that_a_family_lacks_is_refused(study, capsys):
     words = ["sample", f"{study.directory}/gpt2/0", "--prompt", PROMPT]
     assert cli.main([*words, "--guidance-scale", "2"]) == 2
     assert "guidance_scale: gpt2 has no such setting; it has nucleus" in capsys.readouterr().err
-    assert cli.main([*words, ""]) == 2
-    assert "prompt 2 is empty" in capsys.readouterr().err
 
 
 def test_names_of_generators_are_found(study, run):
@@ -196,7 +207,7 @@ def refused(changes: dict[str, Any], smoke_config: StudyConfig) -> str:
     ("changes", "message"),
     [
         ({}, "generators.mine.family: is missing"),
-        ({"family": "gtp2"}, "generators.mine.family must be one of gpt2, llada"),
+        ({"family": "gtp2"}, "generators.mine.family must be one of gpt2, llada, diffusion-lm"),
         ({"family": "gpt2", "layers": 3}, "generators.mine.layers: unknown key, known: family"),
         ({"family": "gpt2", "network": {"widht": 3}}, "network.widht: unknown key, did you mean"),
         ({"family": "gpt2", "network": {"width": 33}}, "mine.network: width must be a multiple"),
@@ -253,7 +264,7 @@ def test_a_fork_takes_generators_over(study, tmp_path, context):
     assert "generators/gpt2/seed-0/samples" not in reused
 
 
-def test_reports_show_generators_beside_arms(study):
+def test_reports_show_generators_beside_arms(study, capsys):
     from workbench.cli.show_results import print_comparison
     from workbench.report.first_texts import first_texts
     from workbench.report.markdown_tables import study_tables
@@ -262,9 +273,60 @@ def test_reports_show_generators_beside_arms(study):
     page = (study.directory / "report.html").read_text(encoding="utf-8")
     tables = study_tables(comparison)
     print_comparison(comparison)
+    header = next(line for line in capsys.readouterr().out.splitlines() if "repa" in line)
+    assert header.split() == ["none", "repa", *FAMILIES, "human"]
+    assert "| metric | none | repa | " + " | ".join(FAMILIES) in tables
     for name in FAMILIES:
         assert f"<th>{name}</th>" in page
         assert f"{name} - none" in page
         assert f"| {name} |" in tables
     assert "What each one costs" in page
     assert set(first_texts(study, 1)[0].written) == {"none", "repa", *FAMILIES}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_playback_ends_in_the_text_that_is_sampled(study, name, context):
+    """On a clock of nine moments, whatever the family's steps; masks settle and stay settled."""
+    known = OpenedStudy(study)
+    own = GeneratorRun(study, name, 0)
+    follower = WritingFollower(
+        run=own,
+        model=load_trained(own, context.place),
+        corpus=known.corpus,
+        references=known.references,
+        language_model=known.language_model(),
+    )
+    view = PlaybackView(row=0, typed="", sampler="", num_steps=0, guidance_scale=1.0, seed=5)
+    found = follower.follow(view, 9, context)
+    assert (
+        found.text == continue_texts(own, [known.references.prompts[0]], context, seed=5).texts[0]
+    )
+    length = len(found.commit)
+    assert found.is_text.shape == found.entropy.shape == (9, length)
+    for moment, line in enumerate(found.tokens):
+        masks = found.commit > moment if FAMILIES[name].has_masks else found.commit < 0
+        assert [word == MASK for word in line] == masks.tolist()
+    assert np.isnan(found.entropy[0]).all()
+    assert found.commit.max() <= 8
+    for name_, curve in found.curves.items():
+        assert curve.shape == (9,), name_
+        assert np.isnan(curve[0])
+    if found.is_text[-1, 0]:
+        assert found.curves[AS_IN_THE_END][-1] == 1.0
+    typed = PlaybackView(row=-1, typed=PROMPT, sampler="", num_steps=0, guidance_scale=1.0, seed=5)
+    assert follower.follow(typed, 4, context).facts == []
+
+
+def test_a_clock_shows_the_last_step_that_was_reached():
+    trace = WritingTrace(
+        t=np.array([0.25, 0.5, 1.0]),
+        nfe=np.arange(3),
+        token_ids=np.array([[[9, 1, 1]], [[9, 2, 1]], [[9, 2, 3]]]),
+        written=np.array([[[1, 0, 0]], [[1, 1, 0]], [[1, 1, 1]]], bool),
+        entropy=np.zeros((3, 1, 3), np.float32),
+        cuts=np.array([1]),
+    )
+    ids, settled, entropy = on_clock(trace, 5, 0)
+    assert ids.tolist() == [[9, 0, 0], [9, 1, 1], [9, 2, 1], [9, 2, 1], [9, 2, 3]]
+    assert settled.sum(axis=1).tolist() == [1, 1, 2, 2, 3]
+    assert np.isnan(entropy[0]).all()

@@ -5,7 +5,7 @@ import streamlit as st
 from workbench.report.findings import selected_rows
 from workbench.ui.kit.keep_finding import keep_this
 from workbench.ui.sections.playback.branch_choice import choose_branch
-from workbench.ui.sections.playback.followed_arms import follow_arms
+from workbench.ui.sections.playback.followed_arms import follow_arms, follow_generators
 from workbench.ui.sections.playback.player_frame import prompt_of, show_player
 from workbench.ui.sections.playback.view_choice import choose_view
 from workbench.ui.sections.shared.empty_state import require_runs, selection_or_stop
@@ -22,6 +22,7 @@ with player:
     followed = follow_arms(runs, view, branch)
     if not followed.lanes:
         st.stop()
+    follow_generators(selection, followed)
     prompt = prompt_of(selection, followed)
     if not predict_first("playback", lambda: settling_lesson(followed.bases, prompt)):
         st.stop()

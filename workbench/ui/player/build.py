@@ -31,29 +31,36 @@ class Lane:
         title: name over it.
         subtitle: what sets it apart.
         colour: of its arm.
-        track: the run.
+        track: the run; None for a generator without latents, which has no map.
         tokens: (S + 1, T) strings, what the target positions read at each moment.
         is_text: (S + 1, T) bool, False from the first end-of-text on.
         commit: (T,) int64, moment from which each token never changes again.
-        far: (S + 1, T) distance to the nearest real latent, in units of that between real ones.
-        basis: axes of the map, shared by all lanes of an arm.
-        cloud: (M, D) real latents behind the path.
+        far: (S + 1, T) distance to the nearest real latent, in units of that between real ones;
+            None without latents.
+        basis: axes of the map, shared by all lanes of an arm; None without latents.
+        cloud: (M, D) real latents behind the path; None without latents.
         curves: name -> (S + 1,), NaN where undefined.
         facts: expected facts of the prompt, and at which moments each is kept.
+        t: (S + 1,) of a lane without a track.
+        nfe: of a lane without a track.
+        entropy: (S + 1, T) nats, of a lane without a track.
     """
 
     title: str
     subtitle: str
     colour: str
-    track: Trajectory
+    track: Trajectory | None
     tokens: Sequence[Sequence[str]]
     is_text: np.ndarray
     commit: np.ndarray
-    far: np.ndarray
-    basis: LinearBasis
-    cloud: np.ndarray
+    far: np.ndarray | None
+    basis: LinearBasis | None
+    cloud: np.ndarray | None
     curves: Mapping[str, np.ndarray]
     facts: Sequence[KeptFact] = ()
+    t: np.ndarray | None = None
+    nfe: int = 0
+    entropy: np.ndarray | None = None
 
 
 def player_page(
@@ -122,27 +129,54 @@ def _colours(theme: Theme) -> str:
 
 
 def _lane(lane: Lane) -> dict[str, Any]:
-    track, cut = lane.track, lane.track.cut
     names = sorted({token for line in lane.tokens for token in line})
     place = {name: number for number, name in enumerate(names)}
     return {
         "title": lane.title,
         "subtitle": lane.subtitle,
         "colour": lane.colour,
-        "nfe": int(track.nfe[-1]),
-        "t": _rounded(track.t),
         "names": names,
         "tokens": [[place[token] for token in line] for line in lane.tokens],
         "is_text": lane.is_text.astype(int).tolist(),
         "commit": lane.commit.tolist(),
+        "curves": {name: _rounded(values) for name, values in lane.curves.items()},
+        "facts": [[fact.value, fact.kept.astype(int).tolist()] for fact in lane.facts],
+        **(_written(lane) if lane.track is None else _latents(lane, lane.track)),
+    }
+
+
+def _latents(lane: Lane, track: Trajectory) -> dict[str, Any]:
+    """What a lane shows of its latents: distances, the map, the decoder's certainty."""
+    cut = track.cut
+    assert lane.basis is not None
+    assert lane.cloud is not None
+    assert lane.far is not None
+    return {
+        "nfe": int(track.nfe[-1]),
+        "t": _rounded(track.t),
         "entropy": _rounded(track.entropy[:, cut:]),
         "margin": _rounded(track.margin[:, cut:]),
         "far": _rounded(lane.far),
         "points": _rounded(lane.basis.project(track.z_t[:, cut:])),
         "cloud": _rounded(lane.basis.project(lane.cloud[:CLOUD_POINTS])),
         "explained": _rounded(lane.basis.explained),
-        "curves": {name: _rounded(values) for name, values in lane.curves.items()},
-        "facts": [[fact.value, fact.kept.astype(int).tolist()] for fact in lane.facts],
+    }
+
+
+def _written(lane: Lane) -> dict[str, Any]:
+    """The same of a lane without latents, where only entropy is known."""
+    nothing = np.full(lane.is_text.shape, np.nan)
+    assert lane.t is not None
+    assert lane.entropy is not None
+    return {
+        "nfe": lane.nfe,
+        "t": _rounded(lane.t),
+        "entropy": _rounded(lane.entropy),
+        "margin": _rounded(nothing),
+        "far": _rounded(nothing),
+        "points": [],
+        "cloud": [],
+        "explained": [],
     }
 
 
@@ -151,4 +185,6 @@ def _rounded(values: np.ndarray) -> Any:
     rounded = np.round(np.asarray(values, np.float64), DIGITS)
     if np.isfinite(rounded).all():
         return rounded.tolist()
+    if rounded.ndim > 1:
+        return [_rounded(row) for row in rounded]
     return [float(value) if np.isfinite(value) else None for value in rounded]

@@ -26,6 +26,7 @@ const extremes = {
 function paint(lane, k, alpha) {
   const kind = $("paint").value;
   if (kind === "commit") return ramp(lane.commit[k] / last, alpha);
+  if (lane[kind][at(lane)][k] === null) return "transparent"; // not measured in this lane
   return ramp(lane[kind][at(lane)][k] / extremes[kind][1], alpha);
 }
 
@@ -73,6 +74,10 @@ for (const lane of lanes) {
   lane.canvas = element("canvas", box);
   lane.canvas.setAttribute("role", "img");
   lane.canvas.setAttribute("aria-label", `Path of ${lane.title}`);
+  if (!lane.points.length) {
+    lane.canvas.remove();
+    element("p", box, "note", "Writes tokens, not latents: there is no map.");
+  }
   lane.words = element("div", box);
   lane.note = element("p", lane.words, "note");
   lane.text = element("div", lane.words, "text");
@@ -82,7 +87,7 @@ for (const lane of lanes) {
     span.onmouseleave = () => { lit = null; draw(); };
     return span;
   });
-  lane.extent = extent(lane);
+  lane.extent = lane.points.length ? extent(lane) : null;
 }
 
 // Room for the axes' names, left and below, in CSS pixels.
@@ -238,9 +243,12 @@ function drawText(lane) {
     const coloured = settled || $("paint").value !== "commit";
     span.style.borderBottomColor = coloured ? paint(lane, k, 1) : "transparent";
     span.style.backgroundColor = coloured ? paint(lane, k, 0.22) : "transparent";
-    span.title = `${name} · commits at step ${lane.commit[k]} · entropy ` +
-      `${lane.entropy[now][k].toFixed(2)} nats · margin ${lane.margin[now][k].toFixed(2)}` +
-      ` · ${lane.far[now][k].toFixed(1)} × the usual distance to a real latent`;
+    const told = (values, digits, around) =>
+      values[now][k] === null ? "" : around(values[now][k].toFixed(digits));
+    span.title = `${name} · commits at step ${lane.commit[k]}` +
+      told(lane.entropy, 2, (v) => ` · entropy ${v} nats`) +
+      told(lane.margin, 2, (v) => ` · margin ${v}`) +
+      told(lane.far, 1, (v) => ` · ${v} × the usual distance to a real latent`);
   });
 }
 
@@ -313,7 +321,7 @@ function draw() {
   $("step").value = step;
   const t = lanes[0].t[at(lanes[0])];
   $("clock").textContent = `step ${step} of ${last}, t = ${t.toFixed(2)}`;
-  for (const lane of lanes) { drawMap(lane); drawText(lane); }
+  for (const lane of lanes) { if (lane.points.length) drawMap(lane); drawText(lane); }
   drawCurves();
   drawScale();
 }

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 from workbench.report.findings import Number
 from workbench.report.findings.shown import playback_numbers
 from workbench.sample.playback import FIDELITY, Following, PlaybackView
+from workbench.store.checkpoints import list_checkpoints
+from workbench.study.generators import generator_runs
 from workbench.ui.kit.error_card import guarded
-from workbench.ui.sections.playback.lanes import follow
+from workbench.ui.sections.playback.lanes import follow, follow_written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workbench.sample.branches import Branch
+    from workbench.sample.writing_playback import WritingFollowed
     from workbench.study.folders import Run
+    from workbench.ui.kit.selection import Selection
 
 
 @dataclass
@@ -26,11 +30,13 @@ class Followed:
         view: what was asked.
         bases: arm -> its own run.
         lanes: title -> (run, what was followed, subtitle), the branch last.
+        written: generator of another family -> what it wrote on the same clock.
     """
 
     view: PlaybackView
     bases: dict[str, Following] = field(default_factory=dict)
     lanes: dict[str, tuple[Run, Following, str]] = field(default_factory=dict)
+    written: dict[str, WritingFollowed] = field(default_factory=dict)
 
     def numbers(self, seed: int) -> list[Number]:
         """What a finding keeps."""
@@ -61,3 +67,14 @@ def follow_arms(
             branched = follow(runs[arm], view, change)
             followed.lanes[f"{arm}, branched"] = (runs[arm], branched, change.describe())
     return followed
+
+
+def follow_generators(selection: Selection, followed: Followed) -> None:
+    """Add the study's generators that are trained, on the clock of the longest arm's lane."""
+    found = list(followed.bases.values())
+    for run in generator_runs(selection.study):
+        if run.seed != selection.seed or not list_checkpoints(run.model_dir):
+            continue
+        with guarded(f"Generator {run.generator}"):
+            moments = max(len(one.track.t) for one in found)
+            followed.written[run.generator] = follow_written(run, followed.view, moments)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
+from workbench.config.settings import fingerprint
+from workbench.probes.opened_study import version_of
 from workbench.sample.branches import Branch
 from workbench.sample.playback import Following, PlaybackView
+from workbench.sample.writing_playback import WritingFollowed
 from workbench.study.folders import Run, open_study
-from workbench.ui.kit.cached import opened, space_of, weights_stamp
+from workbench.study.generators import GeneratorRun
+from workbench.ui.kit.cached import context, opened, space_of, weights_stamp
 from workbench.ui.player.build import Lane
 
 
@@ -25,6 +31,67 @@ def _follow(
 ) -> Following:
     run = open_study(Path(directory)).run(arm, seed)
     return opened(run.study).follower(run).follow(view, branch)
+
+
+def follow_written(run: GeneratorRun, view: PlaybackView, num_moments: int) -> WritingFollowed:
+    """Continue one prompt with a generator, step by step; computed once for all sessions."""
+    place = (str(run.study.directory), run.generator, run.seed)
+    settings = fingerprint(run.study.config.generators[run.generator])
+    key = f"{version_of(run.model_dir)} {settings}"
+    return _follow_written(*place, key, view, num_moments)
+
+
+@st.cache_resource(max_entries=48, show_spinner="Writing, step by step …", show_time=True)
+def _follow_written(
+    directory: str, name: str, seed: int, weights: str, view: PlaybackView, num_moments: int
+) -> WritingFollowed:
+    from workbench.sample.writing_playback import WritingFollower
+    from workbench.train.generators import load_trained
+
+    run = GeneratorRun(open_study(Path(directory)), name, seed)
+    known = opened(run.study)
+    follower = WritingFollower(
+        run=run,
+        model=load_trained(run, context().place),
+        corpus=known.corpus,
+        references=known.references,
+        language_model=known.language_model(),
+    )
+    return follower.follow(view, num_moments, context())
+
+
+def written_lanes(
+    written: Mapping[str, WritingFollowed], curves: Sequence[str], palette: Mapping[str, str]
+) -> list[Lane]:
+    """Lanes of generators without latents.
+
+    Args:
+        written: generator -> what it wrote.
+        curves: names that every lane has; those that a generator lacks are gaps.
+        palette: generator -> colour.
+    """
+    return [
+        Lane(
+            title=name,
+            subtitle="own settings of writing",
+            colour=palette[name],
+            track=None,
+            tokens=found.tokens,
+            is_text=found.is_text,
+            commit=found.commit,
+            far=None,
+            basis=None,
+            cloud=None,
+            curves={
+                curve: found.curves.get(curve, np.full(len(found.t), np.nan)) for curve in curves
+            },
+            facts=found.facts,
+            t=found.t,
+            nfe=found.nfe,
+            entropy=found.entropy,
+        )
+        for name, found in written.items()
+    ]
 
 
 def lanes_of(

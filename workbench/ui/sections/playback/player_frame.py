@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from workbench.sample.writing_playback import MASK
 from workbench.ui.kit.cached import references_of
 from workbench.ui.kit.theme import colours, theme
 from workbench.ui.player.build import player_page
-from workbench.ui.sections.playback.lanes import lanes_of
+from workbench.ui.sections.playback.lanes import lanes_of, written_lanes
 
 if TYPE_CHECKING:
     from workbench.ui.kit.selection import Selection
@@ -30,7 +31,9 @@ def prompt_of(selection: Selection, followed: Followed) -> str:
 
 def show_player(selection: Selection, followed: Followed) -> None:
     """Draw the player and offer it as a file."""
-    lanes = lanes_of(followed.lanes, followed.bases, colours(selection.all_arms))
+    palette = colours([*selection.all_arms, *selection.study.config.generators])
+    lanes = lanes_of(followed.lanes, followed.bases, palette)
+    lanes += written_lanes(followed.written, list(lanes[0].curves), palette)
     page = _parts(selection, followed)
     st.iframe(player_page(lanes, **page), height="content", alt="Denoising player")
     st.caption(
@@ -38,6 +41,12 @@ def show_player(selection: Selection, followed: Followed) -> None:
         "latents; grey: real text; thick line: the mean. Dashed ring: farther from real latents "
         "than 95 % of real ones are from each other. Italic words may still change. Underlined: "
         "facts of the prompt. The two maps share no axes."
+        + (
+            f" Generators without latents share the clock, by their share of the way: {MASK} is a "
+            "mask; curves judge the present guess."
+            if followed.written
+            else ""
+        )
     )
     st.download_button(
         "Export: this playback as one HTML file that plays offline",

@@ -1,0 +1,64 @@
+"""Pages of a study with generators of other families: they stand beside the arms, everywhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models.generators.families import FAMILIES
+from tests.ui.conftest import PAGES
+from tests.ui.test_playback_page import player_data
+from workbench.sample.writing_playback import MASK
+
+
+@pytest.fixture(scope="module")
+def runs(generator_study, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("generators") / "runs"
+    shutil.copytree(generator_study.directory, folder / "smoke")
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_shows_a_study_with_generators(page, open_page, runs):
+    app = open_page(page, runs)
+    assert not app.exception
+    assert [error.value for error in app.error] == []
+
+
+def test_study_shows_scores_and_costs_beside_the_arms(open_page, runs):
+    app = open_page("study", runs)
+    tables = [frame.value for frame in app.dataframe]
+    scores = next(table for table in tables if "repa" in table and "code name" in table)
+    assert {"none", "repa", *FAMILIES} <= set(scores.columns)
+    costs = next(table for table in tables if "training compute, FLOPs" in table)
+    assert costs["generator"].to_list() == ["none", "repa", *FAMILIES]
+    assert any(header.value == "What each one costs" for header in app.subheader)
+    spaces = open_page("study", runs, family="knn_coherence")
+    shown = next(f.value for f in spaces.dataframe if "code name" in f.value)
+    assert not set(FAMILIES) & set(shown.columns)
+
+
+def test_generate_shows_what_each_wrote_after_a_held_out_prompt(open_page, runs):
+    app = open_page("generate", runs, steps="3", count="1")
+    shown = "".join(element.proto.body for element in app.get("html"))
+    for name in FAMILIES:
+        assert name in shown
+
+
+def test_playback_reveals_masks_on_the_clock_of_the_arms(open_page, runs):
+    app = open_page("playback", runs, steps="6")
+    lanes = {lane["title"]: lane for lane in player_data(app)["lanes"]}
+    assert list(lanes) == ["none", "repa", *FAMILIES]
+    assert len({len(lane["t"]) for lane in lanes.values()}) == 1
+    names = lanes["llada"]["names"]
+    first, last = ([names[k] for k in lanes["llada"]["tokens"][s]] for s in (0, -1))
+    assert set(first) == {MASK}
+    assert MASK not in last
+    assert lanes["llada"]["points"] == []
+    assert len({lane["colour"] for lane in lanes.values()}) == 2 + len(FAMILIES)
+    assert all(set(lane["curves"]) == set(lanes["none"]["curves"]) for lane in lanes.values())
+    assert "NaN" not in json.dumps(player_data(app))
+    assert any("mask" in caption.value for caption in app.caption)
