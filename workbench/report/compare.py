@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.errors import InputError
+from workbench.report.verdicts import with_verdicts
 from workbench.sample.held_out import scale_name
 from workbench.score.directions import chance_of, direction
 from workbench.score.evaluate import evaluation_fingerprint
@@ -26,7 +27,6 @@ from workbench.study.pairing import NOT_PROVED, compare_pairing
 
 if TYPE_CHECKING:
     from analyses.statistics.intervals import BootstrapConfig, Contrast
-    from analyses.statistics.significance import Verdict
     from workbench.study.folders import Run, Study
 
 
@@ -341,40 +341,6 @@ def _row(
         **asdict(contrast),
         "higher_is_better": higher_is_better,
     }
-
-
-def with_verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add to each row Holm's p over its family (same pair, same kind of metric) and a verdict.
-
-    An arm is called better or worse (or higher or lower) if the interval excludes zero and Holm's p
-    is at most 0.05.
-    """
-    from analyses.statistics.intervals import Contrast
-    from analyses.statistics.significance import holm, verdict
-
-    keys = Contrast.__dataclass_fields__
-    for _, group in itertools.groupby(rows, key=lambda r: (r["a"], r["b"], _kind(r["metric"]))):
-        members = list(group)
-        raw = np.array([np.nan if r["p_value"] is None else r["p_value"] for r in members])
-        for row, adjusted in zip(members, holm(raw), strict=True):
-            row["p_holm"] = None if np.isnan(adjusted) else float(adjusted)
-            contrast = Contrast(**{key: row[key] for key in keys})
-            better = row["higher_is_better"]
-            row["verdict"] = (
-                _direction(verdict(contrast, adjusted_p=row["p_holm"]))
-                if better is None
-                else verdict(contrast, higher_is_better=better, adjusted_p=row["p_holm"])
-            )
-    return rows
-
-
-def _kind(metric: str) -> str:
-    return metric.split(".")[0]
-
-
-def _direction(found: Verdict) -> str:
-    """For metrics without a good end: which arm is higher."""
-    return {"better": "higher", "worse": "lower"}.get(found, found)
 
 
 def _pairing(study: Study) -> dict[str, bool]:

@@ -12,8 +12,8 @@ from workbench.report.compare import (
     arm_generation,
     generation_contrasts,
     load_scores,
-    with_verdicts,
 )
+from workbench.report.verdicts import with_verdicts
 from workbench.sample.held_out import scale_name
 from workbench.store.checkpoints import MODEL, list_checkpoints
 from workbench.study.folders import Run, Study

@@ -2,7 +2,8 @@
 
 import pytest
 
-from workbench.report.compare import _probe_contrasts, _with_verdicts, probe_contrast
+from workbench.report.compare import _probe_contrasts, probe_contrast
+from workbench.report.verdicts import with_verdicts
 
 
 def value(mean: float, half: float) -> dict[str, object]:
@@ -15,7 +16,7 @@ def verdicts(names: list[str], better: bool | None) -> list[str]:
         "repa": {name: {**value(0.532, 0.02), **shared} for name in names},
         "none": {name: {**value(0.5, 0.02), **shared} for name in names},
     }
-    return [row["verdict"] for row in _with_verdicts(_probe_contrasts(arms, "repa", "none"))]
+    return [row["verdict"] for row in with_verdicts(_probe_contrasts(arms, "repa", "none"))]
 
 
 def test_the_p_of_an_interval_that_just_touches_zero_is_one_in_twenty():
