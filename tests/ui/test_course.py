@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 
 from tests.ui.test_findings_pages import keep, kept
+from workbench.errors import InputError
+from workbench.probes.course.gap import gap_over_training
 from workbench.report.findings import check_finding
+from workbench.study.folders import find_study
 from workbench.ui.sections.shared.over_training import _first
 
 STEPS = (0, 3, 8)
@@ -177,3 +180,47 @@ def test_token_accuracy_over_training_says_why_it_starts_below(open_page, probed
 )
 def test_first_measure_is_chosen_by_its_name(names, first):
     assert _first(names) == first
+
+
+def write_prompts(runs: Path, arm: str, lift: float, start: int = 0) -> None:
+    """Scored prompts of each milestone of a smoke run's flow; step 3 has no number."""
+    folder = runs / "smoke" / "arms" / arm / "seed-0" / "over_training"
+    folder.mkdir(exist_ok=True)
+    noise = np.random.default_rng(1).normal(0, 0.1, 30)
+    for step in STEPS:
+        scores = np.full(30, np.nan) if step == 3 else noise + lift * step
+        frame = pd.DataFrame({"index": range(start, start + 30), "valid_4gram": scores})
+        frame.to_parquet(folder / f"flow-step-{step}.parquet")
+
+
+def test_the_gap_is_paired_by_prompt_at_every_step(copied_runs):
+    study = find_study(str(copied_runs / "smoke"))
+    none, repa = study.run("none", 0), study.run("repa", 0)
+    assert gap_over_training(none, repa, "valid_4gram").empty
+    write_prompts(copied_runs, "none", 0.1)
+    write_prompts(copied_runs, "repa", 0.15)
+    table = gap_over_training(none, repa, "valid_4gram").set_index("step")
+    assert list(table.index) == list(STEPS)
+    assert table["n"].tolist() == [30, 0, 30]
+    assert table.loc[8, "second"] - table.loc[8, "first"] == pytest.approx(0.4)
+    np.testing.assert_allclose(table.loc[8, ["difference", "low", "high"]].tolist(), 0.4)
+    assert np.isnan(table.loc[3, ["difference", "low", "high"]].tolist()).all()
+    assert gap_over_training(none, repa, "fidelity").empty
+    write_prompts(copied_runs, "repa", 0.15, start=5)
+    with pytest.raises(InputError, match="different prompts, so they do not pair"):
+        gap_over_training(none, repa, "valid_4gram")
+
+
+def test_why_draws_the_gap_once_both_arms_are_probed(open_page, copied_runs):
+    for arm, lift in (("none", 0.1), ("repa", 0.15)):
+        app = open_page("why", copied_runs)
+        assert not app.exception
+        assert not any("gap-over-training" in name for name in figures(app))
+        write_prompts(copied_runs, arm, lift)
+    app = open_page("why", copied_runs)
+    assert not app.exception
+    assert [error.value for error in app.error] == []
+    assert any("gap-over-training" in name for name in figures(app))
+    caption = next(c.value for c in app.caption if "paired over" in c.value)
+    assert "repa - none: last at step 8, 0.400 [0.400, 0.400]" in caption
+    assert "paired over 30 prompts" in caption

@@ -12,6 +12,7 @@ from workbench.ui.sections.shared.stored_results import results_of
 from workbench.ui.sections.why.causes_table import CAUSES, show_causes
 from workbench.ui.sections.why.end_points import show_end_points
 from workbench.ui.sections.why.flow_loss import show_flow_loss
+from workbench.ui.sections.why.gap_over_training import show_gap
 from workbench.ui.sections.why.near_miss import show_near_miss
 from workbench.ui.sections.why.pair_to_read import show_pair
 from workbench.ui.sections.why.reconstruction_scatter import choose_score, show_scatter
@@ -36,6 +37,7 @@ show_near_miss(selection)
 pair = show_pair(selection, score)
 show_causes(selection, results)
 show_end_points(selection, results)
+show_gap(selection, score)
 show_flow_loss(selection)
 
 
