@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
+
+import numpy as np
 
 from tests.ui.mapped import component, packed_map
-from workbench.probes.spaces import nearest_items
+from workbench.probes.spaces import Items, nearest_items
+from workbench.ui.sections.shared.typical_example import parting_label
 
 LASSO = "none:-400,-400,400,-400,400,400,-400,400"
 
@@ -93,3 +97,10 @@ def test_without_webgl_a_figure_searches_and_rings(open_page, smoke_runs):
     app.text_input(key="find").set_value("the").run()
     assert not app.info
     assert chosen_title(app)
+
+
+def test_texts_without_any_label_have_no_parting_label():
+    """As in a plain text file: the colour falls back to what needs no label."""
+    items = Items({"none": np.zeros((2, 2))}, ["a", "b"], ["a", "b"], {}, ["a", "b"], np.arange(2))
+    selection = SimpleNamespace(runs={}, arms=("none",))
+    assert parting_label(selection, items, "texts") == ""
