@@ -155,3 +155,33 @@ def test_clock_and_curves_explain_themselves(play):
     page = play(lane(), clock="by <quantiles>", note="no facts & none")
     assert page.get_attribute("#clock", "title") == "by <quantiles>"
     assert page.inner_text("#curve-note") == "no facts & none"
+
+
+def test_a_lane_without_latents_reveals_its_masks_beside_one_with_a_map(play):
+    moments, length = 5, 4
+    commit = np.array([1, 2, 3, 4])
+    shown = commit <= np.arange(moments)[:, None]
+    masked = Lane(
+        title="llada", subtitle="own settings", colour="#009E73", track=None,
+        tokens=[["word" if done else "░" for done in line] for line in shown],
+        is_text=np.ones((moments, length), bool), commit=commit, far=None, basis=None, cloud=None,
+        curves={"entropy": np.linspace(2, 0, moments)}, t=np.linspace(0, 1, moments), nfe=12,
+        entropy=np.where(shown, 1.0, np.nan),
+    )  # fmt: skip
+    page = play(lane(), masked)
+    second = page.locator(".lane").nth(1)
+    assert second.locator("canvas").count() == 0
+    assert "there is no map" in second.inner_text()
+    assert "12 network evaluations" in second.inner_text()
+    for step in range(moments):
+        page.fill("#step", str(step))
+        words = second.locator(".token").all_inner_texts()
+        assert words == ["word" if done else "░" for done in shown[step]]
+    for paint in ("entropy", "far", "commit"):
+        page.select_option("#paint", paint)
+    page.select_option("#paint", "far")
+    colours = second.locator(".token").evaluate_all(
+        "all => all.map((t) => t.style.backgroundColor)"
+    )
+    assert set(colours) == {"transparent"}
+    assert page.locator(".lane").nth(0).locator("canvas").count() == 1

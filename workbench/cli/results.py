@@ -16,6 +16,7 @@ from workbench.cli.options import DEFAULTS, CommonOptions, Name
 from workbench.cli.output import Output
 from workbench.cli.show_results import show_contrasts, show_samples
 from workbench.cli.studies import adapted, single_stage
+from workbench.cli.table import print_table
 from workbench.errors import InputError
 
 
@@ -116,6 +117,61 @@ def _prompt_lines(path: str) -> list[str]:
         raise InputError(f"{path}: cannot be read as UTF-8 text ({error})") from error
     lines = (line.removesuffix("\r") for line in text.split("\n"))
     return [line for line in lines if line.strip()]
+
+
+FRONTIER_SCORES = ("valid_4gram", "nats_per_token", "unigram_entropy", "distinct_2", "repetition")
+
+
+def frontier(
+    run: Name,
+    *,
+    setting: str = "num_steps",
+    values: tuple[float, ...],
+    prompts: int = 100,
+    common: CommonOptions = DEFAULTS,
+) -> int:
+    """Quality against cost: continue held-out prompts under several values of one setting.
+
+    Args:
+        run: STUDY/ARM/SEED or STUDY/GENERATOR of a finished study.
+        setting: what is moved: num_steps or guidance_scale of an arm, or a setting of a generator's
+            writing (docs/GENERATORS.md).
+        values: what it takes.
+        prompts: how many held-out prompts, the first ones.
+        common: options of every verb.
+    """
+    from workbench.report.number_text import interval_text, number_text
+    from workbench.score.frontier import frontier_file, measure_frontier
+    from workbench.study.folders import find_run
+    from workbench.study.generators import find_generator
+
+    if prompts < 2:
+        raise InputError(f"--prompts must be >= 2, got {prompts}")
+    found = find_generator(run) or find_run(run)
+    moved = [int(value) if value.is_integer() else value for value in values]
+    with Output(common) as output, output.context(found.study.config.base.device) as context:
+        rows = measure_frontier(found, setting, moved, prompts, context)
+        names = [name for name in FRONTIER_SCORES if name in rows[0]["metrics"]]
+        cells = [
+            [
+                f"{row['value']}{' *' if row['below_own'] else ''}",
+                str(row["nfe"]),
+                number_text(row["seconds_per_text"]),
+                *(interval_text(row["metrics"][name]) for name in names),
+            ]
+            for row in rows
+        ]
+
+        def for_people() -> None:
+            print_table([setting, "evaluations", "seconds per text", *names], cells)
+            if any(row["below_own"] for row in rows):
+                print(
+                    "* fewer steps than its own settings: below that it says little of the family"
+                )
+            print(f"stored in {frontier_file(found, setting)}")
+
+        output.result({"rows": rows}, for_people)
+    return 0
 
 
 def compare(a: Name, b: Name, *, common: CommonOptions = DEFAULTS) -> int:

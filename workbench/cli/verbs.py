@@ -17,6 +17,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "probe": studies.probe,
     "evaluate": studies.evaluate,
     "sample": results.sample,
+    "frontier": results.frontier,
     "compare": results.compare,
     "report": results.report,
     "scorecard": results.scorecard,

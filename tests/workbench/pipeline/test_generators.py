@@ -330,3 +330,41 @@ def test_a_clock_shows_the_last_step_that_was_reached():
     assert ids.tolist() == [[9, 0, 0], [9, 1, 1], [9, 2, 1], [9, 2, 1], [9, 2, 3]]
     assert settled.sum(axis=1).tolist() == [1, 1, 2, 2, 3]
     assert np.isnan(entropy[0]).all()
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_frontier_moves_one_setting(study, name, capsys):
+    """Its last row, at the run's own value, has the texts that were sampled, and their scores."""
+    steps = name == "repa" or "num_steps" in FAMILIES[name].options()
+    setting, values = ("num_steps", ("4", "6")) if steps else ("nucleus", ("0.5", "0.95"))
+    if name == "diffusion-lm":
+        values = ("2", "5")
+    if name == "repa":
+        values = ("2", "4")
+    words = ["frontier", f"{study.directory}/{name}/0", "--setting", setting, "--values", *values]
+    assert cli.main([*words, "--prompts", "24", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["value"] for row in rows] == [float(value) for value in values]
+    assert [row["below_own"] for row in rows] == [steps, False]
+    assert rows[0]["nfe"] < rows[1]["nfe"] or not steps
+    (folder,) = study.directory.glob(f"*/{name}/seed-0")
+    stored = read_json(folder / "evaluation.json")["guidance"]
+    for metric, value in next(iter(stored.values()))["metrics"].items():
+        if metric in ("valid_4gram", "nats_per_token", "length"):
+            assert rows[1]["metrics"][metric]["mean"] == pytest.approx(value["mean"], rel=1e-6)
+    assert read_json(folder / "frontiers" / f"{setting}.json")["rows"] == rows
+
+
+def test_a_frontier_over_what_is_not_there_is_refused(study, capsys):
+    words = ["frontier", f"{study.directory}/gpt2", "--values", "4"]
+    assert cli.main(words) == 2
+    assert "num_steps: gpt2 has no such setting; it has nucleus" in capsys.readouterr().err
+    assert (
+        cli.main(["frontier", f"{study.directory}/repa/0", "--setting", "nucleus", "--values", "1"])
+        == 2
+    )
+    assert "nucleus: an arm has no such setting" in capsys.readouterr().err
+    assert cli.main(["frontier", f"{study.directory}/llada", "--values", "1"]) == 2
+    assert "num_steps must be at least one per block, got 1" in capsys.readouterr().err
+    assert cli.main(["frontier", f"{study.directory}/llada", "--values", "8.5"]) == 2
+    assert "num_steps: must be a whole number, got 8.5" in capsys.readouterr().err
