@@ -33,13 +33,18 @@ def detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def refuse_non_finite(tensors: Mapping[str, Tensor], where: str) -> None:
     """Refuse NaN and infinity.
 
+    A sum is finite only if every value is, and costs a fraction of looking at each. Large values
+    may overflow it, so a sum that is not finite is followed by a look at each.
+
     Raises:
         NumericalError: With the name of the first such tensor and how many values are not finite.
     """
     import torch
 
     for name, tensor in tensors.items():
-        bad = int((~torch.isfinite(tensor)).sum()) if tensor.is_floating_point() else 0
+        if not tensor.is_floating_point() or torch.isfinite(tensor.sum()):
+            continue
+        bad = int((~torch.isfinite(tensor)).sum())
         if bad:
             raise NumericalError(
                 f"{where}: {name} holds {bad} values that are not finite, so it is not saved; "

@@ -268,6 +268,16 @@ def test_non_finite_weights_and_moments_are_never_saved(two_saved, value):
     assert sorted(path.name for path in two_saved.iterdir()) == ["step-2", "step-5"]
 
 
+def test_opposite_infinities_are_refused_and_huge_values_are_not(tmp_path):
+    """A sum stands for all values: infinities must not cancel in it, nor may it overflow."""
+    weights = {"huge": torch.full((3,), 3e38)}
+    store.save_checkpoint(tmp_path / "vae", 1, weights, None, {})
+    assert torch.equal(store.load_latest(tmp_path / "vae").model["huge"], weights["huge"])
+    weights = {"pair": torch.tensor([float("inf"), -float("inf"), 0.0])}
+    with pytest.raises(NumericalError, match="pair holds 2 values"):
+        store.save_checkpoint(tmp_path / "vae", 2, weights, None, {})
+
+
 def test_state_must_be_json(tmp_path):
     for state in ({"loss": float("nan")}, {"path": tmp_path}):
         with pytest.raises(InputError, match="is not JSON"):
