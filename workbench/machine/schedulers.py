@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[2]
 MAX_TIMEOUTS = 100  # times that a task which reached its time limit is queued again
 LOCAL_MINUTES = 60 * 24 * 30  # submitit would end local tasks after two minutes
 ASCII = "PYTHONIOENCODING=ascii:backslashreplace"  # submitit decodes output by the piece
+SEVERAL = ("nodes", "tasks_per_node", "slurm_nodes", "slurm_ntasks_per_node")
 MISSING = "--executor needs the package submitit: pip install -r requirements-slurm.txt"
 
 
@@ -112,7 +113,12 @@ class Engine(Protocol):
     poll_seconds: float
 
     def submit(
-        self, tasks: Sequence[tuple[Task, Sequence[str]]], after: Sequence[Task], *, ok: bool
+        self,
+        tasks: Sequence[tuple[Task, Sequence[str]]],
+        after: Sequence[Task],
+        *,
+        ok: bool,
+        alone: bool,
     ) -> list[Task]:
         """Hand over tasks with their commands, to be run side by side.
 
@@ -120,6 +126,7 @@ class Engine(Protocol):
             tasks: each with its command line.
             after: tasks that must have ended before.
             ok: whether they must have ended well.
+            alone: whether each is one process, whatever `nodes` and `tasks_per_node` say.
         """
 
     def open(self, tasks: Sequence[Task]) -> dict[str, str]:
@@ -151,6 +158,11 @@ def open_engine(executor: str, study: Path, resources: Mapping[str, Any], parall
     if executor == "slurm":
         return SlurmEngine(folder, resources)
     return LocalEngine(folder, resources, parallel)
+
+
+def _for_one(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """The same resources for one process on one machine."""
+    return {key: value for key, value in resources.items() if key not in SEVERAL}
 
 
 def has_slurm() -> bool:
@@ -198,11 +210,17 @@ class SlurmEngine:
         self._folder, self._resources = folder, extra
         self._executor()
 
-    def _executor(self, **more: Any) -> Any:
-        return _executor("slurm", self._folder, {**self._resources, **more})
+    def _executor(self, alone: bool = False, **more: Any) -> Any:
+        resources = _for_one(self._resources) if alone else self._resources
+        return _executor("slurm", self._folder, {**resources, **more})
 
     def submit(
-        self, tasks: Sequence[tuple[Task, Sequence[str]]], after: Sequence[Task], *, ok: bool
+        self,
+        tasks: Sequence[tuple[Task, Sequence[str]]],
+        after: Sequence[Task],
+        *,
+        ok: bool,
+        alone: bool,
     ) -> list[Task]:
         """See `Engine`; several tasks become one array."""
         more: dict[str, Any] = {"name": f"{self._folder.parents[1].name}-{tasks[0][0].name}"}
@@ -214,7 +232,8 @@ class SlurmEngine:
             given = self._resources.get("slurm_additional_parameters", {})
             more["slurm_additional_parameters"] = {"kill-on-invalid-dep": "yes", **given}
         with _as_from_outside(), _reported():
-            jobs = self._executor(**more).submit_array([_command(words) for _, words in tasks])
+            executor = self._executor(alone, **more)
+            jobs = executor.submit_array([_command(words) for _, words in tasks])
         return [
             dataclasses.replace(task, number=str(job.job_id))
             for (task, _), job in zip(tasks, jobs, strict=True)
@@ -285,24 +304,30 @@ class LocalEngine:
         self._resources = {"timeout_min": LOCAL_MINUTES, **resources}
         self._parallel = parallel
         _executor("local", folder, self._resources)
-        self._waiting: dict[str, tuple[Task, Sequence[str], frozenset[str]]] = {}
+        self._waiting: dict[str, tuple[Task, Sequence[str], frozenset[str], bool]] = {}
         self._jobs: dict[str, Any] = {}
 
     def submit(
-        self, tasks: Sequence[tuple[Task, Sequence[str]]], after: Sequence[Task], *, ok: bool
+        self,
+        tasks: Sequence[tuple[Task, Sequence[str]]],
+        after: Sequence[Task],
+        *,
+        ok: bool,
+        alone: bool,
     ) -> list[Task]:
         """See `Engine`; whoever follows the tasks withdraws those whose needs have failed."""
         needs = frozenset(task.name for task in after)
-        self._waiting.update({task.name: (task, words, needs) for task, words in tasks})
+        self._waiting.update({task.name: (task, words, needs, alone) for task, words in tasks})
         return [task for task, _ in tasks]
 
     def open(self, tasks: Sequence[Task]) -> dict[str, str]:
         """See `Engine`; also starts what can be started."""
         busy = {name for name, job in self._jobs.items() if not job.done()}
-        for name, (task, words, needs) in list(self._waiting.items()):
+        for name, (task, words, needs, alone) in list(self._waiting.items()):
             if len(busy) < self._parallel and not needs & (busy | set(self._waiting)):
                 del self._waiting[name]
-                executor = _executor("local", task.directory / ENGINE, self._resources)
+                resources = _for_one(self._resources) if alone else self._resources
+                executor = _executor("local", task.directory / ENGINE, resources)
                 self._jobs[name] = executor.submit(_command(words))
                 busy.add(name)
         return {**dict.fromkeys(self._waiting, "PENDING"), **dict.fromkeys(busy, "RUNNING")}

@@ -132,22 +132,24 @@ def _hand_over(
 ) -> list[Task]:
     tasks: list[Task] = []
 
-    def submit(group: dict[str, list[str]], after: Sequence[Task], *, ok: bool) -> list[Task]:
+    def submit(
+        group: dict[str, list[str]], after: Sequence[Task], *, ok: bool, alone: bool
+    ) -> list[Task]:
         wanted = []
         for name, words in group.items():
             task = task_of(directory, name)
             task.clear()
             wanted.append((task, [*python_words(), *words, "--job", str(task.directory)]))
-        given = engine.submit(wanted, after, ok=ok)
+        given = engine.submit(wanted, after, ok=ok, alone=alone)
         tasks.extend(given)
         # After each, so that what was handed over before a crash can be found.
         write_tasks(directory, executor, tasks)
         return given
 
-    first = submit({PREPARE: commands.prepare}, (), ok=True)
-    runs = submit(commands.runs, first, ok=True) if commands.runs else first
+    first = submit({PREPARE: commands.prepare}, (), ok=True, alone=True)
+    runs = submit(commands.runs, first, ok=True, alone=False) if commands.runs else first
     # After any end: what is missing is then named in one line, and no task waits for ever.
-    submit({CONCLUDE: commands.conclude}, runs, ok=False)
+    submit({CONCLUDE: commands.conclude}, runs, ok=False, alone=True)
     numbers = ", ".join(task.number for task in tasks if task.number)
     reporter.note(f"handed {len(tasks)} tasks to {executor}{f': {numbers}' if numbers else ''}")
     return tasks

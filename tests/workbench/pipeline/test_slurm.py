@@ -68,7 +68,7 @@ def start(study: Path, config: StudyConfig, environment: dict[str, str], *more: 
 
 
 def wait_for(process: subprocess.Popen[str], condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while not (found := condition()):
         assert process.poll() is None, f"ended before {what}: {process.communicate()}"
         assert time.monotonic() < deadline, f"waited too long for {what}"
@@ -124,8 +124,10 @@ def test_killed_preempted_and_drained_it_ends_with_the_same_bits(
     ask(cluster, "scontrol", "update", f"JobId={number}", "StartTime=now")  # not in two minutes
 
     ask(cluster, "scontrol", "update", "NodeName=n2", "State=DRAIN", "Reason=test")
-    out, err = first.communicate(timeout=600)
+    there = ("squeue", "--noheader", "--nodelist=n2")
+    wait_for(first, lambda: not ask(cluster, *there).strip(), "n2 to be left alone")
     ask(cluster, "scontrol", "update", "NodeName=n2", "State=RESUME")
+    out, err = first.communicate(timeout=1500)
     assert (first.returncode, out) == (4, ""), err
     last = err.strip().splitlines()[-1]
     assert last.startswith(f"study: {killed.name}: ended and left no word"), err
@@ -136,7 +138,7 @@ def test_killed_preempted_and_drained_it_ends_with_the_same_bits(
     assert "stopped at step" in handed_over(study, preempted.name).logs()
 
     second = start(study, two_by_two, cluster)
-    out, err = second.communicate(timeout=600)
+    out, err = second.communicate(timeout=1500)
     assert second.returncode == 0, err
     assert set(dict(read_json(study / "cluster/tasks.json")["tasks"])) == {
         "prepare", killed.name, "conclude",
