@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -236,6 +237,26 @@ def test_tasks_that_the_scheduler_still_holds_are_not_handed_over_again(copy_smo
         run_elsewhere(study.config, study.directory, watched, second, "slurm", detach=True) is None
     )
     assert told.notes[-1] == "3 tasks were handed over before; following them"
+
+
+def test_several_processes_are_for_runs_alone(tmp_path, monkeypatch):
+    asked = []
+
+    class Executor:
+        def submit(self, command):
+            return SimpleNamespace(done=lambda: True)
+
+    def executor(name, folder, resources):
+        asked.append(resources)
+        return Executor()
+
+    monkeypatch.setattr(schedulers, "_executor", executor)
+    several = {"tasks_per_node": 2, "nodes": 1, "timeout_min": 9}
+    engine = open_engine("local", tmp_path, several, parallel=2)
+    for name, alone in ((PREPARE, True), (REPA, False)):
+        engine.submit([(task_of(tmp_path, name), ["true"])], (), ok=True, alone=alone)
+    engine.open([])
+    assert asked[1:] == [{"timeout_min": 9}, several]
 
 
 @pytest.fixture
