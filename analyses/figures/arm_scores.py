@@ -16,6 +16,7 @@ LEAST_SPAN = 0.02
 # The browser's toolbar lies over the uppermost pixels: titles of panels stand below it.
 PANELS_TOP = 68
 HEADING_CHARACTERS = 20
+ROWS_APART, BELOW = 84, 30  # pixels: numbers of the axis, and a heading of three lines
 
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -41,12 +42,14 @@ def scores_figure(
     styles = arm_styles(arms, theme)
     columns = min(3, max(1, len(panels)))
     num_rows = max(1, -(-len(panels) // columns))
+    row = 56 + 26 * len(arms)
+    drawn = num_rows * row + (num_rows - 1) * ROWS_APART
     figure = make_subplots(
         rows=num_rows,
         cols=columns,
         subplot_titles=[_heading((titles or {}).get(metric, metric)) for metric in panels],
         horizontal_spacing=0.05,
-        vertical_spacing=min(0.2, 0.5 / num_rows),
+        vertical_spacing=ROWS_APART / drawn if num_rows > 1 else 0,
     )
     figure.update_annotations(font_size=13)
     for place, metric in enumerate(panels):
@@ -63,8 +66,8 @@ def scores_figure(
     figure.update_layout(showlegend=False)
     figure.update_xaxes(tickformat=".4~g", nticks=4, tickangle=0)
     figure.update_yaxes(automargin=True)
-    themed(figure, theme, height=PANELS_TOP + 30 + num_rows * (56 + 26 * len(arms)))
-    return figure.update_layout(margin={"t": PANELS_TOP})
+    themed(figure, theme, height=PANELS_TOP + BELOW + drawn)
+    return figure.update_layout(margin={"t": PANELS_TOP, "b": BELOW})
 
 
 def _heading(title: str) -> str:

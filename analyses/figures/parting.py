@@ -94,7 +94,7 @@ def parting_figure(
         range=[0.6 - len(gaps), 0.6], automargin=True, zeroline=False,
     )  # fmt: skip
     figure.update_xaxes(
-        title_text=plain(f"{arms[1]} − {arms[0]}") + "<br>beyond 1 their intervals do not touch",
+        title_text=plain(f"{arms[1]} − {arms[0]}; dotted: intervals touch"),
         zerolinecolor=surface.muted,
     )
     for edge in (-1, 1):

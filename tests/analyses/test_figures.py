@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from analyses.figures.arm_scores import scores_figure
+from analyses.figures.arm_scores import ROWS_APART, scores_figure
 from analyses.figures.end_points import end_points_figure
 from analyses.figures.foretelling import foretelling_figure
 from analyses.figures.loss_floors import logged_curve, loss_figure
@@ -121,6 +121,16 @@ def test_dots_draw_intervals_and_seeds():
     assert seeds.x == (0.58, 0.62)
     assert dot.error_x.array[0] == pytest.approx(0.1)
     assert dot.marker.color == arm_styles(["none"])["none"].colour
+
+
+def test_rows_of_panels_leave_room_for_their_headings():
+    scores = {arm: {f"m{n}": {"mean": 0.5} for n in range(8)} for arm in ("none", "repa")}
+    figure = scores_figure(scores)
+    layout = figure.layout
+    plot = layout.height - layout.margin.t - layout.margin.b
+    apart = (layout.yaxis.domain[0] - layout.yaxis4.domain[1]) * plot
+    assert apart == pytest.approx(ROWS_APART)
+    assert scores_figure(scores, metrics=["m0"]).layout.yaxis.domain == pytest.approx((0, 1))
 
 
 def test_runs_without_a_number_are_named():

@@ -96,3 +96,19 @@ def test_far_words_are_counted_arm_by_arm():
         "Further than 2 end 50% [0%, 100%] in none (n 4), 50% [0%, 100%] in repa"
     )
     assert told.endswith("the mean distance is 22.200 in none, - in repa.")
+
+
+@pytest.mark.parametrize(("key", "figure"), [("ends", "end-points"), ("loss", "flow-loss")])
+def test_closed_expanders_compute_nothing_and_a_link_opens_them(
+    key, figure, open_page, example_runs
+):
+    def figures(**query: str) -> list[str]:
+        app = open_page("why", example_runs, **query)
+        assert not app.exception
+        assert not app.error
+        return [chart.proto.id for chart in app.get("plotly_chart")]
+
+    assert len(figures()) == 1
+    opened = figures(**{key: "true"})
+    assert len(opened) == 2
+    assert any(f"{figure}-figure" in name for name in opened)

@@ -71,6 +71,8 @@ RESULTS: Mapping[str, str] = {
     "alignment.cknna": "likeness to the teacher, near pairs (CKNNA)",
     "alignment.mutual_knn": "neighbours shared with the teacher",
     "alignment": "likeness to the teacher",
+    "alignment_layers": "likeness to one layer of the teacher",
+    "parameters.vae": "size of the autoencoder",
     "trajectory.straightness": "straightness of the path",
     "trajectory.efficiency": "directness of the path",
     "trajectory.segment_ratio": "evenness of speed",

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from workbench.config.study import StudyConfig
 
 
+MINUTES = "minutes, runs one by one"
+
+
 def show_cost(config: StudyConfig) -> None:
     """The estimate as a table, and the whole study's time where the demo tells it."""
     show_table(
@@ -57,10 +60,11 @@ def cost_rows(config: StudyConfig) -> pd.DataFrame:
                 "texts a step": training.batch_size,
                 "width": width,
                 "tokens in all": f"{tokens * runs:,}",
-                "minutes, runs one by one": f"{tokens * runs / speed / 60:.1f}" if speed else "",
+                MINUTES: f"{tokens * runs / speed / 60:.1f}" if speed else "",
             }
         )
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    return frame if frame[MINUTES].any() else frame.drop(columns=MINUTES)
 
 
 def _measured_speeds(config: StudyConfig) -> dict[str, float]:

@@ -62,7 +62,7 @@ def fill_in() -> Filled:
         bind="query-params",
     )  # fmt: skip
     st.caption(presets[preset])
-    left, right = st.columns(2)
+    left, right = st.columns([0.45, 0.55])
     with left:
         corpus, upload, column, hf_name = _choose_corpus()
     with right:

@@ -24,20 +24,30 @@ FAR = 2.0  # twice the usual distance between real latents
 
 
 def show_end_points(selection: Selection, results: Mapping[str, Results]) -> None:
-    """Draw the distances of the end points, or say that they are not measured."""
-    with guarded("The end points"), st.expander("How far from real latents the paths end"):
-        handed = end_distances(selection.runs)
-        if len(handed) < len(selection.arms):
-            missing_note(selection, "trajectory")
-            return
-        show_figure(
-            end_points_figure(handed, arms=selection.all_arms, theme=theme()),
-            "end-points",
-            caption="The encoder's own latents lie about 1 apart: those are all that "
-            "reconstruction sees. A curve that stays high to the right of 1 is a generator that "
-            f"hands over points where no text ever was. {far_sentence(handed, results)} Where the "
-            "curves run together and the arms still write unlike, it is not by how far they miss.",
+    """An expander that draws the distances of the end points once it is open."""
+    with guarded("The end points"):
+        more = st.expander(
+            "How far from real latents the paths end", key="ends", bind="query-params"
         )
+        if not more.open:
+            return
+        with more:
+            _draw(selection, results)
+
+
+def _draw(selection: Selection, results: Mapping[str, Results]) -> None:
+    handed = end_distances(selection.runs)
+    if len(handed) < len(selection.arms):
+        missing_note(selection, "trajectory")
+        return
+    show_figure(
+        end_points_figure(handed, arms=selection.all_arms, theme=theme()),
+        "end-points",
+        caption="The encoder's own latents lie about 1 apart: those are all that "
+        "reconstruction sees. A curve that stays high to the right of 1 is a generator that "
+        f"hands over points where no text ever was. {far_sentence(handed, results)} Where the "
+        "curves run together and the arms still write unlike, it is not by how far they miss.",
+    )
 
 
 def end_distances(runs: Mapping[str, Run]) -> dict[str, np.ndarray]:

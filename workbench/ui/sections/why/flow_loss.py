@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 
 def show_flow_loss(selection: Selection) -> None:
-    """Draw the loss of every selected run that has logged its floors."""
+    """An expander that draws the loss of every run that has logged its floors, once it is open."""
     with guarded("The flow's loss"):
         found = (logged_curve(r.arm, r.seed, metrics_of(r)) for r in selection.runs.values())
         curves = [curve for curve in found if curve]
         if not curves:
             return
-        with st.expander("The flow's loss against its floors"):
+        more = st.expander("The flow's loss against its floors", key="loss", bind="query-params")
+        if not more.open:
+            return
+        with more:
             show_figure(
                 loss_figure(curves, arms=selection.all_arms, theme=theme()),
                 "flow-loss",
