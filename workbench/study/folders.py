@@ -111,8 +111,37 @@ class Study:
         return {run.name: run for run in (*self.runs, *self.imported)}
 
 
+class WritingFolders:
+    """Where an arm, or a generator beside the arms, keeps what it wrote and its scores."""
+
+    @property
+    def directory(self) -> Path:
+        """The folder of one arm or generator under one seed."""
+        raise NotImplementedError
+
+    @property
+    def samples_dir(self) -> Path:
+        """Generated continuations."""
+        return self.directory / "samples"
+
+    @property
+    def trajectories_dir(self) -> Path:
+        """Every step of the first continuations."""
+        return self.directory / "trajectories"
+
+    @property
+    def scores_dir(self) -> Path:
+        """Scores per prompt, and features of the continuations."""
+        return self.directory / "scores"
+
+    @property
+    def evaluation_file(self) -> Path:
+        """Scores of the continuations."""
+        return self.directory / "evaluation.json"
+
+
 @dataclass(frozen=True)
-class Run:
+class Run(WritingFolders):
     """One arm under one seed: its folder and configuration."""
 
     study: Study
@@ -176,16 +205,6 @@ class Run:
         return self.directory / "latents"
 
     @property
-    def samples_dir(self) -> Path:
-        """Generated continuations and their embeddings."""
-        return self.directory / "samples"
-
-    @property
-    def trajectories_dir(self) -> Path:
-        """Stored denoising trajectories."""
-        return self.directory / "trajectories"
-
-    @property
     def probes_dir(self) -> Path:
         """Probe results."""
         return self.directory / "probes"
@@ -194,16 +213,6 @@ class Run:
     def over_training_dir(self) -> Path:
         """Probe results at each milestone of training."""
         return self.directory / "over_training"
-
-    @property
-    def scores_dir(self) -> Path:
-        """Scores per prompt, and features of the continuations."""
-        return self.directory / "scores"
-
-    @property
-    def evaluation_file(self) -> Path:
-        """Scores of this run."""
-        return self.directory / "evaluation.json"
 
     def published(self) -> dict[str, Path]:
         """Finished folders of the run's stages: name -> the folder, or its newest checkpoint."""

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from workbench.config.generators import GeneratorConfig
 from workbench.errors import InputError
-from workbench.study.folders import Study, find_study
+from workbench.study.folders import Study, WritingFolders, find_study
 
 
 @dataclass(frozen=True)
-class GeneratorRun:
+class GeneratorRun(WritingFolders):
     """One generator under one seed: its folder and settings."""
 
     study: Study
@@ -38,26 +38,6 @@ class GeneratorRun:
     def model_dir(self) -> Path:
         """Checkpoints."""
         return self.directory / "model"
-
-    @property
-    def samples_dir(self) -> Path:
-        """Generated continuations."""
-        return self.directory / "samples"
-
-    @property
-    def trajectories_dir(self) -> Path:
-        """Every step of the first continuations."""
-        return self.directory / "trajectories"
-
-    @property
-    def scores_dir(self) -> Path:
-        """Scores per prompt, and features of the continuations."""
-        return self.directory / "scores"
-
-    @property
-    def evaluation_file(self) -> Path:
-        """Scores of this generator."""
-        return self.directory / "evaluation.json"
 
 
 def generator_runs(study: Study) -> list[GeneratorRun]:
