@@ -2,11 +2,15 @@
 
 Absolute times are not reliable on shared machines. Ours and the peer take turns in one process, so
 other work on the machine affects both; every repeat gives one ratio. A ratio is the peer's cost
-divided by ours: **above 1 we are cheaper**, and every goal is a minimum.
+divided by ours: **above 1 we are cheaper**, and every goal is a minimum. Beside each ratio of wall
+times stands that of processor times, which other work on the machine hardly moves, but which counts
+no waiting (for a disk) and counts every thread.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -45,6 +49,7 @@ class Ratio:
         high: upper end.
         ours: our median cost, in seconds unless a row says otherwise.
         peers: the peer's median cost.
+        cpu: the median ratio of processor times; None where cost is no time, or either used none.
     """
 
     median: float
@@ -52,6 +57,7 @@ class Ratio:
     high: float
     ours: float
     peers: float
+    cpu: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,9 +108,20 @@ class Growth:
 
 def seconds_of(work: Callable[[], object]) -> float:
     """Wall time of one call."""
-    start = time.perf_counter()
+    return costs_of(work)[0]
+
+
+def costs_of(work: Callable[[], object]) -> tuple[float, float]:
+    """Wall and processor seconds of one call, the latter with all threads and ended children."""
+    start, used = time.perf_counter(), processor_seconds()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, processor_seconds() - used
+
+
+def processor_seconds() -> float:
+    """Processor time so far of this process and of its children that have ended."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
 
 
 def compare(
@@ -127,15 +144,20 @@ def compare(
     for _ in range(warm_up):
         ours()
         peer()
-    pairs = []
+    mine, theirs = list[tuple[float, float]](), list[tuple[float, float]]()
     for repeat in range(repeats):
         if repeat % 2:
-            theirs = seconds_of(peer)
-            pairs.append((seconds_of(ours), theirs * scale))
+            theirs.append(costs_of(peer))
+            mine.append(costs_of(ours))
         else:
-            mine = seconds_of(ours)
-            pairs.append((mine, seconds_of(peer) * scale))
-    return ratio_of([a for a, _ in pairs], [b for _, b in pairs])
+            mine.append(costs_of(ours))
+            theirs.append(costs_of(peer))
+    wall, used = (
+        ([cost[kind] for cost in mine], [cost[kind] * scale for cost in theirs]) for kind in (0, 1)
+    )
+    # What costs less than the processor clock's grain has no ratio.
+    cpu = ratio_of(*used).median if min(*used[0], *used[1]) > 0 else None
+    return dataclasses.replace(ratio_of(*wall), cpu=cpu)
 
 
 def ratio_of(ours: list[float], peers: list[float]) -> Ratio:

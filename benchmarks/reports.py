@@ -72,7 +72,8 @@ def as_markdown(document: dict[str, Any], day: str) -> str:
         f"{libraries}.",
         "",
         "A ratio is the peer's cost divided by ours, taking turns in one process: above 1 we are "
-        "cheaper. Median and 95 % bootstrap interval over repeats. Goals are minimum ratios. "
+        "cheaper. Median and 95 % bootstrap interval over repeats of wall times; `by CPU` is the "
+        "median of processor times. Goals are minimum ratios. "
         "`load` is the machine's one-minute load average at the start, our work included: "
         f"{min(loads)} to {max(loads)} on {machine['cores']} cores"
         + (
@@ -83,8 +84,9 @@ def as_markdown(document: dict[str, Any], day: str) -> str:
         "Written by `make bench`.",
         "",
         *([machine["note"], ""] if machine["note"] else []),
-        "| stage | threads | peer | ratio | interval | goal | met | ours | peer's | gate | load |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| stage | threads | peer | ratio | interval | by CPU | goal | met | ours | peer's | gate "
+        "| load |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
         *(_row(record) for record in document["rows"]),
         "",
         "## Growth",
@@ -108,6 +110,7 @@ def _row(record: dict[str, Any]) -> str:
         record["peer"],
         f"{record['ratio']:.3g}",
         f"{record['low']:.3g} to {record['high']:.3g}",
+        "" if record.get("cpu") is None else f"{record['cpu']:.3g}",  # older records have none
         "" if goal is None else f"{goal:.3g}",
         met,
         f"{record['ours']:.3g} {record['unit']}",

@@ -61,5 +61,6 @@ def as_record(found: Row | Growth) -> dict[str, Any]:
         "high": ratio["high"],
         "ours": ratio["ours"],
         "peers": ratio["peers"],
+        "cpu": ratio["cpu"],
         "goal_met": met if found.goal is not None else None,
     }

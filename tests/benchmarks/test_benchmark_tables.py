@@ -1,13 +1,16 @@
 """Which way a ratio points, what counts as met, and what a repeated run replaces."""
 
 import json
+import subprocess
+import sys
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.catalog import BENCHMARKS, chosen
-from benchmarks.measuring import Row, compare, median_interval, ratio_of
+from benchmarks.measuring import Row, compare, costs_of, median_interval, ratio_of
 from benchmarks.neighbors_exact import recall_at
 from benchmarks.reports import save
 from benchmarks.running import as_record
@@ -36,6 +39,24 @@ def test_repeats_are_interleaved_in_alternating_order():
     calls: list[str] = []
     compare(lambda: calls.append("o"), lambda: calls.append("p"), repeats=3, warm_up=1)
     assert "".join(calls) == "op" + "op" + "po" + "op"
+
+
+def test_processor_time_stands_beside_wall_time():
+    """Waiting costs time but no processor; children count too."""
+
+    def waits() -> None:
+        time.sleep(0.5)
+        computes()
+
+    def computes() -> None:
+        end = time.process_time() + 0.05
+        while time.process_time() < end:
+            pass
+
+    ratio = compare(computes, waits, repeats=3, warm_up=0)
+    assert ratio.cpu == pytest.approx(1.0, rel=0.5)
+    child = [sys.executable, "-c", "sum(range(10**6))"]
+    assert costs_of(lambda: subprocess.run(child, check=True))[1] > 0.01
 
 
 def test_the_interval_of_a_median_holds_it_and_narrows():
