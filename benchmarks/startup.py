@@ -57,7 +57,7 @@ def python(*arguments: str) -> str:
 def heavy_imports(arguments: Sequence[str]) -> list[str]:
     """Heavy libraries that a command loads without needing them."""
     code = (
-        "import sys; from workbench.cli import main; "
+        "import sys; from workbench.cli.main import main; "
         f"code = main({list(arguments)!r}); "
         f"print('loaded:', *[name for name in {HEAVY!r} if name in sys.modules]); sys.exit(code)"
     )

@@ -14,6 +14,7 @@ from benchmarks.measuring import Row, compare, costs_of, median_interval, ratio_
 from benchmarks.neighbors_exact import recall_at
 from benchmarks.reports import save
 from benchmarks.running import as_record
+from benchmarks.startup import heavy_imports
 
 
 def record(ours: float, peers: float, *, name: str = "a", passed: bool = True) -> dict[str, Any]:
@@ -84,6 +85,11 @@ def test_recall_notices_a_wrong_neighbour():
     assert recall_at(found, features) == 1.0
     found[:, -1] = np.argsort(distances, axis=1)[:, -1]
     assert recall_at(found, features) == pytest.approx(0.9)
+
+
+def test_heavy_imports_of_a_command_are_found():
+    assert heavy_imports(["--help"]) == []
+    assert heavy_imports(["doctor", "--quiet"])[0] == "torch"
 
 
 def test_an_unknown_benchmark_is_named_with_the_choices():
