@@ -17,7 +17,7 @@ browser: $(DEV)         ## every page in Chromium (apt-get install chromium), wi
 	$(BIN)/python -m pytest -m browser tests/ui/test_browser_smoke.py
 
 slurm: $(DEV)           ## a study on a Slurm of its own (apt-get install slurm-wlm munge), minutes
-	$(BIN)/python -m pytest -m slurm
+	$(BIN)/python -m pytest -m slurm tests/workbench/pipeline/test_slurm.py
 
 check: $(DEV)           ## format, lint, types
 	$(BIN)/ruff format --check .
