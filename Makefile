@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 RUN    := $(VENV)/.requirements
 DEV    := $(VENV)/.requirements-dev
+QUICK  := tests/data tests/workbench/config
 
-.PHONY: demo test browser slurm check app bench smollm2 campaign clean
+.PHONY: demo test browser slurm other check app bench smollm2 campaign clean
 
 demo: $(RUN)            ## train twins, sample, score, compare: the main job end to end
 	$(BIN)/python -m workbench demo
@@ -18,6 +19,11 @@ browser: $(DEV)         ## every page in Chromium (apt-get install chromium), wi
 
 slurm: $(DEV)           ## a study on a Slurm of its own (apt-get install slurm-wlm munge), minutes
 	$(BIN)/python -m pytest -m slurm tests/workbench/pipeline/test_slurm.py
+
+other: $(DEV)           ## another Python: make other PYTHON=python3.13 VENV=.venv/other/3.13
+	rm -rf $(VENV)/smoke
+	$(BIN)/python -m workbench study --preset smoke --out $(VENV)/smoke --quiet
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(QUICK)
 
 check: $(DEV)           ## format, lint, types
 	$(BIN)/ruff format --check .
