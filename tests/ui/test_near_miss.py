@@ -64,7 +64,7 @@ def test_page_shows_the_share_over_all_words_and_its_chance(page, open_page, smo
     app = open_page(page, smoke_runs)
     assert not app.error
     shown = " ".join(part.proto.body for part in app.get("html"))
-    assert shown.count("of all neighbours are the same") == 3  # both arms and the teacher
+    assert shown.count("], n ") == 3  # both arms and the teacher
     assert any("by chance" in caption.value for caption in app.caption)
 
 
@@ -96,7 +96,7 @@ def test_the_stored_view_is_shown_again_without_reading_a_space(
     open_page, copied_runs, monkeypatch
 ):
     def shown(app) -> list[str]:
-        return [part.proto.body for part in app.get("html") if "neighbours are" in part.proto.body]
+        return [part.proto.body for part in app.get("html") if "], n " in part.proto.body]
 
     first = shown(open_page("study", copied_runs))
     assert len(first) == 3

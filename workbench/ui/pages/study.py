@@ -24,8 +24,8 @@ from workbench.ui.sections.study.why_it_differs import show_why
 st.title("Study")
 selection = selection_or_stop()
 st.caption(
-    "An autoencoder turns each word into a vector, its *latent*, and reads it back; a diffusion "
-    "model writes latents. Twins: only the autoencoder's training differs."
+    "An autoencoder turns words into vectors, *latents*, and reads them back; a diffusion model "
+    "writes latents. Twins differ in the autoencoder's training alone."
 )
 comparison = comparison_or_stop(selection)
 if not predict_first(

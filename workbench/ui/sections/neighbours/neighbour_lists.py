@@ -52,10 +52,9 @@ def _show_lists(selection: Selection, asked: Asked, found: Mapping[str, Company]
             )
             st.html(company_list(asked.items, near, marks, same))
     st.caption(
-        (f"✓ = the same {label_words(label)}. " if label else "")
-        + "Distances of the full space, not of a map. ● = also a neighbour in one other space, "
-        "●● in two; the number is cosine distance after centring, 0 = same direction, 1 = "
-        "unrelated. Whole texts: point at a line."
+        (f"✓ the same {label_words(label)}. " if label else "")
+        + "● also near in one other space, ●● in two. Numbers: cosine distance in the full space, "
+        "0 = same direction."
     )
 
 

@@ -72,7 +72,7 @@ def show_company(
         st.markdown(lesson)
     palette = {**colours(selection.all_arms), TEACHER: surface().muted}
     for column, space in zip(st.columns(len(near)), near, strict=True):
-        share = _share(shares[space], label) if space in shares else ""
+        share = _share(shares[space]) if space in shares else ""
         column.html(_column(space, palette[space], share, near[space]))
 
 
@@ -80,7 +80,7 @@ def _column(space: str, colour: str, share: str, near: Sequence[Near]) -> str:
     words = "".join(_word(other) for other in near)
     own = sum(other.count for other in near if other.same)
     known = any(other.same is not None for other in near)
-    of_this = f"{own} of this word's {sum(n.count for n in near)} nearest" if known else ""
+    of_this = f"{own} of {sum(n.count for n in near)}" if known else ""
     return (
         f'<div style="border-top:3px solid {colour};padding-top:.3rem">'
         f'<b style="color:{colour}">{html_text(space)}</b>{share}'
@@ -89,14 +89,13 @@ def _column(space: str, colour: str, share: str, near: Sequence[Near]) -> str:
     )
 
 
-def _share(overall: Mapping[str, Any], label: str) -> str:
+def _share(overall: Mapping[str, Any]) -> str:
     """The share over all words in large figures, with its interval."""
     low, high = overall.get("low"), overall.get("high")
-    interval = "" if low is None or high is None else f"[{low:.0%}, {high:.0%}] "
+    interval = "" if low is None or high is None else f"[{low:.0%}, {high:.0%}], "
     return (
-        f'<div style="font-size:1.7rem;line-height:1.2">{overall["score"]:.0%}</div>'
-        f'<div style="font-size:.82rem;opacity:.75">{interval}of all neighbours are the same '
-        f"{html_text(label_words(label))} (n {overall['n']:,})</div>"
+        f'<div style="font-size:1.7rem;line-height:1.2">{overall["score"]:.0%} ✓</div>'
+        f'<div style="font-size:.82rem;opacity:.75">{interval}n {overall["n"]:,}</div>'
     )
 
 
@@ -130,12 +129,12 @@ def company_sentence(arms: Sequence[str], shares: Shares, label: str) -> str:
     above, below = shares[low].get("high"), shares[high].get("low")
     if above is None or below is None or above >= below:
         return (
-            "A generator misses its mark a little and lands on a neighbour. Here neighbours are "
+            "A generator lands a little off, on a neighbour. Here neighbours are "
             f"as often the same {kind} in both arms: they do not tell the arms apart."
         )
     return (
-        "A generator misses its mark a little and lands on a neighbour: reading back never tries "
-        f"that. In **{high}** a neighbour is more often the same {kind} than in **{low}**."
+        "A generator lands a little off, on a neighbour. "
+        f"In **{high}** a neighbour is more often the same {kind} than in **{low}**."
     )
 
 

@@ -39,8 +39,8 @@ def show_findings(selection: Selection, comparison: Mapping[str, Any]) -> None:
     elif len(comparison["arms"]) > 1:
         shared = ", ".join(_named(comparison, same=True))
         st.caption(
-            f":green[:material/check_circle:] Twins share {shared}, by hashes that both "
-            f"stored. {_seeds_sentence(len(selection.study.config.seeds))}"
+            f":green[:material/check_circle:] Twins share {shared} (by hashes). "
+            f"{_seeds_sentence(len(selection.study.config.seeds))}"
         )
 
 
@@ -64,8 +64,7 @@ def show_story(comparison: Mapping[str, Any], metrics: Sequence[str]) -> None:
     """One row of headline scores of every arm, reconstruction first."""
     _show_scores(
         comparison, metrics[:FIRST_PANELS], "the-story",
-        "Left: reading back. Then: writing (arrows: the better end; bars: 95 % intervals). "
-        "Reconstruction misleads where the arms overlap at the left and part in the rest.",
+        "Arrows: the better end; bars: 95 % intervals.",
     )  # fmt: skip
 
 
