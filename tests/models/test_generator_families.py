@@ -438,10 +438,11 @@ def test_embedding_loss_is_the_formula(monkeypatch, lowest):
 def test_a_clamped_prediction_is_a_tokens_embedding(monkeypatch):
     """What the next step starts from is made of embeddings: the states that the network is given
     differ from those without clamping, and the last reading is the nearest token."""
-    model, seen = build("diffusion-lm"), []
+    model, seen, states = build("diffusion-lm"), [], []
     plain = model._predict
 
     def spied(z, level, clean):
+        states.append(z)
         seen.append(plain(z, level, clean))
         return seen[-1]
 
@@ -453,6 +454,14 @@ def test_a_clamped_prediction_is_a_tokens_embedding(monkeypatch):
             nearest = torch.cdist(predicted[0], model.embedding.weight).argmin(dim=-1)
         assert torch.equal(step.token_ids[0], nearest)
     assert not steps[-2].written.any()
+    generator, signal = seeded(), sqrt_schedule(2000)
+    torch.randn(states[0].shape[1:], generator=generator)
+    weights = posterior(signal[1999], signal[1333])
+    noise = torch.randn(states[0].shape[1:], generator=generator)
+    with torch.inference_mode():
+        clamped = model.embedding(steps[0].token_ids[0])
+        expected = weights[0] * clamped + weights[1] * states[0][0] + weights[2].sqrt() * noise
+        torch.testing.assert_close(states[1][0], expected)
 
 
 def test_a_trained_denoiser_writes_what_it_learnt():
