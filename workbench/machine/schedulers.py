@@ -183,7 +183,8 @@ def _command(words: Sequence[str]) -> Any:
 def _executor(name: str, folder: Path, resources: Mapping[str, Any]) -> Any:
     """A submitit executor with its resources set."""
     try:
-        from submitit import AutoExecutor
+        with _own_logging():
+            from submitit import AutoExecutor
     except ImportError as error:
         raise InputError(MISSING) from error
     try:
@@ -193,6 +194,20 @@ def _executor(name: str, folder: Path, resources: Mapping[str, Any]) -> Any:
     except (NameError, AssertionError, TypeError, ValueError) as error:
         raise InputError(f"--resources: {' '.join(str(error).split())}") from error
     return executor
+
+
+@contextlib.contextmanager
+def _own_logging() -> Iterator[None]:
+    """Import submitit without the set-up of logging that would close this process's handlers."""
+    name = "SUBMITIT_LOG_LEVEL"
+    known = os.environ.get(name)
+    os.environ[name] = "NOCONFIG"
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if known is not None:
+            os.environ[name] = known
 
 
 class SlurmEngine:

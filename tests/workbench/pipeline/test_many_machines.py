@@ -40,6 +40,23 @@ def lacking_one_evaluation(study: Study) -> bytes:
     return known
 
 
+def test_handing_over_leaves_logging_as_it_is(tmp_path):
+    """In a process of its own, for submitit is imported once."""
+    script = (
+        "import logging, os, sys\n"
+        "from pathlib import Path\n"
+        "from workbench.machine.schedulers import open_engine\n"
+        "handler = logging.FileHandler(sys.argv[1])\n"
+        "logging.getLogger().addHandler(handler)\n"
+        "stream = handler.stream\n"
+        "open_engine('local', Path(sys.argv[2]), {}, parallel=1)\n"
+        "print(stream.closed, 'SUBMITIT_LOG_LEVEL' in os.environ)\n"
+    )
+    words = [sys.executable, "-c", script, str(tmp_path / "log"), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
 def test_only_what_is_missing_is_done_and_ends_with_the_same_bits(
     copy_smoke, context, capsys, monkeypatch
 ):
