@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from workbench.ui.kit.selection import Selection
 
-MOST_DRAWN = 16
+MOST_DRAWN = 8
 
 
 def gaps_of(results: Mapping[str, Results], prefixes: Sequence[str]) -> list[Gap]:

@@ -55,7 +55,7 @@ def show_gradient(selection: Selection) -> None:
                 for share, text in zip(way.shares, way.texts, strict=True)
             )
             st.html(
-                f'<b style="color:{palette[arm]}">{html_text(arm)}</b>'
+                f'<b style="border-bottom:3px solid {palette[arm]}">{html_text(arm)}</b>'
                 f'<ul style="padding-left:0;line-height:1.4">{stops}</ul>'
             )
             rows.append(

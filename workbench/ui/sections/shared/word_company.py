@@ -83,7 +83,7 @@ def _column(space: str, colour: str, share: str, near: Sequence[Near]) -> str:
     of_this = f"{own} of {sum(n.count for n in near)}" if known else ""
     return (
         f'<div style="border-top:3px solid {colour};padding-top:.3rem">'
-        f'<b style="color:{colour}">{html_text(space)}</b>{share}'
+        f"<b>{html_text(space)}</b>{share}"
         f'<div style="margin-top:.4rem;font-size:.9rem">{of_this}</div>'
         f'<ul style="margin:.1rem 0 0;padding-left:1.1rem;line-height:1.45">{words}</ul></div>'
     )
