@@ -7,6 +7,7 @@ them the end-of-text token, unless it fills the window and so has no end of its 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ class Written(NamedTuple):
     logits: Tensor
 
 
-class CausalModel(nn.Module):
+class CausalModel(nn.Module, ABC):
     """A causal network; a subclass has its states and its head.
 
     Attributes:
@@ -47,17 +48,17 @@ class CausalModel(nn.Module):
     window: int
     num_layers: int
 
+    @abstractmethod
     def head(self) -> tuple[Tensor, Tensor]:
         """Weight (V, W) and bias (V,) of the logits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _hidden(self, inputs: Tensor) -> Tensor:
         """States (B, L, W) that the head sees, of inputs (B, L)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _last_hidden(self, new: Tensor, cache: KeyValueCache) -> Tensor:
         """State (B, W) at the last of the tokens `new` (B, n), which join the cache."""
-        raise NotImplementedError
 
     def loss(self, token_ids: Tensor, mask: Tensor) -> Tensor:
         """Mean cross entropy in nats per predicted token, end-of-text once a text.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -111,13 +112,13 @@ class Study:
         return {run.name: run for run in (*self.runs, *self.imported)}
 
 
-class WritingFolders:
+class WritingFolders(ABC):
     """Where an arm, or a generator beside the arms, keeps what it wrote and its scores."""
 
     @property
+    @abstractmethod
     def directory(self) -> Path:
         """The folder of one arm or generator under one seed."""
-        raise NotImplementedError
 
     @property
     def samples_dir(self) -> Path:
