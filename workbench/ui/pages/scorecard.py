@@ -17,8 +17,7 @@ from workbench.ui.sections.shared.empty_state import selection_or_stop
 st.title("Scorecard")
 st.caption(
     "Which number, measured on the autoencoder alone, tells beforehand how well the generator will "
-    "write? Reconstruction goes through the same mill as every probe. Seeds of one arm are not "
-    "independent: arms are resampled whole."
+    "write? Seeds of one arm are not independent: arms are resampled whole."
 )
 selection = selection_or_stop()
 card = scorecard_or_stop()
