@@ -41,8 +41,8 @@ def test_lesson_is_what_the_numbers_allow(gate, fidelity, p, last):
 def test_sentences_read_the_same_from_either_side():
     document = comparison("not distinguishable", "better")
     forth, back = findings(document, "none", "repa"), findings(document, "repa", "none")
-    assert "repa is better than none on 1 and worse on 0; 0 cannot" in forth[1]
-    assert "none is better than repa on 0 and worse on 1; 0 cannot" in back[1]
+    assert "repa is better on 1 and worse on 0; 0 cannot" in forth[1]
+    assert "none is better on 0 and worse on 1; 0 cannot" in back[1]
     assert "none keeps 6% and repa 40%" in forth[2]
 
 

@@ -50,8 +50,7 @@ def test_page_is_alive_short_and_accessible(page, address, name):
     assert page.query_selector('[data-testid="stException"]') is None
     assert page.query_selector('[data-testid="stAlertContentError"]') is None
     page.get_by_role("button", name="Train your own").wait_for()
-    if name != "generate":  # its first view is the texts themselves
-        assert words_in_first_view(page) <= MOST_WORDS
+    assert words_in_first_view(page) <= MOST_WORDS
     found = axe.Axe().run(page).response["violations"]
     serious = {
         rule["id"]: [node["html"][:120] for node in rule["nodes"]]

@@ -41,6 +41,6 @@ def block(text: str, *, label: str = "", colour: str = "", muted: bool = False) 
     return f'<p style="margin:.25rem 0;line-height:1.5;{edge}{style}">{name}{shown}</p>'
 
 
-def blocks(parts: Sequence[str]) -> str:
-    """Several paragraphs as one HTML element."""
-    return f"<div>{''.join(parts)}</div>"
+def blocks(parts: Sequence[str], *, written: bool = False) -> str:
+    """Several paragraphs as one HTML element; `written` marks texts of a study, no page's words."""
+    return f'<div class="{"written" if written else "said"}">{"".join(parts)}</div>'

@@ -19,6 +19,6 @@ def show_example_notice() -> None:
         return
     st.html(UNDER_THE_BAR)
     row = st.container(horizontal=True, wrap=False, vertical_alignment="center")
-    row.markdown(":blue-badge[Example] A finished study that came along.", width="stretch")
+    row.markdown(":blue-badge[Example] A finished study.", width="stretch")
     if row.button("Train your own", key="train-own", type="primary"):
         st.switch_page(str(page_file("new_study")))

@@ -16,7 +16,7 @@ from workbench.ui.sections.shared.stored_results import results_of
 OVERVIEW = "Overview"
 
 st.title("Geometry")
-st.caption("The shape of each arm's cloud of latents: first what parts the arms, then by topic.")
+st.caption("The shape of each arm's cloud of latents.")
 selection = selection_or_stop()
 require_runs(selection, "latents", bundles=True)
 probed = ProbedArms(selection=selection, results=results_of(selection))

@@ -25,7 +25,7 @@ st.title("Study")
 selection = selection_or_stop()
 st.caption(
     "An autoencoder turns words into vectors, *latents*, and reads them back; a diffusion model "
-    "writes latents. Twins differ in the autoencoder's training alone."
+    "writes latents."
 )
 comparison = comparison_or_stop(selection)
 if not predict_first(

@@ -52,7 +52,7 @@ def show_texts(
         if not view.prompts:
             parts.append(fact_marks(kept_in(selection, row, own.texts[row])))
     parts += [block(texts[row], label=name, colour=grey) for name, texts in others.items()]
-    st.html(blocks(parts))
+    st.html(blocks(parts, written=True))
     st.space("small")
 
 

@@ -11,6 +11,7 @@ from workbench.report.predictors import metric_direction
 from workbench.report.writers import all_contrasts, writers_of
 from workbench.score.directions import ACCURACY, FIDELITY
 from workbench.ui.kit.plain_words import plain_words
+from workbench.ui.kit.theme import ARM_MEANING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ KEY_SCORES = (
 CONTROLS = ("human", "autoregressive")
 LEVEL = 0.05
 UNCLEAR = "not distinguishable"
+UNCLEAR_NAMES = ("none",)  # reads like "nothing" within a sentence
 
 
 def metric_names(comparison: Mapping[str, Any], family: str = "") -> list[str]:
@@ -132,9 +134,10 @@ def findings(comparison: Mapping[str, Any], first: str, second: str) -> list[str
     better, worse = (_clear_scores(scores, second, verdict) for verdict in ("better", "worse"))
     unclear = sum(not is_clear(row) for row in scores)
     lines = [
-        f"Reading back: {first} {read[0]}, {second} {read[1]} of tokens ({told}).",
-        f"Writing: of {len(scores)} scores with a better end, {second} is better than {first} on "
-        f"{len(better)} and worse on {len(worse)}; {unclear} cannot be told apart.",
+        f"Reading back: {explained(first)} {read[0]}, {explained(second)} {read[1]} of tokens "
+        f"({told}).",
+        f"Writing: of {len(scores)} scores {second} is better on {len(better)} and worse on "
+        f"{len(worse)}; {unclear} cannot be told apart.",
     ]
     if FIDELITY in better + worse:
         kept = [arms[arm][FIDELITY]["mean"] for arm in (first, second)]
@@ -143,6 +146,11 @@ def findings(comparison: Mapping[str, Any], first: str, second: str) -> list[str
             f"{first} keeps {kept[0]:.0%} and {second} {kept[1]:.0%}."
         )
     return [*lines, _lesson(first, second, apart=apart, parted=bool(better or worse))]
+
+
+def explained(arm: str) -> str:
+    """An arm's name, with what it stands for where the name itself would mislead."""
+    return f"{arm} ({ARM_MEANING[arm]})" if arm in UNCLEAR_NAMES else arm
 
 
 def _lesson(first: str, second: str, *, apart: bool, parted: bool) -> str:

@@ -39,7 +39,8 @@ def show_findings(selection: Selection, comparison: Mapping[str, Any]) -> None:
     elif len(comparison["arms"]) > 1:
         shared = ", ".join(_named(comparison, same=True))
         st.caption(
-            f":green[:material/check_circle:] Twins share {shared} (by hashes). "
+            f":green[:material/check_circle:] Twins: the same {shared} (by hashes), another "
+            f"training. "
             f"{_seeds_sentence(len(selection.study.config.seeds))}"
         )
 

@@ -90,7 +90,7 @@ def _show_texts(selection: Selection, pair: Pair) -> None:
         label = f"{arm} ({texts[arm + ' score']:.3g})"
         parts.append(block(texts[arm], label=label, colour=palette[arm]))
     parts.append(block(texts["reference"], label="human", colour=surface().muted))
-    st.html(blocks(parts))
+    st.html(blocks(parts, written=True))
 
 
 def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None:
