@@ -6,13 +6,16 @@ RUN    := $(VENV)/.requirements
 DEV    := $(VENV)/.requirements-dev
 QUICK  := tests/data tests/workbench/config
 
-.PHONY: demo test browser slurm other check app bench smollm2 campaign clean
+.PHONY: demo test long browser slurm other check app bench smollm2 campaign clean
 
 demo: $(RUN)            ## train twins, sample, score, compare: the main job end to end
 	$(BIN)/python -m workbench demo
 
 test: $(DEV)            ## the default suite, one process per core
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+long: $(DEV)            ## whole studies in processes of their own: killed, resumed, on two ranks; minutes
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m long
 
 browser: $(DEV)         ## every page in Chromium (apt-get install chromium), within four minutes
 	$(BIN)/python -m pytest -m browser tests/ui/test_browser_smoke.py

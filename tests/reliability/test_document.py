@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CASES = 46
 HEADING = re.compile(r"^\*\*(\d+)\. ", re.MULTILINE)
-PROOF = re.compile(r"^- `(tests/[\w/]+\.py)::(test_\w+)`( \[slow\])?$", re.MULTILINE)
+PROOF = re.compile(r"^- `(tests/[\w/]+\.py)::(test_\w+)`(?: \[(slow|long)\])?$", re.MULTILINE)
 
 
 def sections() -> dict[int, str]:
@@ -17,8 +17,12 @@ def sections() -> dict[int, str]:
     return dict(zip(map(int, parts[::2]), parts[1::2], strict=True))
 
 
-def is_slow(test: ast.FunctionDef) -> bool:
-    return any("mark.slow" in ast.unparse(decorator) for decorator in test.decorator_list)
+def mark_of(test: ast.FunctionDef) -> str:
+    """`slow`, `long`, or empty if the default suite runs it."""
+    marks = {
+        ast.unparse(decorator).removeprefix("pytest.mark.") for decorator in test.decorator_list
+    }
+    return next(iter(marks & {"slow", "long"}), "")
 
 
 def test_every_case_has_a_test_or_is_said_to_be_open():
@@ -32,8 +36,8 @@ def test_every_case_has_a_test_or_is_said_to_be_open():
 
 def test_every_test_named_exists():
     for case, text in sections().items():
-        for file, name, slow in PROOF.findall(text):
+        for file, name, mark in PROOF.findall(text):
             tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
             tests = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
             assert name in tests, f"case {case}: {file} has no {name}"
-            assert is_slow(tests[name]) == bool(slow), f"case {case}: {name} and its mark"
+            assert mark_of(tests[name]) == mark, f"case {case}: {name} and its mark"

@@ -16,7 +16,7 @@ from workbench.machine import heartbeat as presence
 from workbench.machine.devices import find_placement, process_group
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 3.0
 
 
 def start(rank: int, port: int, main_work: Callable[[], None], answer: Path) -> int:

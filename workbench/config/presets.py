@@ -55,7 +55,7 @@ def smoke() -> StudyConfig:
             mauve_seeds=2,
             num_resamples=100,
             probe_texts=40,
-            probe_tokens=600,
+            probe_tokens=250,
             tiny_flow_steps=8,
         ),
     )

@@ -113,6 +113,7 @@ def train_a_step(config: StudyConfig, directory: Path, context: StageContext) ->
 
 
 @pytest.mark.parametrize("name", ["gpu", "textldm-114m"])
+@pytest.mark.long
 def test_a_reduced_preset_trains(name, tmp_path, context):
     """On docstrings: `gpu`'s own corpus, and real prose in the place of OpenWebText.
 

@@ -57,6 +57,7 @@ def test_handing_over_leaves_logging_as_it_is(tmp_path):
     assert done.stdout.split() == ["False", "False"]
 
 
+@pytest.mark.long
 def test_only_what_is_missing_is_done_and_ends_with_the_same_bits(
     copy_smoke, context, capsys, monkeypatch
 ):

@@ -67,6 +67,7 @@ def assert_same_results(study: Study, known: Study) -> None:
     assert first == second
 
 
+@pytest.mark.long
 def test_a_study_killed_again_and_again_ends_the_same(prepared, smoke, context):
     """Ctrl-C while it trains, then the parent killed outright, then run to the end."""
     polite, rude = np.random.default_rng().integers([4, 6], [24, 30])

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,18 @@ def sampled(smoke, tmp_path_factory) -> Study:
 def new_inputs(sampled) -> Callable[[], ProbeInputs]:
     """Makes fresh arrays of the arm `none`, which a test may overwrite."""
     return lambda: ProbeInputs(sampled.run("none", 0), find_placement("cpu"))
+
+
+@pytest.fixture
+def many_inputs(new_inputs) -> Callable[[], ProbeInputs]:
+    """The same with tokens enough for what is planted among them to be found."""
+
+    def make() -> ProbeInputs:
+        made = new_inputs()
+        made.config = replace(made.config, probe_tokens=600)
+        return made
+
+    return make
 
 
 @pytest.fixture

@@ -66,7 +66,8 @@ def test_velocity_floor_of_white_latents_is_its_chance(inputs, rng):
 
 
 @pytest.mark.parametrize("label_set", ["pos", "semantic_class"])
-def test_token_labels_are_found_where_they_were_put(inputs, new_inputs, rng, label_set):
+def test_token_labels_are_found_where_they_were_put(many_inputs, rng, label_set):
+    inputs, other = many_inputs(), many_inputs()
     labels = inputs.split.padded_token_labels(label_set, inputs.rows)
     width = inputs.normalised_mu.shape[2]
     centres = 5 * rng.standard_normal((labels.max() + 2, width))
@@ -78,7 +79,6 @@ def test_token_labels_are_found_where_they_were_put(inputs, new_inputs, rng, lab
     assert near[f"knn_coherence.token.{label_set}"] > 0.9
     informed = scores("velocity_information", inputs).get(f"velocity_information.{label_set}")
     assert informed is None or informed < 0.2
-    other = new_inputs()
     plant(other, blank)
     found = results("linear_separability", other)[f"linear_separability.{label_set}"]
     assert found.score < found.chance + 0.1
@@ -105,7 +105,8 @@ def test_neighbours_of_a_sentence_are_of_other_texts(inputs, rng):
     assert found.score == pytest.approx(found.chance, abs=0.15)
 
 
-def test_velocity_information_of_the_context(inputs, rng):
+def test_velocity_information_of_the_context(many_inputs, rng):
+    inputs = many_inputs()
     table = inputs.context_table
     inputs.context_table = replace(table, z=table.context[:, : table.z.shape[1]])
     known = results("velocity_information", inputs)["velocity_information.context"]
@@ -115,7 +116,8 @@ def test_velocity_information_of_the_context(inputs, rng):
     assert unknown.score == pytest.approx(unknown.chance, rel=0.05)
 
 
-def test_learnability_of_the_context(inputs, rng):
+def test_learnability_of_the_context(many_inputs, rng):
+    inputs = many_inputs()
     table = inputs.context_table
     inputs.context_table = replace(table, z=table.context[:, 1:3])
     assert scores("learnability", inputs)["learnability.context_r2"] > 0.95

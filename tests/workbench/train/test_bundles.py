@@ -208,6 +208,7 @@ def test_a_study_with_an_imported_arm_stays_done(study: Study, tmp_path: Path) -
     assert find_run(f"{study.directory}/guest/0").imported is not None
 
 
+@pytest.mark.long
 def test_the_lines_of_the_readme_bring_a_model_to_the_map(
     study: Study, tmp_path: Path, context: StageContext
 ) -> None:

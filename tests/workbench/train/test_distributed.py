@@ -115,6 +115,7 @@ def _prepared(smoke: Study, directory: Path) -> Study:
     return open_study(directory)
 
 
+@pytest.mark.long
 def test_replicas_end_with_equal_weights_and_one_writes(replicated: tuple[Study, Any]) -> None:
     study, (first, second) = replicated
     assert first["hashes"] == second["hashes"]
@@ -127,6 +128,7 @@ def test_replicas_end_with_equal_weights_and_one_writes(replicated: tuple[Study,
         assert final(study, stage).state["processes"] == 2
 
 
+@pytest.mark.long
 def test_replicas_learn_as_one_process_does(replicated: tuple[Study, Any], smoke: Study) -> None:
     study, _ = replicated
     # The same texts, but each rank draws its own noise, cuts and, in the flow, times, on which its
@@ -137,6 +139,7 @@ def test_replicas_learn_as_one_process_does(replicated: tuple[Study, Any], smoke
     assert study.run("none", 0).describe()["pairing"] == known
 
 
+@pytest.mark.long
 def test_shards_stop_resume_and_end_as_replicas_do(
     replicated: tuple[Study, Any], smoke: Study, tmp_path: Path
 ) -> None:
