@@ -48,6 +48,7 @@ def start_rank(run: Run, rank: int, port: int, end: signal.Signals, answer: Path
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "hangs"])
+@pytest.mark.long
 def test_the_others_end_and_training_goes_on_from_what_is_whole(end, tmp_path):
     run = new_run(tmp_path / "study")
     with socket.socket() as free:

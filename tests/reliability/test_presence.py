@@ -74,6 +74,7 @@ def work_for_long() -> None:
         sum(range(10_000))
 
 
+@pytest.mark.long
 def test_it_waits_as_long_as_the_other_works(tmp_path):
     code, words, took = run_two(work_for_long, tmp_path)
     assert (code, words) == (0, "met")
@@ -96,6 +97,7 @@ def hang() -> None:
 
 
 @pytest.mark.parametrize("end", [be_stopped, be_killed, hang])
+@pytest.mark.long
 def test_it_gives_up_on_one_that_does_not_live(end, tmp_path):
     code, words, _ = run_two(end, tmp_path)
     assert code == 4, words

@@ -33,6 +33,7 @@ def test_done_stages_offer_nothing_to_start(open_page, smoke_runs):
     assert any("is done" in element.value for element in app.markdown)
 
 
+@pytest.mark.long
 def test_stage_started_from_the_page_is_made_by_a_job(open_page, copied_runs):
     run = run_of(copied_runs)
     shutil.rmtree(run.samples_dir)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.ui.browsing import wait_for
 from workbench.machine.jobs import Job, list_jobs
 
@@ -18,6 +20,7 @@ def stopped(app, job: Job) -> None:
     app.run()
 
 
+@pytest.mark.long
 def test_stop_is_followed_by_resume(open_page, tmp_path):
     app = open_page("new_study", tmp_path, preset="smoke")
     app.text_input[0].set_value("mine").run()

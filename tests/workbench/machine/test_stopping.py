@@ -38,6 +38,7 @@ def read_until(process: subprocess.Popen[str], line: str) -> None:
     raise AssertionError(f"the child ended before {line!r}: {process.stderr.read()}")  # type: ignore[union-attr]
 
 
+@pytest.mark.long
 def test_a_signal_saves_and_the_same_command_goes_on(smoke, corpus, tmp_path):
     arguments = ("train", str(smoke.directory), str(tmp_path / "parts"), str(NUM_STEPS))
     process = start(*arguments, "3")

@@ -31,6 +31,7 @@ class Notes:
         self.notes.append(text)
 
 
+@pytest.mark.long
 def test_the_first_failure_is_told_not_its_consequence(context):
     jobs = [("waits", (False,)), ("fails", (True,))]
     with pytest.raises(WorkbenchError, match=r"^fails: the loss is not a number$") as caught:
@@ -38,6 +39,7 @@ def test_the_first_failure_is_told_not_its_consequence(context):
     assert caught.value.exit_code == 5
 
 
+@pytest.mark.long
 def test_every_report_arrives_and_orders_are_obeyed(context):
     notes = Notes()
     context = dataclasses.replace(context, reporter=notes, restart=True)
@@ -47,6 +49,7 @@ def test_every_report_arrives_and_orders_are_obeyed(context):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.long
 def test_all_libraries_of_a_worker_use_its_threads(threads, context, monkeypatch):
     """Or the last bits of a study would tell which of its runs were done after a restart."""
     for library in ("OMP", "MKL", "OPENBLAS"):
@@ -60,11 +63,13 @@ def test_all_libraries_of_a_worker_use_its_threads(threads, context, monkeypatch
     assert {pool.split()[1] for pool in pools} == {str(threads)}
 
 
+@pytest.mark.long
 def test_a_worker_that_vanishes_is_noticed(context):
     with pytest.raises(WorkbenchError, match="gone: ended with code 9 and said nothing"):
         run_side_by_side([("gone", ())], worker_targets.vanish, Share(1, 1), context)
 
 
+@pytest.mark.long
 def test_a_worker_leaves_the_keyboard_to_its_parent(context):
     """Or the parent's own signal would be the second one, which ends a process unsaved."""
     notes = Notes()
@@ -84,6 +89,7 @@ run_side_by_side(jobs, worker_targets.stay, Share(1, 1), StageContext(find_place
 """
 
 
+@pytest.mark.long
 def test_a_worker_does_not_outlive_its_parent(tmp_path):
     path = os.pathsep.join(
         [str(Path(__file__).parents[3]), str(Path(__file__).parents[3] / "tests/support")]
