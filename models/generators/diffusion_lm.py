@@ -22,7 +22,7 @@ from models.dit import TimestepEmbedder
 from models.generators.writing import WritingStep
 from models.hub import PretrainedMixin
 from models.layers import Block, compute_dtype, initialise, layer_norm
-from models.noise import normal_like, uniform
+from models.noise import normal_like, own_draws, uniform
 
 
 class DiffusionLM(nn.Module, PretrainedMixin):
@@ -147,8 +147,7 @@ class DiffusionLM(nn.Module, PretrainedMixin):
 
     def _noise(self, reference: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Standard normal numbers like `reference` (B, L, D), each text's from its generator."""
-        drawn = [torch.randn(reference.shape[1:], generator=g) for g in generators]
-        return torch.stack(drawn).to(reference) if drawn else torch.zeros_like(reference)
+        return own_draws(torch.randn, tuple(reference.shape[1:]), generators).to(reference)
 
 
 def sqrt_schedule(num_steps: int) -> Tensor:

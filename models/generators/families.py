@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.configs.generators import (
+    BlockDiffusionConfig,
+    BlockRemaskingConfig,
     EmbeddingDiffusionConfig,
     EmbeddingSamplingConfig,
     NucleusConfig,
     RemaskingConfig,
+    SimplexDiffusionConfig,
+    SimplexSamplingConfig,
     TokenNetworkConfig,
 )
 
@@ -56,6 +60,18 @@ def _masked_diffusion() -> Any:
     return MaskedDiffusion
 
 
+def _block_diffusion() -> Any:
+    from models.generators.block_diffusion import BlockDiffusion
+
+    return BlockDiffusion
+
+
+def _ssd_lm() -> Any:
+    from models.generators.ssd_lm import SSDLM
+
+    return SSDLM
+
+
 def _diffusion_lm() -> Any:
     from models.generators.diffusion_lm import DiffusionLM
 
@@ -76,6 +92,21 @@ FAMILIES: Mapping[str, Family] = {
         model=_masked_diffusion,
         learns_padding=True,
         has_masks=True,
+    ),
+    "block-diffusion": Family(
+        what="masked diffusion inside blocks that are written from left to right",
+        network=BlockDiffusionConfig,
+        sampling=BlockRemaskingConfig,
+        model=_block_diffusion,
+        learns_padding=True,
+        has_masks=True,
+    ),
+    "ssd-lm": Family(
+        what="Gaussian diffusion of almost-one-hot logits inside blocks from left to right",
+        network=SimplexDiffusionConfig,
+        sampling=SimplexSamplingConfig,
+        model=_ssd_lm,
+        learns_padding=True,
     ),
     "diffusion-lm": Family(
         what="Gaussian diffusion of learnt token embeddings, rounded to tokens",

@@ -10,18 +10,18 @@ for the Gumbel noise and the split of steps over blocks.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from models.attention import RotaryTable
+from models.attention import Rope, RotaryTable
 from models.chunked_cross_entropy import chunked_cross_entropy
-from models.configs.generators import RemaskingConfig, TokenNetworkConfig
+from models.configs.generators import TokenNetworkConfig
 from models.generators.writing import WritingStep
 from models.hub import PretrainedMixin
 from models.layers import Block, compute_dtype, initialise, layer_norm
-from models.noise import uniform
+from models.noise import own_draws, uniform
 
 LEAST_RATE = 1e-3  # of masking, which bounds the weights of the loss
 INIT_STD = 0.02
@@ -62,10 +62,11 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
         t is uniform in [0, 1) for each text; a position is masked with probability
         (1 - 1e-3) t + 1e-3. It bounds the negative log likelihood from above.
         """
-        rates = (1 - LEAST_RATE) * uniform((len(token_ids), 1), token_ids, generator) + LEAST_RATE
+        rates = self._rates(token_ids, generator)
         masked = uniform(tuple(token_ids.shape), token_ids, generator) < rates
-        hidden = self._hidden(token_ids.masked_fill(masked, self.mask_id))[masked]  # (N, W)
-        weights = (1 / rates).expand(token_ids.shape)[masked]
+        noisy = token_ids.masked_fill(masked, self.mask_id)
+        hidden = self._denoised(noisy, token_ids)[masked]  # (N, W)
+        weights = (1 / rates)[masked]
         found = chunked_cross_entropy(
             hidden, self._head(), self.head_bias, token_ids[masked], weights
         )
@@ -83,7 +84,7 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
         self,
         prompt_ids: Tensor,
         ctx_len: Tensor,
-        sampling: RemaskingConfig,
+        sampling: Any,
         generators: Sequence[torch.Generator],
     ) -> Iterator[WritingStep]:
         """Reveal every text's masks over the same steps, however long its prompt is.
@@ -98,11 +99,11 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
             yield WritingStep(token_ids, given, entropy, 1.0, 0)
             return
         nfe = 0
-        schedule = reveal_schedule(given.shape[1] - ctx_len, sampling.num_steps, sampling.blocks)
+        schedule = list(self._schedule(ctx_len, sampling))
         for number, (start, end, count) in enumerate(schedule, start=1):
-            logits, evaluations = self._guided(token_ids, given, sampling.guidance_scale)
+            logits, evaluations = self._guided(token_ids, given, sampling)
             nfe += evaluations
-            noise = self._noise(prompt_ids, sampling.temperature, generators)
+            noise = self._noise(end > start, sampling.temperature, generators)
             guess = most_confident(logits, sampling.temperature, noise)
             place = positions - ctx_len[:, None]
             masked = token_ids == self.mask_id
@@ -111,11 +112,36 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
             guessed = torch.where(masked, guess.token_ids, token_ids)
             entropy = torch.where(masked, guess.entropy, entropy)
             token_ids = torch.where(revealed, guess.token_ids, token_ids)
+            token_ids = self._ended(token_ids, given)
             written = token_ids != self.mask_id
-            yield WritingStep(guessed, written, entropy, number / sampling.num_steps, nfe)
+            done = bool(written.all())
+            guessed = torch.where(written, token_ids, guessed)
+            yield WritingStep(
+                guessed, written, entropy, 1.0 if done else number / len(schedule), nfe
+            )
+            if done:
+                return
 
-    def _guided(self, token_ids: Tensor, given: Tensor, scale: float) -> tuple[Tensor, int]:
+    def _rates(self, token_ids: Tensor, generator: torch.Generator) -> Tensor:
+        """Rates of masking (B, L) of texts, one drawn for each text."""
+        t = uniform((len(token_ids), 1), token_ids, generator)
+        return ((1 - LEAST_RATE) * t + LEAST_RATE).expand(token_ids.shape)
+
+    def _denoised(self, noisy: Tensor, clean: Tensor) -> Tensor:
+        """States (B, L, W) of texts with masks; `clean` (B, L) has none."""
+        return self._hidden(noisy)
+
+    def _ended(self, token_ids: Tensor, given: Tensor) -> Tensor:
+        """Texts (B, L) with the masks filled that no step is spent on; here none."""
+        return token_ids
+
+    def _schedule(self, ctx_len: Tensor, sampling: Any) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """What `reveal_schedule` yields, of every step."""
+        return reveal_schedule(self.window - ctx_len, sampling.num_steps, sampling.blocks)
+
+    def _guided(self, token_ids: Tensor, given: Tensor, sampling: Any) -> tuple[Tensor, int]:
         """Logits (B, L, V) and evaluations: two unless the scale is 1 (off) or 0 (no prompt)."""
+        scale = sampling.guidance_scale
         if scale == 1:
             return self.logits(token_ids), 1
         without = self.logits(token_ids.masked_fill(given, self.mask_id))
@@ -124,23 +150,35 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
         return torch.lerp(without, self.logits(token_ids), scale), 2
 
     def _noise(
-        self, reference: Tensor, temperature: float, generators: Sequence[torch.Generator]
+        self, open_: Tensor, temperature: float, generators: Sequence[torch.Generator]
     ) -> Tensor | None:
-        """(B, L, V) float64 uniform numbers, each text's from its own generator."""
+        """(B, window, V) float64 uniform numbers, each text's from its own generator.
+
+        `open_` (B,) says in which texts a block is open.
+        """
         if temperature == 0 or not generators:
             return None
-        shape = (reference.shape[1], self.mask_id)
-        drawn = [torch.rand(shape, generator=g, dtype=torch.float64) for g in generators]
-        return torch.stack(drawn).to(reference.device)
+        shape = (self.window, self.mask_id)
+        return own_draws(torch.rand, shape, generators, self._drawing(open_), torch.float64).to(
+            open_.device
+        )
+
+    def _drawing(self, open_: Tensor) -> list[bool] | None:
+        """Which texts draw, of `open_` (B,), those in which a block is open; None = all."""
+        return None
 
     def _head(self) -> Tensor:
         return self.token_embedding.weight[: self.mask_id]
 
     def _hidden(self, token_ids: Tensor) -> Tensor:
+        """States (B, L, W) of texts (B, L), masks included; every position sees every other."""
         x = layer_norm(self.token_embedding(token_ids))
-        rope = self.rotary(token_ids.shape[1], compute_dtype(x))
+        return self._through(x, self.rotary(token_ids.shape[1], compute_dtype(x)), None)
+
+    def _through(self, x: Tensor, rope: Rope, mask: Tensor | None) -> Tensor:
+        """The blocks, and the norm behind them, on x (B, L, W)."""
         for block in self.blocks:
-            x = block(x, rope)
+            x = block(x, rope, mask)
         return layer_norm(x)
 
 
@@ -197,6 +235,13 @@ def reveal_schedule(
     for block in range(blocks):
         start, end = lengths * block // blocks, lengths * (block + 1) // blocks
         steps = num_steps // blocks + (block < num_steps % blocks)
-        size = end - start
-        for step in range(steps):
-            yield start, end, size // steps + (step < size % steps).long()
+        yield from reveal_block(start, end, steps)
+
+
+def reveal_block(
+    start: Tensor, end: Tensor, num_steps: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The steps of one block (B,) to (B,), as `reveal_schedule` yields them."""
+    size = end - start
+    for step in range(num_steps):
+        yield start, end, size // num_steps + (step < size % num_steps).long()

@@ -20,12 +20,15 @@ TRAINING = {"num_steps": 8, "batch_size": 8, "warmup_steps": 2, "checkpoint_ever
 NETWORK = {"width": 32, "layers": 1, "heads": 2}
 SAMPLING: dict[str, dict[str, Any]] = {
     "llada": {"num_steps": 6, "guidance_scale": 1.5},
+    "block-diffusion": {"num_steps": 2},
+    "ssd-lm": {"num_steps": 2},
     "diffusion-lm": {"num_steps": 5},
 }
+BLOCKS = {"block-diffusion": {"block_size": 16}, "ssd-lm": {"block_size": 16}}
 GENERATORS = {
     name: {
         "family": name,
-        "network": NETWORK,
+        "network": {**NETWORK, **BLOCKS.get(name, {})},
         "training": {**TRAINING, "ema_decay": 0.9},
         "sampling": SAMPLING.get(name, {}),
     }

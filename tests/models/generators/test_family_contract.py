@@ -81,7 +81,7 @@ def the_loss_overfits_one_batch(name: str) -> None:
 def every_setting_of_writing_does_something(name: str) -> None:
     """Each option is moved, and the texts, the steps or the evaluations move."""
     changes = {"nucleus": 0.2, "num_steps": 4, "blocks": 1, "temperature": 0.0, "guidance_scale": 3,
-               "clamp": False}  # fmt: skip
+               "clamp": False, "projection": "multi-hot"}  # fmt: skip
     usual = write(name)
     for option in FAMILIES[name].options():
         changed = write(name, **{option: changes[option]})

@@ -207,7 +207,7 @@ def refused(changes: dict[str, Any], smoke_config: StudyConfig) -> str:
     ("changes", "message"),
     [
         ({}, "generators.mine.family: is missing"),
-        ({"family": "gtp2"}, "generators.mine.family must be one of gpt2, llada, diffusion-lm"),
+        ({"family": "gtp2"}, f"generators.mine.family must be one of {', '.join(FAMILIES)}"),
         ({"family": "gpt2", "layers": 3}, "generators.mine.layers: unknown key, known: family"),
         ({"family": "gpt2", "network": {"widht": 3}}, "network.widht: unknown key, did you mean"),
         ({"family": "gpt2", "network": {"width": 33}}, "mine.network: width must be a multiple"),
@@ -336,11 +336,9 @@ def test_a_clock_shows_the_last_step_that_was_reached():
 def test_a_frontier_moves_one_setting(study, name, capsys):
     """Its last row, at the run's own value, has the texts that were sampled, and their scores."""
     steps = name == "repa" or "num_steps" in FAMILIES[name].options()
-    setting, values = ("num_steps", ("4", "6")) if steps else ("nucleus", ("0.5", "0.95"))
-    if name == "diffusion-lm":
-        values = ("2", "5")
-    if name == "repa":
-        values = ("2", "4")
+    own = GENERATORS[name]["sampling"].get("num_steps") if name in FAMILIES else 4
+    few = {6: "4"}.get(own, "1")  # at least one for each of the masked model's blocks
+    setting, values = ("num_steps", (few, str(own))) if steps else ("nucleus", ("0.5", "0.95"))
     words = ["frontier", f"{study.directory}/{name}/0", "--setting", setting, "--values", *values]
     assert cli.main([*words, "--prompts", "24", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]

@@ -1,0 +1,83 @@
+"""Block diffusion: one pass for all blocks, one long block, and texts that end early."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from toy_families import CTX_LEN, VOCABULARY, WINDOW, build, prompts, seeded
+
+from models.configs.generators import BlockRemaskingConfig, RemaskingConfig
+from models.generators.block_diffusion import stream_mask
+from models.noise import uniform
+
+
+@pytest.mark.parametrize("block_size", [1, 5, 12])
+def test_all_blocks_in_one_pass_are_the_blocks_one_by_one(block_size):
+    """Cross entropy at masks over the block's own rate; each block alone, behind clean text."""
+    model, token_ids = build("block-diffusion", block_size=block_size), prompts()
+    found = model.training_loss(token_ids, token_ids > 0, seeded(5))["loss"]
+    generator, blocks = seeded(5), -(-WINDOW // block_size)
+    p_mask = (1 - 1e-3) * uniform((4, blocks), token_ids, generator) + 1e-3
+    u = uniform((4, WINDOW), token_ids, generator)
+    total = torch.tensor(0.0)
+    for block in range(blocks):
+        start, end = block * block_size, min((block + 1) * block_size, WINDOW)
+        own = slice(start, end)
+        masked = u[:, own] < p_mask[:, block : block + 1]
+        seen = token_ids[:, :end].clone()
+        seen[:, own] = torch.where(masked, model.mask_id, seen[:, own])
+        logits = model.logits(seen)[:, own]
+        nll = F.cross_entropy(logits.transpose(1, 2), token_ids[:, own], reduction="none")
+        total = total + (nll * masked / p_mask[:, block : block + 1]).sum()
+    torch.testing.assert_close(found, total / (4 * WINDOW))
+
+
+@pytest.mark.parametrize("block_size", [WINDOW, 100])
+def test_one_block_of_the_windows_length_is_the_masked_model(block_size):
+    blocked, plain = build("block-diffusion", block_size=block_size), build("llada")
+    losses = [m.training_loss(prompts(), prompts() > 0, seeded(5)) for m in (blocked, plain)]
+    assert torch.equal(losses[0]["loss"], losses[1]["loss"])
+    for num_steps, temperature in ((5, 1.0), (3, 0.0), (20, 0.5)):
+        ways = {"num_steps": num_steps, "temperature": temperature}
+        samplings = BlockRemaskingConfig(**ways), RemaskingConfig(**ways, blocks=1)
+        one, other = (
+            list(model.write(prompts(), CTX_LEN, sampling, [seeded(row) for row in range(4)]))
+            for model, sampling in zip((blocked, plain), samplings, strict=True)
+        )
+        assert len(one) == len(other)
+        for mine, its in zip(one, other, strict=True):
+            assert torch.equal(mine.token_ids, its.token_ids)
+            assert (mine.t, mine.nfe) == (its.t, its.nfe)
+
+
+def test_a_block_sees_itself_and_what_is_finished_before_it():
+    model, changed = build("block-diffusion"), prompts()
+    changed[:, 5:10] = model.mask_id
+    first, second = model.logits(prompts()), model.logits(changed)
+    assert torch.equal(first[:, :5], second[:, :5])
+    assert not torch.allclose(first[:, 10:], second[:, 10:])
+    allowed = stream_mask(torch.tensor([0, 0, 1, 2]), torch.tensor([0, 0, 1]))
+    assert allowed.int().tolist() == [
+        [1, 1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0, 0],
+        [0, 0, 1, 0, 1, 1, 0],
+        [0, 0, 0, 1, 1, 1, 1],
+        [0, 0, 0, 0, 1, 1, 0],
+        [0, 0, 0, 0, 1, 1, 0],
+        [0, 0, 0, 0, 1, 1, 1],
+    ]
+
+
+def test_a_text_that_has_ended_costs_nothing_more(monkeypatch):
+    """End-of-text in the first block: the rest is filled, after that block's steps alone."""
+    model = build("block-diffusion")
+    monkeypatch.setattr(
+        model, "logits", lambda ids: F.one_hot(torch.zeros_like(ids), VOCABULARY) * 50.0
+    )
+    sampling = BlockRemaskingConfig(num_steps=2)
+    steps = list(model.write(prompts()[:1], torch.tensor([2]), sampling, [seeded()]))
+    assert [step.nfe for step in steps] == [1, 2]
+    assert [step.t for step in steps] == [1 / 6, 1.0]
+    assert steps[-1].written.all()
+    assert (steps[-1].token_ids[:, 2:] == 0).all()
