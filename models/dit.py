@@ -19,6 +19,7 @@ from models.configs.flow import TextDiTConfig
 from models.hub import PretrainedMixin
 from models.joined_linear import JoinedLinear
 from models.layers import Mlp, initialise, layer_norm
+from models.mmdit import MMDiTBlock, split_streams
 
 TIME_FEATURES = 256
 TIME_SCALE = 1000.0
@@ -93,9 +94,13 @@ class DiTBlock(nn.Module):
         modulation = self.adaLN_modulation(c).unsqueeze(1).chunk(6, dim=2)
         shift_msa, scale_msa, gate_msa, shift_mlp, scale_mlp, gate_mlp = modulation  # (B, 1, W)
         h = modulate(layer_norm(x), shift_msa, scale_msa)  # (B, L, W)
-        mixed = self.attn(shift_tokens(h) if self.token_shift else h, rope, mask)
+        mixed = self.attn(self.shifted(h), rope, mask)
         x = torch.addcmul(x, gate_msa, mixed)
         return torch.addcmul(x, gate_mlp, self.mlp(modulate(layer_norm(x), shift_mlp, scale_mlp)))
+
+    def shifted(self, h: Tensor) -> Tensor:
+        """What attention reads of h (B, L, W)."""
+        return shift_tokens(h) if self.token_shift else h
 
 
 class FinalLayer(nn.Module):
@@ -110,6 +115,15 @@ class FinalLayer(nn.Module):
         """Map x (B, L, W) under c (B, W) to (B, L, D)."""
         shift, scale = self.adaLN_modulation(c).unsqueeze(1).chunk(2, dim=2)
         return self.linear(modulate(layer_norm(x), shift, scale))
+
+
+def _build_block(config: TextDiTConfig, index: int) -> nn.Module:
+    def one() -> DiTBlock:
+        return DiTBlock(config.width, config.heads, config.mlp_ratio, config.token_shift)
+
+    if config.backbone == "dit":
+        return one()
+    return MMDiTBlock(one(), one(), config.width, last=index == config.layers - 1)
 
 
 def _build_projector(config: TextDiTConfig) -> nn.Sequential:
@@ -158,16 +172,14 @@ class TextDiT(nn.Module, PretrainedMixin):
             TimestepEmbedder(width) if config.time_conditioning else ConstantEmbedder(width)
         )
         self.rope = RotaryTable(width // config.heads, config.window)
-        self.blocks = nn.ModuleList(
-            DiTBlock(width, config.heads, config.mlp_ratio, config.token_shift)
-            for _ in range(config.layers)
-        )
+        self.blocks = nn.ModuleList(_build_block(config, i) for i in range(config.layers))
         self.final_layer = FinalLayer(width, config.latent_width)
         if config.repa_depth is not None:
             self.projector = _build_projector(config)
         initialise(self, generator)
-        for layer in (*self.blocks, self.final_layer):
-            nn.init.zeros_(layer.adaLN_modulation.weight)
+        for name, parameter in self.named_parameters():
+            if name.endswith("adaLN_modulation.weight"):
+                nn.init.zeros_(parameter)
         nn.init.zeros_(self.final_layer.linear.weight)
 
     def forward(
@@ -202,9 +214,10 @@ class TextDiT(nn.Module, PretrainedMixin):
         c = F.silu(self.t_embedder(t))  # (B, W)
         rope = self.rope(x.shape[1], x.dtype)
         mask = self._attention_mask(ctx_mask, cond_drop, x.dtype)
+        streams = (split_streams(ctx_mask),) if self.config.backbone == "mmdit" else ()
         hidden = []
         for block in self.blocks:
-            x = block(x, c, rope, mask)
+            x = block(x, c, rope, mask, *streams)
             if return_hidden:
                 hidden.append(x)
         out = self.final_layer(x, c)

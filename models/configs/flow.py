@@ -9,6 +9,7 @@ from typing import Literal
 from models.configs.checks import added, check_choice, check_heads
 from models.samplers import SAMPLERS
 
+Backbone = Literal["dit", "mmdit"]
 DropMode = Literal["mask", "zeros"]
 Prediction = Literal["z", "v"]
 LatentTarget = Literal["sample", "mean"]
@@ -40,6 +41,8 @@ class TextDiTConfig:
         repa_depth: share of the blocks, in (0, 1], after which a projector reads the states for
             `FlowConfig.repa_weight`; None builds none.
         teacher_width: width of the teacher's states; None until the teacher is known.
+        backbone: one set of weights for all positions ("dit"), or one for the prompt and one for
+            the latents, with joint attention ("mmdit").
     """
 
     latent_width: int | None = None
@@ -54,6 +57,7 @@ class TextDiTConfig:
     token_shift: bool = added(False, before=False)
     repa_depth: float | None = added(None, before=None)
     teacher_width: int | None = added(None, before=None)
+    backbone: Backbone = added("dit", before="dit")  # noqa: RUF009
 
     def __post_init__(self) -> None:
         for name in ("latent_width", "window", "teacher_width"):
@@ -64,6 +68,7 @@ class TextDiTConfig:
             raise ValueError(f"layers must be >= 1, got {self.layers}")
         check_heads(self.width, self.heads, self.mlp_ratio)
         check_choice("drop_mode", self.drop_mode, DropMode)
+        check_choice("backbone", self.backbone, Backbone)
         if self.repa_depth is not None and not 0 < self.repa_depth <= 1:
             raise ValueError(f"repa_depth must lie in (0, 1], got {self.repa_depth}")
 

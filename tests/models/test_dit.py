@@ -13,8 +13,9 @@ def build(seed=0, **overrides):
     """Build a small network whose zero-initialised layers are drawn, so that it responds."""
     generator = torch.Generator().manual_seed(seed)
     dit = TextDiT(TextDiTConfig(**{**SMALL, **overrides}), generator).eval()
-    for layer in (*dit.blocks, dit.final_layer):
-        torch.nn.init.normal_(layer.adaLN_modulation.weight, std=0.3, generator=generator)
+    for name, parameter in dit.named_parameters():
+        if name.endswith("adaLN_modulation.weight"):
+            torch.nn.init.normal_(parameter, std=0.3, generator=generator)
     torch.nn.init.normal_(dit.final_layer.linear.weight, std=0.3, generator=generator)
     return dit
 

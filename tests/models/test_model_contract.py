@@ -21,7 +21,7 @@ from models.dit import TextDiT
 from models.generators.families import FAMILIES as GENERATORS
 from models.language_model import CausalLM
 
-WINDOW = {"vae": 12, "dit": 10, "lm": 9, "gpt2": 9, "llada": 9, "diffusion-lm": 9}
+WINDOW = {"vae": 12, "dit": 10, "mmdit": 10, "lm": 9, **dict.fromkeys(GENERATORS, 9)}
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,14 @@ FAMILIES = {
         ),
         (10, 4),
     ),
+    "mmdit": Family(
+        lambda seed: test_dit.build(seed, backbone="mmdit"),
+        lambda dit, n, length: dit(
+            latents(n, length), torch.full((n,), 0.4), latents(n, length).flip(1),
+            (torch.arange(length) < 4).expand(n, -1),
+        ),
+        (10, 4),
+    ),
     "lm": Family(
         build_lm, lambda lm, n, length: lm.hidden_states(token_ids(n, length, 23))[-1], (9, 16)
     ),
@@ -86,6 +94,18 @@ FAMILIES = {
     "llada": Family(
         lambda seed: build_writer("llada", seed),
         lambda model, n, length: model.logits(token_ids(n, length, 24)), (9, 23),
+    ),
+    "block-diffusion": Family(
+        lambda seed: build_writer("block-diffusion", seed),
+        lambda model, n, length: model.logits(token_ids(n, length, 24)), (9, 23),
+    ),
+    "ssd-lm": Family(
+        lambda seed: build_writer("ssd-lm", seed),
+        lambda model, n, length: model.logits(
+            token_ids(n, length, 23), torch.zeros(n, length, 23), torch.full((n,), 700),
+            (torch.arange(length) < 4).expand(n, -1), (torch.arange(length) > 3).expand(n, -1),
+        ),
+        (9, 23),
     ),
     "diffusion-lm": Family(
         lambda seed: build_writer("diffusion-lm", seed),
@@ -188,9 +208,11 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, Path]:
     return model, tmp_path
 
 
-def test_a_saved_model_comes_back_equal(stored: tuple[Any, Path]) -> None:
+def test_a_saved_model_comes_back_equal(
+    stored: tuple[Any, Path], request: pytest.FixtureRequest
+) -> None:
     model, folder = stored
-    (name,) = (n for n, f in FAMILIES.items() if isinstance(model, type(f.build(0))))
+    name = request.node.callspec.params["stored"]
     state = torch.random.get_rng_state()
     loaded = type(model).from_pretrained(folder)
     assert torch.equal(torch.random.get_rng_state(), state)

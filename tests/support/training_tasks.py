@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,15 @@ class Poisoned:
 def build_task(name: str, study: Study, corpus: Corpus, *, one_batch: bool = False) -> Task:
     """A fresh task of the arm with alignment, four texts a batch."""
     run = study.run("repa", 0)
+    if name == "mmdit":
+        arms = {"repa": {**study.config.arms["repa"], "dit.backbone": "mmdit"}}
+        run = Study(study.directory, replace(study.config, arms=arms)).run("repa", 0)
     split = corpus.split("train")
     plan: Any = BatchPlan(split.lengths, corpus.window, BatchConfig(batch_size=4), 0)
     plan = OneBatch(plan) if one_batch else plan
     if name == "vae":
         return _vae_task(run, corpus, plan)
-    if name == "flow":
+    if name in ("flow", "mmdit"):
         latents = open_latents(run.latents_dir, "train")
         return FlowTask(build_dit(run, PLACE), run.config, latents, plan, PLACE)
     model = build_language_model(run.config, corpus, PLACE)

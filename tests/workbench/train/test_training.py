@@ -46,7 +46,7 @@ def test_overfits_one_batch(name: str, smoke: Study, corpus: Corpus, tmp_path: P
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", [*TASKS, "mmdit"])
 def test_two_and_two_steps_equal_four(
     name: str, optimizer: str, smoke: Study, corpus: Corpus, tmp_path: Path
 ) -> None:
