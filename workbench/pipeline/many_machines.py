@@ -164,7 +164,7 @@ def follow(tasks: Sequence[Task], engine: Engine, context: StageContext, directo
     """
     feeds = [_Feed(task) for task in tasks]
     asked = False
-    for held in _held(tasks, engine, context.reporter):
+    for held in _held(tasks, engine, context):
         for feed in feeds:
             feed.forward(context.reporter)
         if context.stop.requested and not asked:
@@ -181,16 +181,23 @@ def follow(tasks: Sequence[Task], engine: Engine, context: StageContext, directo
     _refuse_failures(tasks, directory)
 
 
-def _held(tasks: Sequence[Task], engine: Engine, reporter: Reporter) -> Iterator[frozenset[str]]:
-    """Names of the tasks that the engine holds, again and again until there are none."""
+def _held(tasks: Sequence[Task], engine: Engine, context: StageContext) -> Iterator[frozenset[str]]:
+    """Names of the tasks that the engine holds, again and again until there are none.
+
+    While an engine does not answer, a stop waits only for tasks that the file system shows at work.
+    One that starts later finds that it is to stop.
+    """
     held, due, silent = frozenset(task.name for task in tasks), 0.0, False
     while held:
         if time.monotonic() >= due:
             try:
                 held, silent = frozenset(engine.open(tasks)), False
             except ResourceError as error:
+                if context.stop.requested and not any(task.is_held for task in tasks):
+                    context.reporter.note(f"{error}; a task that it still starts stops at once")
+                    return
                 if not silent:
-                    reporter.note(f"{error}; the tasks go on, asking again")
+                    context.reporter.note(f"{error}; the tasks go on, asking again")
                 silent = True
             due = time.monotonic() + engine.poll_seconds
         yield held

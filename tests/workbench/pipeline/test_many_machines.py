@@ -239,6 +239,25 @@ def test_a_stop_reaches_every_task(quick, tasks, context, tmp_path):
     assert engine.withdrawn == [PREPARE, REPA, CONCLUDE]
 
 
+def test_a_stop_waits_for_no_scheduler_that_is_silent(quick, tasks, context, tmp_path, monkeypatch):
+    """It waits for what is at work, and leaves the stop for what is started later."""
+    at_work = iter([True, True])
+    monkeypatch.setattr(Task, "is_held", property(lambda task: next(at_work, False)))
+    (tmp_path / "asked").touch()
+    silent = ResourceError("squeue does not answer (down)")
+    engine = Scripted({REPA: "RUNNING", CONCLUDE: "PENDING"}, *[silent] * 20)
+    told = Told()
+    stopping = replace(context, reporter=told, stop=StopSignal(tmp_path / "asked"))
+    with pytest.raises(StopRequested, match="run the same command again"):
+        follow(tasks, engine, stopping, tmp_path)
+    assert told.notes == [
+        f"{silent}; the tasks go on, asking again",
+        f"{silent}; a task that it still starts stops at once",
+    ]
+    assert len(engine.rounds) == 17
+    assert all((task.directory / STOP).is_file() for task in tasks)
+
+
 def test_tasks_that_the_scheduler_still_holds_are_not_handed_over_again(copy_smoke, context, quick):
     study = copy_smoke()
     lacking_one_evaluation(study)
