@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def described(home: Path, name: str, created: float | None = None) -> jobs.Job:
+def described(
+    home: Path, name: str, created: float | None = None, arguments: Sequence[str] = ()
+) -> jobs.Job:
     folder = home / jobs.FOLDER / name
     folder.mkdir(parents=True)
     created = time.time() if created is None else created
@@ -47,7 +50,7 @@ def described(home: Path, name: str, created: float | None = None) -> jobs.Job:
         "study": str(home / name),
         "part": "",
         "created": created,
-        "arguments": [],
+        "arguments": list(arguments),
     }
     write_json(folder / jobs.DESCRIPTION, document)
     return next(job for job in jobs.list_jobs() if job.name == name)
@@ -77,6 +80,24 @@ def test_second_job_waits_for_the_first(home):
     for process in processes:
         assert process.wait(60) == 0
     assert (first.state, second.state) == ("done", "done")
+
+
+def test_job_of_a_scheduler_neither_waits_nor_is_waited_for(home):
+    first = described(home, "1-a")
+    elsewhere = described(home, "2-b", arguments=["study", "--executor", "slurm"])
+    third = described(home, "3-c")
+    with jobs.attended(str(first.directory)):
+        with jobs.attended(str(elsewhere.directory)):  # does not wait for the first
+            third.stop()
+            with pytest.raises(StopRequested), jobs.attended(str(third.directory)):
+                pytest.fail("the first computes here")
+        assert elsewhere.state == "done"
+    described(home, "0-x", arguments=["study", "--executor", "slurm"])  # just started, so open
+    local = described(home, "4-d", arguments=["study", "--executor", "local"])
+    local.stop()  # it would stop while it waited
+    with jobs.attended(str(local.directory)):
+        pass
+    assert local.state == "done"
 
 
 def test_job_that_is_killed_counts_as_failed_and_frees_the_queue(home):

@@ -1,4 +1,4 @@
-"""Background jobs: one detached process per job; one works at a time, the others queue.
+"""Background jobs: one detached process per job; one computes here at a time, the others queue.
 
 A job is a verb that takes `--job`: a whole study, or a single stage of one of its runs.
 
@@ -10,6 +10,7 @@ process, which waits for its turn. Its lock shows whether it is alive.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -66,6 +67,12 @@ class Job:
     def arguments(self) -> list[str]:
         """The verb that it runs, with its arguments."""
         return [str(word) for word in read_json(self.directory / DESCRIPTION)["arguments"]]
+
+    @property
+    def works_here(self) -> bool:
+        """Whether it computes on this machine; one that follows Slurm's tasks only waits."""
+        words = self.arguments
+        return ("--executor", "slurm") not in itertools.pairwise(words)
 
     @property
     def is_alive(self) -> bool:
@@ -269,12 +276,15 @@ def attended(folder: str) -> Iterator[Callable[[str], None]]:
 
 
 def _wait_for_turn(directory: Path) -> None:
-    """Return when no earlier job is alive.
+    """Return when no earlier job computes here, or at once if this one computes elsewhere.
 
     Raises:
         StopRequested: a stop was asked for while it waited.
     """
-    while any(job.name < directory.name and job.is_open for job in list_jobs()):
+    own = next((job for job in list_jobs() if job.name == directory.name), None)
+    if own is not None and not own.works_here:
+        return
+    while any(job.name < directory.name and job.is_open and job.works_here for job in list_jobs()):
         if (directory / STOP).exists():
             raise StopRequested("stopped before its turn came")
         time.sleep(POLL_SECONDS)
