@@ -11,10 +11,17 @@ from workbench.machine.context import update_json
 from workbench.machine.devices import find_placement
 from workbench.pipeline import example
 from workbench.pipeline.verify import verify_path
+from workbench.probes.catalogue import PROBES
+from workbench.probes.inputs.probe_inputs import ProbeInputs
 from workbench.probes.inputs.run_inputs import RunInputs
 from workbench.probes.opened_study import OpenedStudy
 from workbench.store.json_files import read_json
 from workbench.study.folders import Study, open_study
+from workbench.train.bundle_arms import export_run, import_bundle
+
+# Whatever is measured on latents alone; the first few take a second together.
+ON_LATENTS = [name for name, probe in PROBES.items() if probe.lacks({"per_token": True}) is None]
+QUICKLY = ("scale", "isotropy", "intrinsic_dimension", "learnability", "latent_map")
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +59,24 @@ def test_its_rounded_weights_read_the_held_out_texts_back(stored):
         read = inputs.decode_ids(inputs.normalised_mu)
         right = (read == inputs.padded_ids)[inputs.mask]
         assert np.mean(right) > 0.999
+
+
+@pytest.mark.parametrize(
+    "names", [QUICKLY, pytest.param(tuple(ON_LATENTS), marks=pytest.mark.slow)], ids=["few", "all"]
+)
+def test_an_aligned_twin_that_was_exported_comes_back_with_the_same_numbers(
+    stored, tmp_path, context, names
+):
+    copied = Path(shutil.copytree(stored.directory, tmp_path / "example"))
+    own = open_study(copied).run("repa", 0)
+    guest = import_bundle(export_run(own, tmp_path / "out", context.place), own.study, "guest")
+    ours, theirs = (ProbeInputs(run, context.place) for run in (own, guest))
+    compared = 0
+    for name in names:
+        for known, found in zip(PROBES[name].run(ours), PROBES[name].run(theirs), strict=True):
+            assert found.to_json() == known.to_json(), known.name
+            compared += known.score is not None
+    assert compared >= len(names)
 
 
 def test_packing_twice_gives_the_same_bytes_and_opens(finished, tmp_path, context, monkeypatch):
