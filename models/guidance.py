@@ -102,7 +102,9 @@ def _velocity(z_hat: Tensor, z_t: Tensor, t: float) -> Tensor:
 class Guidable(Protocol):
     """What guidance needs of a velocity field; a `ContextVelocity` is one."""
 
-    nfe: int
+    @property
+    def nfe(self) -> int:
+        """Network evaluations so far."""
 
     def reset(self) -> None:
         """Prepare for another run."""

@@ -24,6 +24,10 @@ class InputError(WorkbenchError, ValueError):
     exit_code = 2
 
 
+class NoGeneratorError(InputError):
+    """An arm from outside: nothing generates there, or only code that the user did not name."""
+
+
 class DamagedArtefactError(WorkbenchError):
     """A stored file is not what its manifest says: truncated, changed, missing or foreign."""
 

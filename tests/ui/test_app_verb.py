@@ -15,7 +15,7 @@ def test_verb_starts_the_app_where_its_settings_are(monkeypatch, tmp_path):
     monkeypatch.setenv("WORKBENCH_RUNS", "some/runs")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "execv", lambda program, arguments: started.append(arguments))
-    assert not cli(["app", "--port", "8599", "--no-browser"])
+    assert not cli(["app", "--port", "8599", "--no-browser", "--adapter", "a #1.py", "/b.py"])
     (command,) = started
     script = Path(next(word for word in command if word.endswith("app.py")))
     assert script == ROOT / "app.py"
@@ -24,6 +24,8 @@ def test_verb_starts_the_app_where_its_settings_are(monkeypatch, tmp_path):
     assert os.environ["WORKBENCH_RUNS"] == str(tmp_path / "some" / "runs")
     assert command[command.index("--server.port") + 1] == "8599"
     assert command[command.index("--server.headless") + 1] == "true"
+    named = ["--adapter", str(tmp_path / "a #1.py"), "--adapter", "/b.py"]
+    assert command[command.index("--") + 1 :] == named
 
 
 def test_settings_keep_the_app_to_this_machine():

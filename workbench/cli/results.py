@@ -93,15 +93,14 @@ def _sample_held_out(run: str, adapter: str, common: CommonOptions, job: str) ->
 
     if not adapter:
         return single_stage("samples", run, common, job=job)
-    from workbench.sample.held_out import sample_outside
-    from workbench.sample.outside import require_generator
+    from workbench.sample.held_out import sample_run
     from workbench.store.lock import run_lock
 
     found = find_run(run)
     with Output(common) as output, output.context(found.config.device) as context:
-        generator = require_generator(adapted(adapter, found), found)
+        named = adapted(adapter, found)
         with run_lock(found.directory):
-            sample_outside(found, generator, context)
+            sample_run(found, context, named)
         output.show({"run": str(found.directory), "samples": str(found.samples_dir)})
     return 0
 
@@ -245,20 +244,30 @@ def scorecard(
     return 0
 
 
-def app(*, port: int = 8501, browser: bool = True, common: CommonOptions = DEFAULTS) -> int:
+def app(
+    *,
+    port: int = 8501,
+    browser: bool = True,
+    adapter: tuple[str, ...] = (),
+    common: CommonOptions = DEFAULTS,
+) -> int:
     """Open the app on the studies of the runs directory.
 
     Args:
         port: where it listens, on this machine only.
         browser: open a browser window.
+        adapter: Python files that encoded arms of these studies, which Generate and Playback may
+            run. They have all your rights.
         common: options of every verb.
     """
+    from workbench.config.places import absolute
     from workbench.store.paths import VARIABLE, runs_directory
 
+    named = [word for file in adapter for word in ("--adapter", str(absolute(file)))]
     root = Path(__file__).parents[2]
     headless = "false" if browser and not common.quiet else "true"
     command = [sys.executable, "-m", "streamlit", "run", str(root / "app.py")]
-    options = ["--server.port", str(port), "--server.headless", headless]
+    options = ["--server.port", str(port), "--server.headless", headless, "--", *named]
     # Streamlit reads its settings from the folder it starts in; runs stay where they were.
     os.environ[VARIABLE] = str(runs_directory())
     os.chdir(root)

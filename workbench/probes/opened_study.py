@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from workbench.machine.devices import Placement
     from workbench.probes.inputs.probe_inputs import ProbeInputs
     from workbench.probes.typed_text import TypedTeacher
-    from workbench.sample.generator import Generator
+    from workbench.sample.generator import Generates, Generator
     from workbench.sample.playback import Follower
     from workbench.sample.references import References
     from workbench.study.folders import Run, Study
@@ -44,14 +44,16 @@ class OpenedStudy:
     Args:
         study: the study.
         announce: a context manager entered with a line of text while something is loaded.
+        adapters: files that the user named, which may run for the arms that they encoded.
     """
 
     def __init__(
         self,
         study: Study,
         announce: Callable[[str], AbstractContextManager[Any]] = contextlib.nullcontext,
+        adapters: Sequence[Path] = (),
     ) -> None:
-        self.study, self._announce = study, announce
+        self.study, self._announce, self._adapters = study, announce, adapters
         self._kept: OrderedDict[Any, Any] = OrderedDict()
 
     def once(self, key: tuple[Any, ...], make: Callable[[], Any], words: str = "") -> Any:
@@ -91,15 +93,39 @@ class OpenedStudy:
         key = ("language model", version_of(self.study.language_model_dir))
         return self.once(key, lambda: load_language_model(self.study, self.place))
 
-    def generator(self, run: Run) -> Generator:
-        """A run's VAE and flow."""
-        from workbench.sample.generator import load_generator
+    def generator(self, run: Run) -> Generates:
+        """Whatever writes for an arm: its VAE and flow, or its adapter if that was named."""
+        from workbench.sample.outside import open_generator
+        from workbench.train.adapters import named_adapter
 
         return self.once(
-            ("generator", run.name, version_of(run.vae_dir, run.flow_dir)),
-            lambda: load_generator(run, self.place),
+            ("generator", run.name, version_of(run.vae_dir, run.flow_dir, run.latents_dir)),
+            lambda: open_generator(run, self.place, named_adapter(self._adapters, run)),
             "Loading the weights …",
         )
+
+    def trained_pair(self, run: Run) -> Generator:
+        """An arm's VAE and flow.
+
+        Raises:
+            InputError: it came from a bundle, or is not trained yet.
+        """
+        from workbench.sample.generator import Generator
+
+        found = self.generator(run)
+        if not isinstance(found, Generator):
+            raise InputError(f"{run.name} came from a latent bundle: it has no autoencoder of ours")
+        return found
+
+    def real_latents(self, run: Run, *, of_targets: bool = False) -> np.ndarray:
+        """(N, D) latents of real tokens, in the space that a run's generator moves in."""
+        from workbench.sample.outside import OutsideGenerator
+
+        generator = self.generator(run)
+        if isinstance(generator, OutsideGenerator):
+            return generator.real
+        space = self.space(run)
+        return space.tokens[space.token_is_target] if of_targets else space.tokens
 
     def inputs(self, run: Run) -> ProbeInputs:
         """The arrays that probes read."""
@@ -144,7 +170,7 @@ class OpenedStudy:
             generator=self.generator(run),
             references=self.references,
             language_model=self.language_model(),
-            real=self.space(run).tokens,
+            real=self.real_latents(run),
         )
 
     def typed_points(self, runs: Mapping[str, Run], text: str) -> dict[str, np.ndarray]:
@@ -161,7 +187,7 @@ class OpenedStudy:
         for arm, run in runs.items():
             if run.imported is not None:
                 continue  # a bundle has no encoder to ask
-            latents, ids = typed_latents(self.generator(run), self.corpus, text)
+            latents, ids = typed_latents(self.trained_pair(run), self.corpus, text)
             if (ids == self.corpus.tokenizer.unk_id).all():
                 raise InputError("none of these words is in the vocabulary")
             space, count = self.space(run), len(ids)

@@ -17,17 +17,14 @@ import torch
 from torch import Tensor
 
 from models.configs.flow import GuidanceConfig, SamplerConfig
-from models.guidance import ContextVelocity, Guided
+from models.guidance import Guided
 from models.samplers import SAMPLERS, renoise
-from models.time_samplers import TimeSampler, sampling_times
-from workbench.machine.devices import autocast
 from workbench.machine.seeds import step_generator
-from workbench.sample.generator import Generator, read_latents, renoising, starting_noise
-from workbench.sample.prompts import Prompts, encode_context
+from workbench.sample.generator import Generates, renoising, starting_noise
 from workbench.sample.trajectories import Trajectory
 
 if TYPE_CHECKING:
-    from workbench.train.texts import TextBatch
+    from workbench.sample.prompts import Prompts
 
 BranchKind = Literal["nudge", "blend", "renoise", "guidance"]
 
@@ -80,7 +77,7 @@ class Branch:
 
 @torch.inference_mode()
 def follow_prompt(
-    generator: Generator,
+    generator: Generates,
     prompt: Prompts,
     sampler: SamplerConfig,
     guidance: GuidanceConfig,
@@ -90,7 +87,7 @@ def follow_prompt(
     """Follow one prompt from noise to text, along a branch if one is given.
 
     Args:
-        generator: an arm's trained pair.
+        generator: of an arm.
         prompt: one prompt; the noise depends on its identity and the seed, so arms share it.
         sampler: solver, steps, grid, re-noising.
         guidance: scale and interval.
@@ -102,13 +99,12 @@ def follow_prompt(
     """
     if len(prompt) != 1:
         raise ValueError(f"playback follows one prompt, got {len(prompt)}")
-    with autocast(generator.place, "auto"):
-        run = _Run(generator, prompt, sampler, seed)
-        if branch is None:
-            moments = list(run.follow(run.noise(seed), run.times, guidance))
-        else:
-            moments = run.branched(guidance, branch)
-    return _read(generator, moments, prompt.cuts[0])
+    run = _Run(generator, prompt, sampler, seed)
+    if branch is None:
+        moments = list(run.follow(run.noise(seed), run.times, guidance))
+    else:
+        moments = run.branched(guidance, branch)
+    return _read(generator, moments, prompt)
 
 
 class _Seen(NamedTuple):
@@ -124,22 +120,16 @@ class _Run:
     """One prompt's velocity field; a branch keeps its self-conditioning."""
 
     def __init__(
-        self, generator: Generator, prompt: Prompts, sampler: SamplerConfig, seed: int
+        self, generator: Generates, prompt: Prompts, sampler: SamplerConfig, seed: int
     ) -> None:
         self.place, self.sampler, self.seed = generator.place, sampler, seed
-        self.prompt, self.width = prompt, generator.vae.config.latent_width
-        batch: TextBatch = prompt.batch(slice(0, 1)).to(self.place.device)
-        self.ctx_mask = batch.ctx_mask
-        ctx = encode_context(generator.vae, batch, joint=generator.joint)
-        self.velocity = ContextVelocity(
-            generator.dit, ctx, self.ctx_mask, generator.flow.prediction
-        )
-        self.times = sampling_times(sampler, TimeSampler(generator.flow.time))
+        self.prompt, self.shape = prompt, generator.latent_shape
+        self.velocity, self.ctx_mask = generator.field(prompt)
+        self.times = generator.times(sampler)
 
     def noise(self, seed: int) -> Tensor:
         """The starting noise (1, L, D) for a seed."""
-        shape = (self.prompt.token_ids.shape[1], self.width)
-        return starting_noise(self.prompt, slice(0, 1), shape, seed).to(self.place.device)
+        return starting_noise(self.prompt, slice(0, 1), self.shape, seed).to(self.place.device)
 
     def follow(self, z_t: Tensor, times: list[float], guidance: GuidanceConfig) -> Iterator[_Seen]:
         """The moments along `times`; the last state is where the solver ends.
@@ -195,22 +185,20 @@ class _Run:
         return state, branch.step
 
 
-def _read(generator: Generator, moments: list[_Seen], cut: np.ndarray) -> Trajectory:
+def _read(generator: Generates, moments: list[_Seen], prompt: Prompts) -> Trajectory:
     """Add the decoder's reading to each moment of a prompt."""
     times, states, estimates, nfe = zip(*moments, strict=True)
     z_hat = torch.cat(estimates)
     # One at a time, as generation reads its last state: bf16 rounding depends on the batch's shape.
-    read = [read_latents(generator, one) for one in z_hat.split(1)]
-    token_ids, entropy, margin = (
-        torch.cat(parts).cpu().numpy() for parts in zip(*read, strict=True)
-    )
+    read = [generator.read(one, prompt) for one in z_hat.split(1)]
     return Trajectory(
         t=np.array(times),
         nfe=np.array(nfe),
         z_t=torch.cat(states).float().cpu().numpy(),
         z_hat=z_hat.float().cpu().numpy(),
-        token_ids=token_ids,
-        entropy=entropy,
-        margin=margin,
-        cuts=np.asarray(cut),
+        token_ids=np.concatenate([one.token_ids for one in read]),
+        entropy=np.concatenate([one.entropy for one in read]),
+        margin=np.concatenate([one.margin for one in read]),
+        cuts=np.asarray(prompt.cuts[0]),
+        texts=[text for one in read for text in one.texts or ()] or None,
     )

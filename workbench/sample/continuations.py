@@ -9,21 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from workbench.errors import InputError
 from workbench.machine.context import StageContext
 from workbench.machine.memory import halving_batches
 from workbench.sample.continued import Continuations
-from workbench.sample.generator import (
-    Generator,
-    load_generator,
-    read_latents,
-    sample_steps,
-    starting_noise,
-)
-from workbench.sample.outside import continue_outside, require_generator
+from workbench.sample.generator import Generates, Reading, sample_steps, starting_noise
+from workbench.sample.outside import open_generator
 from workbench.sample.prompts import Prompts, typed_prompts
 from workbench.sample.references import open_references
 from workbench.sample.trajectories import Trajectory, join_prompts, write_trajectory
@@ -40,7 +31,7 @@ MOST_ALONE = 32  # up to this many typed prompts are continued one at a time
 
 
 def continue_prompts(
-    generator: Generator,
+    generator: Generates,
     corpus: Corpus,
     prompts: Prompts,
     context: StageContext,
@@ -59,7 +50,7 @@ def continue_prompts(
     shape.
 
     Args:
-        generator: the trained pair.
+        generator: of an arm.
         corpus: its tokeniser and window are used.
         prompts: the prompts to continue.
         context: reporter and stop signal.
@@ -73,35 +64,40 @@ def continue_prompts(
         stage: name shown with the progress.
     """
     start = time.monotonic()
-    width = generator.vae.config.latent_width
-    tokens: list[Tensor] = []
+    readings: list[Reading] = []
     traces: list[Trajectory] = []
     nfe = 0
     size = 1 if alone else batch_size
 
-    def one(rows: slice) -> tuple[Tensor, list[Trajectory], int]:
-        batch = prompts.batch(rows).to(generator.place.device)
-        noise = starting_noise(prompts, rows, (corpus.window, width), seed)
+    def one(rows: slice) -> tuple[Reading, list[Trajectory], int]:
+        own = prompts.part(rows)
+        noise = starting_noise(prompts, rows, generator.latent_shape, seed)
         seen, last = [], None
         identity = int(prompts.identities[rows.start]) if alone else None
-        for last in sample_steps(generator, batch, noise, sampler, guidance, seed, identity):
+        for last in sample_steps(generator, own, noise, sampler, guidance, seed, identity):
             context.stop.check(stage)
             if trace:
-                seen.append((last, read_latents(generator, last.z_hat)))
+                seen.append((last, generator.read(last.z_hat, own)))
         assert last is not None
-        traced = [_trajectory(seen, prompts.cuts[rows])] if trace else []
-        return read_latents(generator, last.z_t)[0].cpu(), traced, last.nfe
+        traced = [_trajectory(seen, own.cuts)] if trace else []
+        return generator.read(last.z_t, own), traced, last.nfe
 
-    for rows, (token_ids, traced, evaluations) in halving_batches(len(prompts), size, one):
-        tokens.append(token_ids)
+    for rows, (reading, traced, evaluations) in halving_batches(len(prompts), size, one):
+        readings.append(reading)
         nfe = evaluations
         traces += traced
         context.reporter.update(stage, rows.stop, len(prompts), {})
-    ids = torch.cat(tokens).numpy()
+    ids = np.concatenate([reading.token_ids for reading in readings])
     continuations, ended = cut_continuations(ids, prompts.cuts, corpus)
+    texts = [corpus.tokenizer.decode(ids) for ids in continuations]
+    written = [text for reading in readings for text in reading.texts or ()]
+    if written:  # a text that was not cut stays as its decoder wrote it
+        texts = [
+            own if whole else text for own, whole, text in zip(written, ended, texts, strict=True)
+        ]
     return Continuations(
         prompts=prompts.texts,
-        texts=[corpus.tokenizer.decode(ids) for ids in continuations],
+        texts=texts,
         token_ids=continuations,
         ended=ended,
         nfe=nfe,
@@ -110,22 +106,19 @@ def continue_prompts(
     )
 
 
-def _trajectory(
-    seen: Sequence[tuple[SamplerStep, tuple[Tensor, Tensor, Tensor]]], cuts: np.ndarray
-) -> Trajectory:
+def _trajectory(seen: Sequence[tuple[SamplerStep, Reading]], cuts: np.ndarray) -> Trajectory:
     """The steps of a batch, with the decoder's reading of each estimate."""
     steps = [step for step, _ in seen]
-    readings = zip(*(reading for _, reading in seen), strict=True)
-    token_ids, entropy, margin = (torch.stack(parts).cpu().numpy() for parts in readings)
     return Trajectory(
         t=np.array([step.t for step in steps]),
         nfe=np.array([step.nfe for step in steps]),
         z_t=np.stack([step.z_t.float().cpu().numpy() for step in steps]),
         z_hat=np.stack([step.z_hat.float().cpu().numpy() for step in steps]),
-        token_ids=token_ids,
-        entropy=entropy,
-        margin=margin,
+        token_ids=np.stack([reading.token_ids for _, reading in seen]),
+        entropy=np.stack([reading.entropy for _, reading in seen]),
+        margin=np.stack([reading.margin for _, reading in seen]),
         cuts=cuts,
+        texts=None if seen[0][1].texts is None else [reading.texts for _, reading in seen],
     )
 
 
@@ -162,7 +155,7 @@ def sample_prompts(
 
     Raises:
         ValueError: a prompt does not fit, or a setting is out of range.
-        InputError: the run is not trained yet.
+        InputError: the run is not trained yet, or its adapter was not named.
     """
     corpus = run.study.corpus
     sampling = run.config.sampling
@@ -172,17 +165,8 @@ def sample_prompts(
     changes: dict[str, Any] = {"num_steps": num_steps, "name": sampler}
     solver = replace(sampling.sampler, **{k: v for k, v in changes.items() if v is not None})
     scale = sampling.guidance_scales[0] if guidance_scale is None else guidance_scale
-    if run.imported is not None:
-        if trace:
-            raise InputError(
-                "--trace stores what our own networks do; leave it out with an adapter"
-            )
-        return continue_outside(
-            require_generator(adapter, run), run, prompts, context, sampler=solver,
-            guidance=sampling.guidance(scale), seed=seed, batch_size=sampling.batch_size,
-        )  # fmt: skip
     result = continue_prompts(
-        load_generator(run, context.place),
+        open_generator(run, context.place, adapter),
         corpus,
         prompts,
         context,

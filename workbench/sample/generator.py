@@ -1,16 +1,20 @@
-"""A run's generator: VAE and flow, integrated from noise and read by the decoder."""
+"""Generators: a velocity field, integrated from noise, and a decoder that reads where it ends.
+
+A trained run has a VAE and a flow; what an adapter brings is in `outside`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from models.configs.flow import GuidanceConfig, SamplerConfig
-from models.guidance import ContextVelocity, Guided
+from models.guidance import ContextVelocity, Guidable, Guided
 from models.samplers import SAMPLERS, SamplerStep
 from models.time_samplers import TimeSampler, sampling_times
 from workbench.machine.devices import autocast
@@ -25,7 +29,45 @@ if TYPE_CHECKING:
     from models.text_vae import TextVAE
     from workbench.machine.devices import Placement
     from workbench.study.folders import Run
-    from workbench.train.texts import TextBatch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What a decoder reads in the latents of B prompts, in the study's tokens.
+
+    Attributes:
+        token_ids: (B, L) int64, prompts included.
+        entropy: (B, L) nats; NaN where a decoder gives texts and no more.
+        margin: (B, L) probability of the first choice minus the second; NaN likewise.
+        texts: the continuations as a decoder from outside wrote them; None where latent k is read
+            as token k.
+    """
+
+    token_ids: np.ndarray
+    entropy: np.ndarray
+    margin: np.ndarray
+    texts: list[str] | None = None
+
+
+class Generates(Protocol):
+    """What sampling and playback need of a generator; a `Generator` is one."""
+
+    @property
+    def place(self) -> Placement:
+        """Device of its states."""
+
+    @property
+    def latent_shape(self) -> tuple[int, int]:
+        """(L, D) of a state."""
+
+    def times(self, sampler: SamplerConfig) -> list[float]:
+        """The time grid, from 0 to 1."""
+
+    def field(self, prompts: Prompts) -> tuple[Guidable, Tensor]:
+        """The velocity field of B prompts, and which latents are theirs: (B, L) bool."""
+
+    def read(self, z: Tensor, prompts: Prompts) -> Reading:
+        """Decode states (B, L, D)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +79,30 @@ class Generator:
     flow: FlowConfig
     joint: bool
     place: Placement
+
+    @property
+    def latent_shape(self) -> tuple[int, int]:
+        """(L, D): the window, and the width of a token's latent."""
+        window, width = self.vae.config.window, self.vae.config.latent_width
+        assert window is not None
+        return window, width
+
+    def times(self, sampler: SamplerConfig) -> list[float]:
+        """The sampler's grid over the times that the flow was trained on."""
+        return sampling_times(sampler, TimeSampler(self.flow.time))
+
+    def field(self, prompts: Prompts) -> tuple[Guidable, Tensor]:
+        """The flow's velocity given the prompts, and where they stand: (B, L) bool."""
+        batch = prompts.batch(slice(None)).to(self.place.device)
+        with autocast(self.place, "auto"):
+            ctx = encode_context(self.vae, batch, joint=self.joint)
+        velocity = ContextVelocity(self.dit, ctx, batch.ctx_mask, self.flow.prediction)
+        return _Autocast(velocity, self.place), batch.ctx_mask
+
+    def read(self, z: Tensor, prompts: Prompts) -> Reading:
+        """The decoder's reading of normalised latents (B, L, D)."""
+        ids, entropy, margin = (part.cpu().numpy() for part in read_latents(self, z))
+        return Reading(token_ids=ids, entropy=entropy, margin=margin)
 
 
 def load_generator(run: Run, place: Placement) -> Generator:
@@ -78,7 +144,7 @@ class _Autocast:
     consumer leaves inference mode, autocast would end after the first step.
     """
 
-    def __init__(self, velocity: Guided, place: Placement) -> None:
+    def __init__(self, velocity: Guidable, place: Placement) -> None:
         self._velocity, self._place = velocity, place
 
     @property
@@ -86,15 +152,24 @@ class _Autocast:
         """Network evaluations so far."""
         return self._velocity.nfe
 
-    def __call__(self, z_t: Tensor, t: float) -> Tensor:
-        """The velocity (B, L, D) at z_t (B, L, D) and t."""
+    def reset(self) -> None:
+        """Prepare for another run."""
+        self._velocity.reset()
+
+    def single(self, z_t: Tensor, t: float, *, drop: bool) -> Tensor:
+        """The velocity (B, L, D) with the context, or with it dropped."""
         with autocast(self._place, "auto"):
-            return self._velocity(z_t, t)
+            return self._velocity.single(z_t, t, drop=drop)
+
+    def both(self, z_t: Tensor, t: float) -> tuple[Tensor, Tensor]:
+        """The velocities with and without the context."""
+        with autocast(self._place, "auto"):
+            return self._velocity.both(z_t, t)
 
 
 def sample_steps(
-    generator: Generator,
-    batch: TextBatch,
+    generator: Generates,
+    prompts: Prompts,
     noise: Tensor,
     sampler: SamplerConfig,
     guidance: GuidanceConfig,
@@ -104,24 +179,21 @@ def sample_steps(
     """Integrate a batch from noise, yielding every step of the solver.
 
     Args:
-        generator: the trained pair.
-        batch: prompts on the generator's device.
+        generator: of an arm.
+        prompts: B prompts.
         noise: (B, L, D) starting noise.
         sampler: solver, steps, grid, re-noising.
         guidance: scale and interval.
         seed: for the re-noising.
         identity: of a batch's only prompt, which then gets its own re-noising.
     """
-    place = generator.place
-    with autocast(place, "auto"):
-        ctx = encode_context(generator.vae, batch, joint=generator.joint)
-    velocity = ContextVelocity(generator.dit, ctx, batch.ctx_mask, generator.flow.prediction)
+    device = generator.place.device
     yield from SAMPLERS[sampler.name](
-        _Autocast(Guided(velocity, guidance), place),
-        noise.to(place.device),
-        sampling_times(sampler, TimeSampler(generator.flow.time)),
+        Guided(generator.field(prompts)[0], guidance),
+        noise.to(device),
+        generator.times(sampler),
         sampler.churn,
-        renoising(place.device, seed, identity),
+        renoising(device, seed, identity),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,7 @@ from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.sample.continuations import continue_prompts
 from workbench.sample.continued import Continuations
-from workbench.sample.generator import load_generator
-from workbench.sample.outside import continue_outside
+from workbench.sample.outside import open_generator
 from workbench.sample.prompts import Prompts, held_out_prompts
 from workbench.sample.references import References, open_references
 from workbench.sample.trajectories import write_trajectory
@@ -46,25 +46,32 @@ def scale_name(guidance_scale: float) -> str:
     return f"g{guidance_scale:g}"
 
 
-def sample_run(run: Run, context: StageContext) -> str:
+def sample_run(run: Run, context: StageContext, adapter: Adapter | None = None) -> str:
     """Continue the held-out prompts at every guidance scale; done once per run.
+
+    Args:
+        run: a trained run, or an arm that an adapter encoded.
+        context: device, reporter and stop signal.
+        adapter: the arm's own. Nothing is traced then: its latents are not those of the map.
 
     Returns:
         The stage's fingerprint.
+
+    Raises:
+        InputError: the run is not trained, or its adapter is missing or cannot generate.
     """
     corpus = run.study.corpus
     print_ = sampling_fingerprint(run)
-    if run.imported is not None:
-        if not is_complete(run.samples_dir, print_):
-            raise InputError(
-                f"{run.name}: no samples; run `sample RUN --held-out --adapter FILE`, if its "
-                "adapter generates"
-            )
+    folders = [run.samples_dir] if run.imported else [run.samples_dir, run.trajectories_dir]
+    if all(is_complete(folder, print_) for folder in folders):
         return print_
-    if is_complete(run.samples_dir, print_) and is_complete(run.trajectories_dir, print_):
-        return print_
+    if run.imported is not None and adapter is None:
+        raise InputError(
+            f"{run.name}: no samples; run `sample RUN --held-out --adapter FILE`, if its "
+            "adapter generates"
+        )
     sampling = run.config.sampling
-    generator = load_generator(run, context.place)
+    generator = open_generator(run, context.place, adapter)
     references = open_references(run.study.references_dir)
     prompts = held_out_prompts(
         corpus,
@@ -74,10 +81,11 @@ def sample_run(run: Run, context: StageContext) -> str:
         joint=run.config.context.joint,
     )
     traced = first_prompts(prompts, sampling.num_traces)
-    with (
-        publish(run.trajectories_dir, meta={"fingerprint": print_}) as traces,
-        publish(run.samples_dir, meta={"fingerprint": print_}) as samples,
-    ):
+    with ExitStack() as stack:
+        *traces, samples = (
+            stack.enter_context(publish(folder, meta={"fingerprint": print_}))
+            for folder in reversed(folders)
+        )
         for scale in sampling.guidance_scales:
             name = scale_name(scale)
             options: dict[str, Any] = {
@@ -90,29 +98,12 @@ def sample_run(run: Run, context: StageContext) -> str:
                 generator, corpus, prompts, context, stage=f"sampling {name}", **options
             )
             samples_frame(written, references).to_parquet(samples / f"{name}.parquet", index=False)
-            if len(traced):
+            for folder in traces if len(traced) else ():
                 trace = continue_prompts(
                     generator, corpus, traced, context, stage=f"trace {name}", trace=True, **options
                 )
-                _store(traces / f"{name}.safetensors", trace, scale)
+                _store(folder / f"{name}.safetensors", trace, scale)
     return print_
-
-
-def sample_outside(run: Run, adapter: Adapter, context: StageContext) -> None:
-    """Continue the held-out prompts with the adapter's generator, and store what is written."""
-    sampling, known = run.config.sampling, open_references(run.study.references_dir)
-    prompts = held_out_prompts(
-        run.study.corpus, known.indices, known.cuts, known.prompts, joint=False
-    )
-    with publish(run.samples_dir, meta={"fingerprint": sampling_fingerprint(run)}) as folder:
-        for scale in sampling.guidance_scales:
-            name = scale_name(scale)
-            written = continue_outside(
-                adapter, run, prompts, context, sampler=sampling.sampler,
-                guidance=sampling.guidance(scale), seed=run.seed, batch_size=sampling.batch_size,
-                stage=f"sampling {name}",
-            )  # fmt: skip
-            samples_frame(written, known).to_parquet(folder / f"{name}.parquet", index=False)
 
 
 def _store(path: Path, traced: Continuations, scale: float) -> None:

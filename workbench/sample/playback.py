@@ -18,7 +18,7 @@ from workbench.sample.trajectories import Trajectory
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
     from models.configs.flow import SamplerConfig
-    from workbench.sample.generator import Generator
+    from workbench.sample.generator import Generates
     from workbench.sample.prompts import Prompts
     from workbench.sample.references import References
     from workbench.study.folders import Run
@@ -66,7 +66,8 @@ class Following:
         tokens: the target's tokens at each moment, as text.
         is_text: (S + 1, T) bool, before the first end-of-text.
         commit: (T,) first moment after which each token never changes.
-        far: (S + 1, T) distance to the nearest real latent; 1 = as real latents to each other.
+        far: (S + 1, P) distance of each latent to the nearest real one; 1 = as real latents to each
+            other. P is T where the track is aligned.
         far_limit: the distance that 95 % of real latents stay below.
         curves: name -> (S + 1,), NaN at moments without text.
         text: the text at the last moment.
@@ -154,12 +155,12 @@ class Follower(MomentReader):
 
     Attributes:
         run: the arm.
-        generator: its VAE and flow.
-        real: (N, D) latents of real tokens.
+        generator: whatever writes for it.
+        real: (N, D) latents of real tokens where the generator moves.
     """
 
     run: Run
-    generator: Generator
+    generator: Generates
     real: np.ndarray
 
     def follow(self, view: PlaybackView, branch: Branch | None = None) -> Following:
@@ -172,11 +173,11 @@ class Follower(MomentReader):
         ids = track.token_ids[:, track.cut :]
         is_text = np.cumsum(ids == self.corpus.tokenizer.eot_id, axis=1) == 0
         far, limit = self._distances(track)
-        texts = [self.corpus.tokenizer.decode(line) for line in ids]
+        texts = track.texts or [self.corpus.tokenizer.decode(line) for line in ids]
         facts = self.facts(view, texts)
         return Following(
             track=track,
-            tokens=[self.corpus.tokenizer.decode_tokens(line) for line in ids],
+            tokens=self._words(track, ids),
             is_text=is_text,
             commit=commit_steps(ids),
             far=far,
@@ -185,6 +186,15 @@ class Follower(MomentReader):
             text=texts[-1],
             facts=facts,
         )
+
+    def _words(self, track: Trajectory, ids: np.ndarray) -> list[list[str]]:
+        """(S + 1, T) what stands at each token; an adapter's words are shown as it wrote them."""
+        tokenizer = self.corpus.tokenizer
+        words = [tokenizer.decode_tokens(line) for line in ids]
+        for line, text in zip(words, track.texts or (), strict=False):
+            spans = tokenizer.encode_batch([text])[0].offsets[: len(line)]
+            line[: len(spans)] = [text[start:end] for start, end in spans]
+        return words
 
     def _sampler(self, view: PlaybackView) -> SamplerConfig:
         """The run's sampler with the view's choices."""
@@ -198,7 +208,7 @@ class Follower(MomentReader):
         search = NeighborConfig(k=1, metric="euclidean")
         own = nearest_neighbors(self.real, search).distances[:, 0]
         unit = float(np.median(own)) or 1.0
-        target = track.z_t[:, track.cut :]
+        target = track.path
         flat = target.reshape(-1, target.shape[-1])
         away = nearest_in(flat, self.real, search).distances[:, 0]
         return away.reshape(target.shape[:2]) / unit, float(np.quantile(own, FAR_QUANTILE)) / unit
@@ -218,12 +228,18 @@ class Follower(MomentReader):
             return (values * is_text).sum(axis=1) / np.maximum(counts, 1)
 
         curves = {
-            ENTROPY: mean(track.entropy[:, track.cut :]),
-            "margin (probability)": mean(track.margin[:, track.cut :]),
             AS_IN_THE_END: (ids == ids[-1]).mean(axis=1),
-            "distance from real latents (× usual)": mean(far),
+            "distance from real latents (× usual)": mean(far)
+            if track.aligned
+            else far.mean(axis=1),
             NATS: self.nats(track.token_ids, track.cut),
         }
+        if track.aligned:  # an adapter decodes to texts, which have neither
+            curves = {
+                ENTROPY: mean(track.entropy[:, track.cut :]),
+                "margin (probability)": mean(track.margin[:, track.cut :]),
+                **curves,
+            }
         if facts:
             curves[FIDELITY] = np.mean([fact.kept for fact in facts], axis=0)
         return {name: np.where(counts > 0, values, np.nan) for name, values in curves.items()}

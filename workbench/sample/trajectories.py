@@ -1,7 +1,8 @@
 """Denoising trajectories: every moment from noise to text, with the decoder's reading.
 
 File: safetensors with `t` (S,), `nfe` (S,), `z_t` and `z_hat` (S, B, L, D) float16, `token_ids`
-(S, B, L) int32, `entropy` and `margin` (S, B, L) float32, `cuts` (B,); prompts as JSON metadata.
+(S, B, L) int32, `entropy` and `margin` (S, B, L) float32, `cuts` (B,); prompts and texts as JSON
+metadata.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,15 @@ class Trajectory:
     Attributes:
         t: (S,) flow time of each moment; a branch that goes back passes some times twice.
         nfe: (S,) network evaluations up to each moment.
-        z_t: (S, B, L, D) float32 normalised states, context positions at their clean latents.
-        z_hat: (S, B, L, D) float32, the clean latent predicted at each moment.
+        z_t: (S, B, L, D) float32 normalised states, context positions at their clean latents;
+            (S, B, P, D) as the generator has them where they are not aligned.
+        z_hat: the same shape, the clean latent predicted at each moment.
         token_ids: (S, B, L) int64, the decoder's reading of `z_hat`.
         entropy: (S, B, L) nats, of the decoder's distribution.
         margin: (S, B, L) probability of the decoder's first choice minus its second.
         cuts: (B,) context tokens.
+        texts: (S, B) continuations as an adapter decoded them, from all its P latents; None where
+            latent k is token k, the prompt's included.
     """
 
     t: np.ndarray
@@ -44,6 +49,17 @@ class Trajectory:
     entropy: np.ndarray
     margin: np.ndarray
     cuts: np.ndarray
+    texts: Sequence[Any] | None = None
+
+    @property
+    def aligned(self) -> bool:
+        """Whether latent k is token k."""
+        return self.texts is None
+
+    @property
+    def path(self) -> np.ndarray:
+        """(S, P, D) states of the single prompt's continuation."""
+        return self.z_t[:, self.cut :] if self.aligned else self.z_t
 
     @property
     def cut(self) -> int:
@@ -59,7 +75,11 @@ def join_prompts(parts: Sequence[Trajectory]) -> Trajectory:
         for name in ("z_t", "z_hat", "token_ids", "entropy", "margin")
     }
     cuts = np.concatenate([part.cuts for part in parts])
-    return Trajectory(t=first.t, nfe=first.nfe, cuts=cuts, **rows)
+    texts = None
+    if not first.aligned:
+        moments = zip(*(part.texts or () for part in parts), strict=True)
+        texts = [list(chain.from_iterable(moment)) for moment in moments]
+    return Trajectory(t=first.t, nfe=first.nfe, cuts=cuts, texts=texts, **rows)
 
 
 def write_trajectory(
@@ -79,6 +99,7 @@ def write_trajectory(
         "prompts": json.dumps(prompts),
         "continuations": json.dumps(continuations),
         "guidance_scale": repr(guidance_scale),
+        "texts": json.dumps(trajectory.texts),
     }
     save_file(arrays, path, metadata=metadata)
 
@@ -94,4 +115,4 @@ def read_trajectory(path: Path) -> tuple[Trajectory, dict[str, Any]]:
             for name, kind in STORED.items()
         }
         metadata = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-    return Trajectory(**arrays), metadata
+    return Trajectory(**arrays, texts=metadata.pop("texts", None)), metadata

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
 from workbench.sample.continuations import continue_prompts
-from workbench.sample.generator import load_generator
 from workbench.sample.generators import write_texts
+from workbench.sample.outside import open_generator
 from workbench.sample.prompts import held_out_prompts
 from workbench.score.evaluate import describe_scores
 from workbench.score.judge import Judge
@@ -62,7 +62,7 @@ def measure_frontier(
     model = (
         load_trained(run, context.place)
         if isinstance(run, GeneratorRun)
-        else load_generator(run, context.place)
+        else open_generator(run, context.place)
     )
     rows = []
     for number, (value, write) in enumerate(zip(values, writers, strict=True)):

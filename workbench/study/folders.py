@@ -155,6 +155,11 @@ class Run(WritingFolders):
         return f"{self.arm}/seed-{self.seed}"
 
     @property
+    def title(self) -> str:
+        """The arm's name, marked where its models are not ours."""
+        return self.arm if self.imported is None else f"{self.arm}, from outside"
+
+    @property
     def directory(self) -> Path:
         """The run's folder."""
         return self.study.directory / "arms" / self.arm / f"seed-{self.seed}"

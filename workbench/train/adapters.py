@@ -19,7 +19,7 @@ import numpy as np
 
 from workbench.config.places import absolute
 from workbench.errors import InputError
-from workbench.study.bundle import Bundle
+from workbench.study.bundle import Bundle, file_hashes, read_bundle
 
 if TYPE_CHECKING:
     from workbench.study.folders import Run
@@ -164,6 +164,29 @@ def open_adapter(file: Path, run: Run) -> Adapter:
             "run `encode` again"
         )
     return load_adapter(file, known[MODEL])
+
+
+def named_adapter(files: Sequence[Path], run: Run) -> Adapter | None:
+    """Of the adapters that the user named, the one that encoded an arm; None if it is not there.
+
+    Raises:
+        InputError: see `open_adapter`.
+    """
+    wanted = (run.imported or {}).get("provenance", {}).get(SHA256)
+    found = [file for file in files if file.is_file() and _sha256(file) == wanted]
+    return open_adapter(found[0], run) if found else None
+
+
+def own_latents(run: Run) -> Bundle:
+    """The latents of an arm as its adapter gave them, on its own tokens.
+
+    Raises:
+        InputError: the arm's bundle is not the one that was imported.
+    """
+    bundle, folder = read_bundle(run.bundle_dir), run.bundle_dir
+    if run.imported is None or file_hashes(folder) != run.imported["files"]:
+        raise InputError(f"{folder}: is not what {run.name} came from; run `encode` again")
+    return bundle
 
 
 def model_content(model: str) -> str:

@@ -54,7 +54,7 @@ def last_state(
 ) -> tuple[torch.Tensor, int]:
     noise = starting_noise(prompts, rows, (corpus.window, generator.vae.config.latent_width), 0)
     guidance = GuidanceConfig(guidance_scale=scale)
-    steps = list(sample_steps(generator, prompts.batch(rows), noise, FOUR_STEPS, guidance, 0))
+    steps = list(sample_steps(generator, prompts.part(rows), noise, FOUR_STEPS, guidance, 0))
     return steps[-1].z_t, steps[-1].nfe
 
 
@@ -87,9 +87,10 @@ def test_precision_neither_fades_nor_leaks(
     )
     seen: list[bool] = []
     generator.dit.register_forward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
-    batch, shape = prompts.batch(slice(0, 2)), (corpus.window, generator.vae.config.latent_width)
-    noise = starting_noise(prompts, slice(0, 2), shape, 0)
-    for _ in sample_steps(generator, batch, noise, FOUR_STEPS, GuidanceConfig(), 0):
+    noise = starting_noise(prompts, slice(0, 2), generator.latent_shape, 0)
+    for _ in sample_steps(
+        generator, prompts.part(slice(0, 2)), noise, FOUR_STEPS, GuidanceConfig(), 0
+    ):
         assert not torch.is_autocast_enabled("cpu")
     assert seen == [True] * 4
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from speller import SPELLER
 
 from models.text_vae import TextVAE
 from workbench.cli.main import main
@@ -18,44 +19,13 @@ from workbench.probes.inputs.adapter_inputs import AdapterInputs
 from workbench.probes.run import probe_run
 from workbench.report.compare import compare_runs
 from workbench.report.scorecard import run_table
+from workbench.sample.trajectories import read_trajectory
 from workbench.study.folders import Run, Study
 from workbench.study.pairing import NOT_PROVED
 from workbench.train.adapters import open_adapter
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "adapters"
 DECODING = ("reconstruction", "decoder_basin", "manifold_continuity")
-# Latents are the characters of a text. Its generator goes straight to a sentence of its own, named
-# after the prompt; without a prompt it stays where it is.
-SPELLER = """import numpy as np
-
-LENGTH, SCALE = 24, 32.0
-
-def spelled(texts, length):
-    codes = np.array([[ord(c) for c in text[:length].ljust(length)] for text in texts], np.float32)
-    return codes[..., None] / SCALE
-
-class Speller:
-    latent_shape = (LENGTH, 1)
-
-    def encode(self, texts):
-        longest = max(map(len, texts))
-        mask = np.arange(longest) < np.array([len(text) for text in texts])[:, None]
-        spans = [np.stack([np.r_[:len(t)], np.r_[1:len(t) + 1]], 1) for t in texts]
-        return spelled(texts, longest), mask, spans
-
-    def decode(self, z, mask):
-        codes = np.clip((z[..., 0] * SCALE).round(), 32, 126).astype(int)
-        return ["".join(map(chr, row[kept])).rstrip() for row, kept in zip(codes, mask)]
-
-    def velocity(self, z_t, t, prompts):
-        if prompts is None:
-            return np.zeros_like(z_t)
-        wanted = spelled(["the dog saw " + prompt[:3] for prompt in prompts], LENGTH)
-        return (wanted - z_t) / (1 - t)
-
-def load(model):
-    return Speller()
-"""
 
 
 @pytest.fixture
@@ -174,6 +144,20 @@ def test_its_generator_continues_prompts_and_is_scored(
     assert table.families[place].endswith(NOT_PROVED)
     headline = next(iter(scores.values()))["metrics"]["valid_4gram"]["mean"]
     assert table.scores["generation.valid_4gram"][place] == pytest.approx(headline)
+
+
+def test_a_trace_holds_every_text_of_its_way(study: Study, speller: tuple[Run, Path]) -> None:
+    run, file = speller
+    asked = ["--prompt", "Anna", "the fox", "--num-steps", "4", "--guidance-scale", "1", "--trace"]
+    adapter = ["--adapter", str(file), "--quiet"]
+    assert main(["sample", f"{study.directory}/guest/0", *asked, *adapter]) == 0
+    (stored,) = (run.directory / "traces").glob("*/trajectory.safetensors")
+    track, about = read_trajectory(stored)
+    assert track.z_t.shape == (4, 2, 24, 2)
+    assert track.token_ids.shape == (4, 2, study.corpus.window)
+    # It goes straight there, so every estimate reads as the end does.
+    assert track.texts == [["the dog saw Ann", "the dog saw the"]] * 4
+    assert about["continuations"] == track.texts[-1]
 
 
 def test_only_what_encoded_an_arm_runs_for_it(study: Study, tmp_path: Path, vae: Path) -> None:

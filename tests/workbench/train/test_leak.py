@@ -123,7 +123,7 @@ def test_samples_of_held_out_prompts(
         noise = starting_noise(prompts, rows, (corpus.window, generator.vae.config.latent_width), 0)
         options = (run.config.sampling.sampler, run.config.sampling.guidance(1.0))
         ctx = encode_context(generator.vae, batch, joint=joint)
-        steps = list(sample_steps(generator, batch, noise, *options, 0))
+        steps = list(sample_steps(generator, prompts.part(rows), noise, *options, 0))
         latents.append((torch.where(batch.ctx_mask[..., None], ctx, 0), steps[-1].z_t))
         written = continue_prompts(
             generator,

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.errors import InputError
 from workbench.probes.inputs.probe_inputs import ProbeInputs
-from workbench.study.bundle import Bundle, file_hashes, read_bundle
+from workbench.train.adapters import own_latents
 
 if TYPE_CHECKING:
     from workbench.machine.devices import Placement
@@ -36,10 +35,7 @@ class AdapterInputs(ProbeInputs):
     def __init__(self, run: Run, place: Placement, adapter: Adapter) -> None:
         super().__init__(run, place)
         self._adapter = adapter
-        folder = run.bundle_dir
-        bundle: Bundle = read_bundle(folder)
-        if run.imported is None or file_hashes(folder) != run.imported["files"]:
-            raise InputError(f"{folder}: is not what {run.name} came from; run `encode` again")
+        bundle = own_latents(run)
         assert bundle.mask is not None
         self._z, self._std = bundle.z[self.rows], None
         if bundle.std is not None:

@@ -144,11 +144,10 @@ class FlowInputs:
     ) -> tuple[Tensor, Iterator[SamplerStep]]:
         """The starting noise of prompts, and a sampler's steps from it."""
         inputs, sampling = self._inputs, self._inputs.run.config.sampling
-        shape = (inputs.corpus.window, self.generator.vae.config.latent_width)
-        noise = starting_noise(prompts, rows, shape, inputs.run.seed)
+        noise = starting_noise(prompts, rows, self.generator.latent_shape, inputs.run.seed)
         steps = sample_steps(
             self.generator,
-            prompts.batch(rows).to(inputs.place.device),
+            prompts.part(rows),
             noise,
             sampler,
             sampling.guidance(sampling.guidance_scales[0]),

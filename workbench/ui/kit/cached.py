@@ -4,6 +4,8 @@ between sessions and never changed.
 
 from __future__ import annotations
 
+import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from data.corpus_store import Corpus
     from workbench.machine.context import StageContext
     from workbench.probes.spaces import Space
-    from workbench.sample.generator import Generator
+    from workbench.sample.generator import Generates
     from workbench.sample.references import References
 
 Stamp = tuple[int, int]
@@ -101,7 +103,13 @@ def opened(study: Study) -> OpenedStudy:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _opened(directory: str, stamps: tuple[Stamp, ...]) -> OpenedStudy:
-    return OpenedStudy(open_study(Path(directory)), announce=st.spinner)
+    study = open_study(Path(directory))
+    return OpenedStudy(study, announce=st.spinner, adapters=named_adapters())
+
+
+def named_adapters() -> tuple[Path, ...]:
+    """Files that `workbench app --adapter` named: what they hold may run in this process."""
+    return tuple(Path(word) for flag, word in pairwise(sys.argv) if flag == "--adapter")
 
 
 def corpus_of(study: Study) -> Corpus:
@@ -122,14 +130,14 @@ def context() -> StageContext:
     return StageContext(find_placement())
 
 
-def generator_of(run: Run) -> Generator:
-    """A run's VAE and flow."""
+def generator_of(run: Run) -> Generates:
+    """Whatever writes for an arm."""
     return opened(run.study).generator(run)
 
 
 def weights_stamp(run: Run) -> str:
-    """Changes when a checkpoint of the run does."""
-    return version_of(run.vae_dir, run.flow_dir)
+    """Changes when a checkpoint of the run does, or the bundle that it came from."""
+    return version_of(run.vae_dir, run.flow_dir, run.latents_dir)
 
 
 def space_of(run: Run) -> Space:

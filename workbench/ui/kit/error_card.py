@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from workbench.errors import DamagedArtefactError, WorkbenchError
+from workbench.errors import DamagedArtefactError, NoGeneratorError, WorkbenchError
 from workbench.ui.kit.escape import inline
 
 LOG = logging.getLogger("workbench.ui")
@@ -24,6 +24,8 @@ def guarded(what: str) -> Iterator[None]:
     """Show an error card in place of what fails inside; `what` names it for the reader."""
     try:
         yield
+    except NoGeneratorError as error:  # nothing is wrong
+        st.info(inline(str(error)), icon=":material/inventory_2:")
     except (WorkbenchError, ValueError, OSError, MemoryError) as error:
         show_error(what, error)
     except Exception as error:

@@ -13,10 +13,11 @@ from workbench.ui.sections.shared.empty_state import require_runs, selection_or_
 
 st.title("Generate")
 selection = selection_or_stop()
-require_runs(selection)
+require_runs(selection, bundles=True)
 with st.expander("Prompts, solver, guidance, noise", key="controls"):
     view = choose_writing(selection)
 written = write_or_stop(selection, view)
 show_texts(selection, view, written)
-show_cost(written)
-offer_texts(prompts_of(selection, view), written)
+titled = {selection.runs[arm].title: own for arm, own in written.items()}
+show_cost(titled)
+offer_texts(prompts_of(selection, view), titled)

@@ -13,7 +13,7 @@ from workbench.ui.sections.shared.predict_first import predict_first, settling_l
 
 st.title("Playback")
 selection = selection_or_stop()
-runs = require_runs(selection)
+runs = require_runs(selection, bundles=True)
 player = st.container()
 with st.expander("Prompt, noise, solver, and a branch", key="controls"):
     view = choose_view(selection)

@@ -35,8 +35,8 @@ class Lane:
         tokens: (S + 1, T) strings, what the target positions read at each moment.
         is_text: (S + 1, T) bool, False from the first end-of-text on.
         commit: (T,) int64, moment from which each token never changes again.
-        far: (S + 1, T) distance to the nearest real latent, in units of that between real ones;
-            None without latents.
+        far: (S + 1, P) distance to the nearest real latent, in units of that between real ones;
+            None without latents. P is T where the track is aligned.
         basis: axes of the map, shared by all lanes of an arm; None without latents.
         cloud: (M, D) real latents behind the path; None without latents.
         curves: name -> (S + 1,), NaN where undefined.
@@ -147,7 +147,7 @@ def _lane(lane: Lane) -> dict[str, Any]:
 
 def _latents(lane: Lane, track: Trajectory) -> dict[str, Any]:
     """What a lane shows of its latents: distances, the map, the decoder's certainty."""
-    cut = track.cut
+    cut, is_word = track.cut, track.aligned
     assert lane.basis is not None
     assert lane.cloud is not None
     assert lane.far is not None
@@ -156,8 +156,9 @@ def _latents(lane: Lane, track: Trajectory) -> dict[str, Any]:
         "t": _rounded(track.t),
         "entropy": _rounded(track.entropy[:, cut:]),
         "margin": _rounded(track.margin[:, cut:]),
-        "far": _rounded(lane.far),
-        "points": _rounded(lane.basis.project(track.z_t[:, cut:])),
+        "far": _rounded(lane.far if is_word else np.full(lane.is_text.shape, np.nan)),
+        **({} if is_word else {"away": _rounded(lane.far)}),  # of dots that are no words
+        "points": _rounded(lane.basis.project(track.path)),
         "cloud": _rounded(lane.basis.project(lane.cloud[:CLOUD_POINTS])),
         "explained": _rounded(lane.basis.explained),
     }

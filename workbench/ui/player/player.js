@@ -17,17 +17,25 @@ function ramp(share, alpha) {
   return `rgba(${r},${g},${b},${alpha})`;
 }
 
+// Distances of the dots. In a lane from outside these are latents of its own, and no words.
+const away = (lane) => lane.away ?? lane.far;
+const pointed = (lane) => (lane.away ? null : lit);
 const at = (lane) => Math.min(step, lane.t.length - 1);
 const committed = (lane, k) => at(lane) >= lane.commit[k];
 const extremes = {
   entropy: [0, Math.max(0.01, ...lanes.flatMap((l) => l.entropy.flat()))],
-  far: [0, Math.max(data.far_limit, ...lanes.flatMap((l) => l.far.flat()))],
+  far: [0, Math.max(data.far_limit, ...lanes.flatMap((l) => away(l).flat()))],
 };
 function paint(lane, k, alpha) {
   const kind = $("paint").value;
   if (kind === "commit") return ramp(lane.commit[k] / last, alpha);
   if (lane[kind][at(lane)][k] === null) return "transparent"; // not measured in this lane
   return ramp(lane[kind][at(lane)][k] / extremes[kind][1], alpha);
+}
+function paintDot(lane, k, alpha) {
+  if (!lane.away) return paint(lane, k, alpha);
+  if ($("paint").value === "far") return ramp(lane.away[at(lane)][k] / extremes.far[1], alpha);
+  return lane.colour + Math.round(255 * alpha).toString(16).padStart(2, "0");
 }
 
 function element(name, parent, className, text) {
@@ -137,7 +145,8 @@ function drawMap(lane) {
   pen.globalAlpha = 1;
   const inText = lane.is_text[lane.is_text.length - 1];
   const written = lane.commit.map((_, k) => k).filter((k) => inText[k]);
-  const shown = written.length ? written : lane.commit.map((_, k) => k);
+  const shown = lane.away ? lane.points[0].map((_, k) => k)
+    : written.length ? written : lane.commit.map((_, k) => k);
   for (const k of shown) drawTrail(pen, lane, k, now, place);
   drawMean(pen, lane, shown, now, place);
   for (const k of shown) drawToken(pen, lane, k, now, place);
@@ -164,7 +173,8 @@ function drawAxes(pen, lane, w, bottom) {
 function drawTrail(pen, lane, k, now, place) {
   pen.beginPath();
   for (let s = Math.max(0, now - 8); s <= now; s++) pen.lineTo(...place(lane.points[s][k]));
-  pen.strokeStyle = paint(lane, k, lit === null || lit === k ? 0.45 : 0.12);
+  const lit = pointed(lane);
+  pen.strokeStyle = paintDot(lane, k, lit === null || lit === k ? 0.45 : 0.12);
   pen.lineWidth = lit === k ? 2.5 : 1;
   pen.stroke();
 }
@@ -183,10 +193,10 @@ function drawMean(pen, lane, shown, now, place) {
 }
 
 function drawToken(pen, lane, k, now, place) {
-  const [x, y] = place(lane.points[now][k]);
+  const [x, y] = place(lane.points[now][k]), lit = pointed(lane);
   const dim = lit !== null && lit !== k;
-  dot(pen, x, y, lit === k ? 7 : 4.5, paint(lane, k, dim ? 0.25 : 0.95));
-  if (lane.far[now][k] > data.far_limit) {
+  dot(pen, x, y, lit === k ? 7 : 4.5, paintDot(lane, k, dim ? 0.25 : 0.95));
+  if (away(lane)[now][k] > data.far_limit) {
     pen.beginPath();
     pen.arc(x, y, 7.5, 0, 2 * Math.PI);
     pen.setLineDash([2, 2]);
@@ -252,7 +262,8 @@ function drawText(lane) {
   });
 }
 
-const names = Object.keys(lanes[0].curves);
+const names = [...new Set(lanes.flatMap((lane) => Object.keys(lane.curves)))];
+for (const lane of lanes) for (const name of names) lane.curves[name] ??= [];
 for (const name of names) {
   const button = element("button", $("curve-choice"), "", name);
   button.type = "button";
@@ -298,7 +309,7 @@ function drawCurves() {
     });
     pen.stroke();
     pen.setLineDash([]);
-    const v = lane.curves[curve][at(lane)];
+    const v = lane.curves[curve][at(lane)] ?? null;
     if (v !== null) dot(pen, x(at(lane)), y(v), 4.5, lane.colour);
   });
   pen.strokeStyle = css("--muted");

@@ -48,7 +48,13 @@ def show_texts(
     row = _chosen_prompt(len(prompts))
     parts = [block(prompts[row], label=f"{row + 1}.", muted=True)]
     for arm, own in written.items():
-        parts.append(block(own.texts[row].strip() or NOTHING, label=arm, colour=palette[arm]))
+        parts.append(
+            block(
+                own.texts[row].strip() or NOTHING,
+                label=selection.runs[arm].title,
+                colour=palette[arm],
+            )
+        )
         if not view.prompts:
             parts.append(fact_marks(kept_in(selection, row, own.texts[row])))
     parts += [block(texts[row], label=name, colour=grey) for name, texts in others.items()]

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from workbench.study.folders import Run, open_study
-from workbench.ui.kit.cached import corpus_of, generator_of, references_of, weights_stamp
+from workbench.ui.kit.cached import corpus_of, opened, references_of, weights_stamp
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import html_text
 from workbench.ui.kit.exhibits import show_table
@@ -85,7 +85,7 @@ def _gradient(
     from workbench.sample.generator import read_latents
 
     run = open_study(Path(directory)).run(arm, seed)
-    generator, corpus = generator_of(run), corpus_of(run.study)
+    generator, corpus = opened(run.study).trained_pair(run), corpus_of(run.study)
     ends = [_padded(run, text) for text in (first, second)]
     shares = np.linspace(0.0, 1.0, NUM_STOPS)
     mixed = np.stack([slerp(ends[0], ends[1], float(share)) for share in shares])
@@ -107,7 +107,7 @@ def _padded(run: Run, text: str) -> np.ndarray:
 
     from workbench.sample.prompts import typed_prompts
 
-    generator, corpus = generator_of(run), corpus_of(run.study)
+    generator, corpus = opened(run.study).trained_pair(run), corpus_of(run.study)
     prompts = typed_prompts(corpus, [text])
     ids = torch.from_numpy(prompts.token_ids).to(generator.place.device)
     with torch.inference_mode():

@@ -39,8 +39,9 @@ class Followed:
     written: dict[str, WritingFollowed] = field(default_factory=dict)
 
     def numbers(self, seed: int) -> list[Number]:
-        """What a finding keeps."""
-        return playback_numbers(self.bases, self.view, seed)
+        """What a finding keeps: of our own arms, as no adapter runs again to check it."""
+        ours = {arm: found for arm, found in self.bases.items() if found.track.aligned}
+        return playback_numbers(ours, self.view, seed)
 
     def without_fidelity(self) -> str:
         """Why there is no curve of fidelity; empty where there is one."""
@@ -60,12 +61,16 @@ def follow_arms(
         with guarded(f"Arm {arm}"):
             followed.bases[arm] = follow(run, view)
             how = f"seed {view.seed}, guidance {view.guidance_scale:g}"
-            followed.lanes[arm] = (run, followed.bases[arm], how)
+            followed.lanes[run.title] = (run, followed.bases[arm], how)
     if branch is not None and branch[0] in followed.bases:
         arm, change = branch
         with guarded("The branch"):
             branched = follow(runs[arm], view, change)
-            followed.lanes[f"{arm}, branched"] = (runs[arm], branched, change.describe())
+            followed.lanes[f"{runs[arm].title}, branched"] = (
+                runs[arm],
+                branched,
+                change.describe(),
+            )
     return followed
 
 

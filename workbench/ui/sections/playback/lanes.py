@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from workbench.config.settings import fingerprint
@@ -16,7 +15,7 @@ from workbench.sample.playback import Following, PlaybackView
 from workbench.sample.writing_playback import WritingFollowed
 from workbench.study.folders import Run, open_study
 from workbench.study.generators import GeneratorRun
-from workbench.ui.kit.cached import context, opened, space_of, weights_stamp
+from workbench.ui.kit.cached import context, opened, weights_stamp
 from workbench.ui.player.build import Lane
 
 
@@ -60,14 +59,11 @@ def _follow_written(
     return follower.follow(view, num_moments, context())
 
 
-def written_lanes(
-    written: Mapping[str, WritingFollowed], curves: Sequence[str], palette: Mapping[str, str]
-) -> list[Lane]:
+def written_lanes(written: Mapping[str, WritingFollowed], palette: Mapping[str, str]) -> list[Lane]:
     """Lanes of generators without latents.
 
     Args:
         written: generator -> what it wrote.
-        curves: names that every lane has; those that a generator lacks are gaps.
         palette: generator -> colour.
     """
     return [
@@ -82,9 +78,7 @@ def written_lanes(
             far=None,
             basis=None,
             cloud=None,
-            curves={
-                curve: found.curves.get(curve, np.full(len(found.t), np.nan)) for curve in curves
-            },
+            curves=found.curves,
             facts=found.facts,
             t=found.t,
             nfe=found.nfe,
@@ -109,13 +103,11 @@ def lanes_of(
     lanes = []
     axes = {}
     for title, (run, found, subtitle) in followed.items():
-        real = space_of(run)
-        cloud = real.tokens[real.token_is_target]
+        cloud = opened(run.study).real_latents(run, of_targets=True)
         if run.arm not in axes:
-            path = bases[run.arm].track
-            width = path.z_t.shape[-1]
+            path = bases[run.arm].track.path
             axes[run.arm] = fit_linear_basis(
-                [cloud, path.z_t[:, path.cut :].reshape(-1, width)], num_components=2
+                [cloud, path.reshape(-1, path.shape[-1])], num_components=2
             )
         lanes.append(
             Lane(

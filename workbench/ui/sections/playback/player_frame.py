@@ -8,6 +8,7 @@ import streamlit as st
 
 from workbench.sample.writing_playback import MASK
 from workbench.ui.kit.cached import references_of
+from workbench.ui.kit.escape import inline
 from workbench.ui.kit.theme import colours, theme
 from workbench.ui.player.build import player_page
 from workbench.ui.sections.playback.lanes import lanes_of, written_lanes
@@ -33,11 +34,11 @@ def show_player(selection: Selection, followed: Followed) -> None:
     """Draw the player and offer it as a file."""
     palette = colours([*selection.all_arms, *selection.study.config.generators])
     lanes = lanes_of(followed.lanes, followed.bases, palette)
-    lanes += written_lanes(followed.written, list(lanes[0].curves), palette)
+    lanes += written_lanes(followed.written, palette)
     page = _parts(selection, followed)
     st.iframe(player_page(lanes, **page), height="content", alt="Denoising player")
     st.caption(
-        "Both arms start from the same noise. Dots: words on the two main axes of that arm's "
+        f"{_same_noise(followed)} Dots: words on the two main axes of that arm's "
         "latents; grey: real text; thick line: the mean. Dashed ring: farther from real latents "
         "than 95 % of real ones are from each other. Italic words may still change. Underlined: "
         "facts of the prompt. The two maps share no axes."
@@ -55,6 +56,17 @@ def show_player(selection: Selection, followed: Followed) -> None:
         mime="text/html",
         on_click="ignore",
         icon=":material/download:",
+    )
+
+
+def _same_noise(followed: Followed) -> str:
+    """From what the lanes start, and what the dots of an arm from outside are."""
+    outside = [title for title, (_, own, _) in followed.lanes.items() if not own.track.aligned]
+    if not outside:
+        return "Both arms start from the same noise."
+    return (
+        f"{inline(outside[0])}: its own noise, latents and decoder; its dots are latents and no "
+        "words."
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from workbench.probes.typed_text import typed_latents, unknown_words
-from workbench.ui.kit.cached import corpus_of, generator_of, opened
+from workbench.ui.kit.cached import corpus_of, opened
 from workbench.ui.kit.escape import inline
 
 if TYPE_CHECKING:
@@ -36,4 +36,4 @@ def say_unknown(selection: Selection, text: str) -> None:
 
 def latents_of(run: Run, text: str) -> tuple[np.ndarray, np.ndarray]:
     """Normalised posterior means (n, D) of a sentence's n tokens in one arm, and their ids."""
-    return typed_latents(generator_of(run), corpus_of(run.study), text)
+    return typed_latents(opened(run.study).trained_pair(run), corpus_of(run.study), text)
