@@ -173,7 +173,7 @@ class Follower(MomentReader):
         ids = track.token_ids[:, track.cut :]
         is_text = np.cumsum(ids == self.corpus.tokenizer.eot_id, axis=1) == 0
         far, limit = self._distances(track)
-        texts = track.texts or [self.corpus.tokenizer.decode(line) for line in ids]
+        texts = list(track.texts or ()) or [self.corpus.tokenizer.decode(line) for line in ids]
         facts = self.facts(view, texts)
         return Following(
             track=track,
