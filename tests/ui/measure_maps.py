@@ -33,7 +33,7 @@ from workbench.ui.map.component import show_map
 
 st.set_page_config(layout="wide")
 view = st.cache_resource(synthetic_view)({points}, ("none", "repa", "teacher"))
-st.write(len(show_map(view)))
+st.write(len(show_map(view, "")))
 """
 WATCH = """() => {
   window.gaps = []; let last = performance.now();

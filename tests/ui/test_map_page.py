@@ -91,7 +91,9 @@ def test_without_webgl_a_figure_searches_and_rings(open_page, smoke_runs):
     assert not app.get("bidi_component")
     (chart,) = app.get("plotly_chart")
     assert "scattergl" not in chart.proto.spec
-    assert any("no WebGL" in caption.value for caption in app.caption)
+    assert sum("no WebGL" in c.value and "*Trust*" in c.value for c in app.caption) == 1
+    files = [button.label for button in app.get("download_button")]
+    assert sum(label.startswith("CSV") for label in files) == 2  # the map's, and those that moved
     app.text_input(key="find").set_value("zebra").run()
     assert [note.value for note in app.info] == ["Nothing has this."]
     app.text_input(key="find").set_value("the").run()

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from analyses.figures.linked_maps import maps_figure
 from workbench.probes.spaces import nearest_items
+from workbench.ui.kit.exhibits import caption_with_files
 from workbench.ui.kit.theme import theme
 from workbench.ui.map.figure import show_as_figure
 from workbench.ui.map.look import (
@@ -41,15 +43,16 @@ _reply = st.components.v2.component(
 )
 
 
-def show_map(view: MapView, *, replayed: list[int] | None = None) -> list[int]:
-    """Draw the maps; returns the chosen rows.
+def show_map(view: MapView, caption: str, *, replayed: list[int] | None = None) -> list[int]:
+    """Draw the maps with their files; returns the chosen rows.
 
     Args:
         view: what is shown.
+        caption: what to look at.
         replayed: rows that a reopened finding chose.
     """
     if st.session_state.get(NO_WEBGL):
-        return show_as_figure(view, replayed)
+        return show_as_figure(view, caption, replayed)
     name = f"map-{view.key}"
     opened = _opening_look(view, name, replayed)
     state = _map(
@@ -67,7 +70,23 @@ def show_map(view: MapView, *, replayed: list[int] | None = None) -> list[int]:
     asked = _asked(view, state)
     _write_link(look, asked if asked != view.first else None)
     _reply(key=f"reply-{view.key}", data=_answer(view, asked))
+    with caption_with_files(caption):
+        _offer_files(view)
     return chosen_rows(look, view)
+
+
+def _offer_files(view: MapView) -> None:
+    st.download_button(
+        "CSV: the numbers", lambda: view.table().to_csv(index=False),
+        file_name=f"{view.file}.csv", mime="text/csv", on_click="ignore",
+    )  # fmt: skip
+    st.download_button(
+        "HTML: a figure that works offline",
+        lambda: maps_figure(
+            view.coords, view.titles, view.items.hover, view.colouring, theme=theme()
+        ).figure.to_html(include_plotlyjs=True, full_html=True),
+        file_name=f"{view.file}.html", mime="text/html", on_click="ignore",
+    )  # fmt: skip
 
 
 def _nothing() -> None:

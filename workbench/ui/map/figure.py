@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LASSOED = "_lassoed_rows"
 
 
-def show_as_figure(view: MapView, replayed: list[int] | None) -> list[int]:
+def show_as_figure(view: MapView, caption: str, replayed: list[int] | None) -> list[int]:
     """Draw the maps as one figure; returns the chosen rows."""
     memory = st.session_state.setdefault(LASSOED, {})
     if replayed:
@@ -36,7 +36,8 @@ def show_as_figure(view: MapView, replayed: list[int] | None) -> list[int]:
         view.file,
         caption="This browser has no WebGL, so the map is a plain figure"
         + (f" of {MOST_POINTS:,} of {count:,} items" if count > MOST_POINTS else "")
-        + ". Draw a lasso in any panel: its items are ringed in all of them.",
+        + f". Draw a lasso in any panel: its items are ringed in all of them. {caption}",
+        table=view.table,
         on_select="rerun",
         selection_mode=("box", "lasso"),
     )

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analyses.figures.linked_maps import Colouring
     from workbench.probes.spaces import Items
 
@@ -54,6 +56,17 @@ class MapView:
     paths: Mapping[str, list[Path]]
     first: int | None = None
     other_words: bool = False
+
+    def table(self) -> pd.DataFrame:
+        """Each item with its coordinates in every space."""
+        import pandas as pd
+
+        columns = {
+            f"{space} {axis}": xy[:, place]
+            for space, xy in self.coords.items()
+            for place, axis in enumerate("xy")
+        }
+        return pd.DataFrame({"item": self.items.names, **columns})
 
     @cached_property
     def names(self) -> list[str]:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import streamlit as st
-
-from analyses.figures.linked_maps import Colouring, maps_figure
-from workbench.ui.kit.exhibits import caption_with_files
+from analyses.figures.linked_maps import Colouring
 from workbench.ui.kit.opened_finding import replayed_rows
-from workbench.ui.kit.theme import theme
 from workbench.ui.map.component import show_map
 from workbench.ui.map.view import MapView
 from workbench.ui.sections.latent_map.denoising_paths import paths_of
@@ -17,11 +13,17 @@ from workbench.ui.sections.latent_map.map_choice import MOVED, TRUST
 from workbench.ui.sections.shared.typical_example import typical_word
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.ui.kit.selection import Selection
     from workbench.ui.sections.latent_map.map_choice import MapChoice
     from workbench.ui.sections.latent_map.stored_maps import Maps
+
+
+CAPTION = (
+    "The same words (or texts) in each arm's space and in the teacher's. *Trust*: how far "
+    "neighbours on the map are neighbours in the space, 1 = all; *alike*: share of neighbours "
+    "in the space, of other words, that have the same colour. Neighbours of a clicked dot are "
+    "those of the space, by cosine, without the same word. Axes have no unit."
+)
 
 
 def show_maps(selection: Selection, choice: MapChoice, maps: Maps) -> list[int]:
@@ -41,16 +43,9 @@ def show_maps(selection: Selection, choice: MapChoice, maps: Maps) -> list[int]:
         first=typical.row if typical else 0,
         other_words=is_words,
     )
-    chosen = show_map(view, replayed=replayed_rows(selection, choice.level, len(items.names)))
-    menu = caption_with_files(
-        "The same words (or texts) in each arm's space and in the teacher's. *Trust*: how far "
-        "neighbours on the map are neighbours in the space, 1 = all; *alike*: share of neighbours "
-        "in the space, of other words, that have the same colour. Neighbours of a clicked dot are "
-        "those of the space, by cosine, without the same word. Axes have no unit."
+    return show_map(
+        view, CAPTION, replayed=replayed_rows(selection, choice.level, len(items.names))
     )
-    with menu:
-        _offer_files(choice, maps, view)
-    return chosen
 
 
 def _colouring(choice: MapChoice, maps: Maps) -> Colouring:
@@ -71,24 +66,3 @@ def _titles(choice: MapChoice, maps: Maps) -> dict[str, str]:
         known += [] if alike is None else [f"alike {alike:.0%}"]
         titles[space] = ", ".join([space, *known])
     return titles
-
-
-def _offer_files(choice: MapChoice, maps: Maps, view: MapView) -> None:
-    st.download_button(
-        "CSV: the numbers", lambda: _coordinates(choice, maps).to_csv(index=False),
-        file_name=f"{view.file}.csv", mime="text/csv", on_click="ignore",
-    )  # fmt: skip
-    st.download_button(
-        "HTML: a figure that works offline",
-        lambda: maps_figure(
-            view.coords, view.titles, view.items.hover, view.colouring, theme=theme()
-        ).figure.to_html(include_plotlyjs=True, full_html=True),
-        file_name=f"{view.file}.html", mime="text/html", on_click="ignore",
-    )  # fmt: skip
-
-
-def _coordinates(choice: MapChoice, maps: Maps) -> pd.DataFrame:
-    import pandas as pd
-
-    columns = {f"{s} {a}": xy[:, i] for s, xy in maps.coords.items() for i, a in enumerate("xy")}
-    return pd.DataFrame({"item": choice.items.names} | columns)

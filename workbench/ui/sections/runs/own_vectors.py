@@ -14,7 +14,7 @@ from workbench.errors import InputError
 from workbench.probes.spaces import Items
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import inline
-from workbench.ui.kit.exhibits import caption_with_files, show_table
+from workbench.ui.kit.exhibits import show_table
 from workbench.ui.map.component import show_map
 from workbench.ui.map.view import MapView
 from workbench.ui.sections.latent_map.map_choice import TRUST
@@ -30,7 +30,6 @@ from workbench.ui.sections.runs.vector_files import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pandas as pd
 
 MOST_COMPARED = 5000
 MOST_MEASURED = 20_000  # rows of which trust and UMAP take all distances
@@ -142,18 +141,11 @@ def _show_map(own: OwnVectors) -> None:
             file="own-map",
             paths={},
             first=0,
-        )
-    )
-    coords = maps.coords
-    menu = caption_with_files(
+        ),
         "*Trust*: how far neighbours on the map are neighbours in the space, 1 = all"
         + ("" if measured else f" (measured for at most {MOST_MEASURED:,} rows)")
-        + ". Neighbours of a clicked dot are those of the full vectors, by cosine."
+        + ". Neighbours of a clicked dot are those of the full vectors, by cosine.",
     )
-    menu.download_button(
-        "CSV: the numbers", lambda: coordinates(coords, own.texts).to_csv(index=False),
-        file_name="own-map.csv", mime="text/csv", on_click="ignore",
-    )  # fmt: skip
 
 
 def _title(name: str, rows: np.ndarray, maps: Maps) -> str:
@@ -169,16 +161,6 @@ def _flat(spaces: Mapping[str, np.ndarray]) -> Maps:
     first = next(iter(coords.values()))
     coords = {n: c if c is first else procrustes_aligned(c, first) for n, c in coords.items()}
     return Maps(coords, {}, dict.fromkeys(coords), "")
-
-
-def coordinates(coords: Mapping[str, np.ndarray], texts: list[str]) -> pd.DataFrame:
-    """Text and coordinates in each space, a row an item."""
-    import pandas as pd
-
-    columns = {
-        f"{name} {axis}": c[:, i] for name, c in coords.items() for i, axis in enumerate("xy")
-    }
-    return pd.DataFrame({"text": texts, **columns})
 
 
 def _show_comparison(own: OwnVectors) -> None:
