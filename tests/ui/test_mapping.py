@@ -51,3 +51,10 @@ def test_sessions_at_once_draw_a_map_once_and_one_at_a_time(
     maps = [one.result() for one in asked]
     assert crowds == [1] * num_drawn
     assert len({found.coords["a"].tobytes() for found in maps}) == 1
+
+
+@pytest.mark.parametrize(
+    ("items", "said"), [(1_000, "10 seconds"), (3_972, "20 seconds"), (50_000, "11 minutes")]
+)
+def test_the_promise_of_umap_follows_the_items(items, said):
+    assert mapping.umap_time(items, 3) == said

@@ -122,7 +122,7 @@ MAPS = {
         is_picture=True,
     ),
     "latent_map_umap": Probe(
-        question="the same with UMAP, which takes half a minute",
+        question="the same with UMAP, which costs seconds to minutes",
         looks_at="z (texts: mean mu), UMAP",
         cost="request",
         metrics="latent_map_umap",
