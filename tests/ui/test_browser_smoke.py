@@ -51,13 +51,17 @@ def test_page_is_alive_short_and_accessible(page, address, name):
     assert page.query_selector('[data-testid="stAlertContentError"]') is None
     page.get_by_role("button", name="Train your own").wait_for()
     assert words_in_first_view(page) <= MOST_WORDS
-    found = axe.Axe().run(page).response["violations"]
-    serious = {
-        rule["id"]: [node["html"][:120] for node in rule["nodes"]]
-        for rule in found
-        if rule["impact"] in ("serious", "critical") and rule["id"] not in NOT_OURS
-    }
-    assert serious == {}
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(300)
+        settle(page)
+        found = axe.Axe().run(page).response["violations"]
+        serious = {
+            rule["id"]: [node["html"][:120] for node in rule["nodes"]]
+            for rule in found
+            if rule["impact"] in ("serious", "critical") and rule["id"] not in NOT_OURS
+        }
+        assert serious == {}, scheme
 
 
 def test_study_has_an_address_of_its_own(page, address):

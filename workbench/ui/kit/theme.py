@@ -11,13 +11,15 @@ from analyses.figures.theme import SURFACES, ArmStyle, Surface, Theme, arm_style
 # What a page is about stands in its first view: less room above the title.
 # And less beside the page where the window is narrow.
 PAGE_STYLE = """<style>
-[data-testid=stMainBlockContainer]{padding-top:2.6rem}
+[data-testid=stMainBlockContainer]{padding-top:2.6rem;padding-bottom:3rem}
 .short-cell{white-space:nowrap}
 @media (max-width:1100px){
   .short-cell{white-space:normal}
   [data-testid=stMainBlockContainer]{padding-left:1.5rem;padding-right:1.5rem}
 }
 </style>"""
+# Streamlit writes white on the primary colour, which is pale in the dark theme.
+DARK_STYLE = "<style>[data-testid^=stBaseButton-primary] *{color:#0E1117}</style>"
 # Standard arms in plain words, for readers who did not read the paper.
 ARM_MEANING: Mapping[str, str] = {
     "none": "autoencoder alone",
@@ -35,6 +37,11 @@ ARM_MEANING: Mapping[str, str] = {
 def theme() -> Theme:
     """`light` or `dark`, as the browser shows the app now."""
     return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def page_style() -> str:
+    """What every page adds to Streamlit's own style."""
+    return PAGE_STYLE + (DARK_STYLE if theme() == "dark" else "")
 
 
 def surface() -> Surface:
