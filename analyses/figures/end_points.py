@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def end_points_figure(
-    distances: Mapping[str, np.ndarray], *, arms: Sequence[str], theme: Theme = "light"
+    distances: Mapping[str, np.ndarray],
+    *,
+    arms: Sequence[str],
+    borne: Mapping[str, float] | None = None,
+    theme: Theme = "light",
 ) -> go.Figure:
     """For every distance, the share of generated words that lie further out than it.
 
@@ -22,6 +26,7 @@ def end_points_figure(
         distances: arm -> (N,) distance of each word's end point to the nearest real latent, in
             units of the median distance between real ones; > 0 and finite, others are left out.
         arms: all arms of the study, for stable colours.
+        borne: arm -> the error that its decoder bears, in the same unit; > 0.
         theme: light or dark.
 
     Raises:
@@ -40,22 +45,21 @@ def end_points_figure(
             y=(1.0 - np.arange(len(ordered)) / max(len(ordered), 1)).tolist(),
             mode="lines",
             line={"shape": "hv", "color": styles[arm].colour, "dash": styles[arm].dash},
-            name=f"{plain(arm)}, {len(ordered)} words",
+            name=plain(arm),
             hovertemplate="%{y:.0%} lie further than %{x:.3g}",
         )
+    for arm, error in (borne or {}).items():
+        figure.add_scatter(
+            x=[error, error], y=[0.0, 1.0], mode="lines", name=f"{plain(arm)} bears",
+            line={"color": styles[arm].colour, "dash": "dot", "width": 3},
+            hovertemplate="%{x:.3g}",
+        )  # fmt: skip
     figure.add_vline(x=1.0, line={"color": SURFACES[theme].muted, "dash": "dot"})
-    # On a logarithmic axis an annotation stands at the logarithm: log10(1) = 0.
-    figure.add_annotation(
-        x=0.0, y=1.0, yref="paper", xanchor="left", text=" real latents among themselves",
-        showarrow=False,
-    )  # fmt: skip
     figure.update_xaxes(
         type="log",
-        title_text="distance to the nearest real latent (1 = usual between real ones)",
+        title_text="distance to the nearest real latent",
         tickvals=[2.0**power for power in range(-6, 11)],
         tickformat=".3~g",
     )
-    figure.update_yaxes(
-        title_text="share of words further than this", tickformat=".0%", range=[0, 1.02]
-    )
-    return themed(figure, theme, title="The points that the decoder is handed")
+    figure.update_yaxes(title_text="words further off", tickformat=".0%", range=[0, 1.02])
+    return themed(figure, theme)

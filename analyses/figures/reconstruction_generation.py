@@ -92,7 +92,7 @@ def reconstruction_generation_figure(
     if (ends := wide_range(reconstructions)) is not None:
         figure.update_xaxes(range=ends)
     figure.update_yaxes(title_text=plain(generation_name), tickformat=".3~g", nticks=6)
-    themed(figure, theme, title="Equal reconstruction, unequal generation?")
+    themed(figure, theme)
     if missing:
         figure.add_annotation(
             text=plain("not defined: " + ", ".join(missing)),

@@ -181,10 +181,11 @@ def test_checkpoints_lie_under_their_run_and_are_no_runs():
 
 def test_end_points_are_counted_from_the_far_end():
     far = {"none": np.array([4.0, 1.0, np.nan, 2.0, 0.0]), "repa": np.array([])}
-    figure = end_points_figure(far, arms=["none", "repa"])
+    figure = end_points_figure(far, arms=["none", "repa"], borne={"none": 3.0})
     assert list(figure.data[0].x) == [1.0, 2.0, 4.0]
+    assert list(figure.data[-1].x) == [3.0, 3.0]
     assert list(figure.data[0].y) == pytest.approx([1.0, 2 / 3, 1 / 3])
-    assert figure.data[0].name == "none, 3 words"
+    assert figure.data[0].name == "none"
     assert figure.layout.xaxis.type == "log"
 
 

@@ -97,12 +97,12 @@ def test_geometry_has_no_such_view_without_a_course(open_page, copied_runs):
 def test_checkpoints_are_shown_on_request_and_not_counted(open_page, probed_runs):
     score = "generation.valid_4gram"
     app = open_page("why", probed_runs, score=score)
-    before = next(c.value for c in app.caption if "write unlike" in c.value)
+    before = next(c.value for c in app.caption if "Runs above" in c.value)
     (toggle,) = [t for t in app.toggle if "checkpoints" in t.label]
     assert not toggle.disabled
     toggle.set_value(True).run()
     assert not app.exception
-    after = next(c.value for c in app.caption if "write unlike" in c.value)
+    after = next(c.value for c in app.caption if "Runs above" in c.value)
     assert after.startswith(before)
     assert "does not count them" in after
 
@@ -213,11 +213,11 @@ def test_the_gap_is_paired_by_prompt_at_every_step(copied_runs):
 
 def test_why_draws_the_gap_once_both_arms_are_probed(open_page, copied_runs):
     for arm, lift in (("none", 0.1), ("repa", 0.15)):
-        app = open_page("why", copied_runs)
+        app = open_page("why", copied_runs, more="The gap over training")
         assert not app.exception
         assert not any("gap-over-training" in name for name in figures(app))
         write_prompts(copied_runs, arm, lift)
-    app = open_page("why", copied_runs)
+    app = open_page("why", copied_runs, more="The gap over training")
     assert not app.exception
     assert [error.value for error in app.error] == []
     assert any("gap-over-training" in name for name in figures(app))

@@ -132,3 +132,9 @@ def test_script_json_survives_and_cannot_close_its_element():
     assert json.loads(text) == value
     assert text.isascii()
     assert not set("<>&") & set(text)
+
+
+def test_an_underline_neither_moves_nor_unescapes_the_text():
+    shown = block("a <b> c & d", underlined=[(2, 5), (8, 9)])
+    assert re.sub(r"</?(u|p)\b[^>]*>", "", shown) == "a &lt;b&gt; c &amp; d"
+    assert re.findall(r"<u [^>]*>(.*?)</u>", shown) == ["&lt;b&gt;", "&amp;"]

@@ -83,9 +83,9 @@ def shares(**ends: tuple[float, float]) -> dict[str, dict[str, float]]:
 def test_the_sentence_says_what_the_intervals_say():
     arms = ("none", "repa")
     said = company_sentence(arms, shares(none=(0.1, 0.2), repa=(0.5, 0.6)), "pos")
-    assert "In **repa** a neighbour is more often the same part of speech than in **none**" in said
+    assert "In **repa** it is more often the same part of speech than in **none**" in said
     said = company_sentence(arms, shares(none=(0.5, 0.6), repa=(0.1, 0.2)), "pos")
-    assert "In **none** a neighbour is more often" in said
+    assert "In **none** it is more often" in said
     said = company_sentence(arms, shares(none=(0.1, 0.3), repa=(0.2, 0.4)), "pos")
     assert "do not tell the arms apart" in said
     assert company_sentence(("none",), shares(none=(0.1, 0.3)), "pos") == ""

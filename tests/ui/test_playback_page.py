@@ -66,6 +66,23 @@ def test_generate_says_that_a_text_ended_at_once(open_page, smoke_runs, monkeypa
     assert "ended at once" in app.get("html")[0].proto.body
 
 
+def test_generate_writes_the_prompt_that_is_read_and_each_once(open_page, smoke_runs, monkeypatch):
+    from workbench.sample import continuations
+
+    written, asked = continuations.continue_prompts, []
+
+    def counted(generator, corpus, prompts, *rest, **options):
+        asked.extend(prompts.texts)
+        return written(generator, corpus, prompts, *rest, **options)
+
+    monkeypatch.setattr(continuations, "continue_prompts", counted)
+    for read in ("1", "2", "1"):
+        app = open_page("generate", smoke_runs, steps="3", noise="77", read=read)
+        assert not app.error
+    assert len(asked) == 4  # two arms, two prompts
+    assert asked[0] == asked[1] != asked[2] == asked[3]
+
+
 def same(first: Trajectory, second: Trajectory) -> bool:
     return all(
         np.array_equal(getattr(first, name), getattr(second, name))
@@ -126,7 +143,8 @@ def test_prompt_typed_or_picked_writes_the_same_on_every_page(open_page, smoke_r
     assert said
     for query in ({"count": "2"}, {"prompts": f"the cat saw\n{text}", "read": "2"}):
         app = open_page("generate", smoke_runs, **settings, **query)
-        assert any(said in element.proto.body for element in app.get("html"))
+        shown = " ".join(re.sub("</?u[^>]*>", "", part.proto.body) for part in app.get("html"))
+        assert said in shown
     for query in ({}, {"typed": text}):
         app = open_page("playback", smoke_runs, **settings, **query)
         lane = player_data(app)["lanes"][1]

@@ -25,6 +25,7 @@ from workbench.probes.spaces import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from analyses.texts.ngram_scores import NgramIndex
     from data.corpus_store import Corpus
     from models.language_model import CausalLM
     from workbench.machine.devices import Placement
@@ -85,6 +86,13 @@ class OpenedStudy:
 
         folder = self.study.references_dir
         return self.once(("references", version_of(folder)), lambda: open_references(folder))
+
+    def training_runs(self) -> NgramIndex:
+        """All runs of up to four tokens of the training split."""
+        from workbench.score.unseen_words import training_runs
+
+        folder = self.study.corpus_dir
+        return self.once(("runs", version_of(folder)), lambda: training_runs(self.corpus))
 
     def language_model(self) -> CausalLM:
         """The judging language model."""

@@ -13,6 +13,7 @@ import torch
 from workbench.sample.references import References, first_references, open_references
 from workbench.score.rungs import other_people, prompt_tokens
 from workbench.score.two_samples import Sample, compare_samples, featurizer_name
+from workbench.score.unseen_words import training_runs
 from workbench.train.language_model import load_language_model
 
 if TYPE_CHECKING:
@@ -86,10 +87,7 @@ class Judge:
     @cached_property
     def ngrams(self) -> NgramIndex:
         """All n-grams of the training split."""
-        from analyses.texts.ngram_scores import build_ngram_index
-
-        rows = self.corpus.split("train").token_rows()
-        return build_ngram_index(rows, vocab_size=self.corpus.vocab_size)
+        return training_runs(self.corpus)
 
     @cached_property
     def prompts(self) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ between sessions and never changed.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,6 +121,13 @@ def corpus_of(study: Study) -> Corpus:
 def references_of(study: Study) -> References:
     """Held-out prompts with what a human wrote next."""
     return opened(study).references
+
+
+def unseen_in(study: Study, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+    """For each text the words, as spans of characters, at which it leaves the training texts."""
+    from workbench.score.unseen_words import unseen_words
+
+    return unseen_words(texts, corpus_of(study).tokenizer, opened(study).training_runs())
 
 
 def context() -> StageContext:

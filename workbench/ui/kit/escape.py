@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 # Everything that Streamlit's Markdown reads: emphasis, code, links, directives (`:red[...]`),
 # formulas, headings, lists, tables, entities and tags.
+WAVY = 'style="text-decoration:underline wavy #d55e00;text-underline-offset:.2em"'
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|$<>~:&^=])")
 
 
@@ -25,7 +26,14 @@ def html_text(text: object) -> str:
     return html.escape(str(text), quote=True)
 
 
-def block(text: str, *, label: str = "", colour: str = "", muted: bool = False) -> str:
+def block(
+    text: str,
+    *,
+    label: str = "",
+    colour: str = "",
+    muted: bool = False,
+    underlined: Sequence[tuple[int, int]] = (),
+) -> str:
     """One paragraph of text with a label before it, as HTML.
 
     Args:
@@ -33,12 +41,22 @@ def block(text: str, *, label: str = "", colour: str = "", muted: bool = False) 
         label: name in front.
         colour: of the edge, which may be too pale for text; a CSS colour of ours, never from data.
         muted: grey, for context.
+        underlined: half-open spans of characters, in order and apart.
     """
-    shown = html_text(text) if text.strip() else "<i>(empty)</i>"
+    shown = _marked(text, underlined) if text.strip() else "<i>(empty)</i>"
     style = "opacity:.65;" if muted else ""
     name = f'<span style="font-weight:600">{html_text(label)}</span> ' if label else ""
     edge = f"border-left:3px solid {colour};padding-left:.6rem;" if colour else ""
     return f'<p style="margin:.25rem 0;line-height:1.5;{edge}{style}">{name}{shown}</p>'
+
+
+def _marked(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """`text` for the inside of an HTML element, with some spans underlined."""
+    parts, done = [], 0
+    for start, end in spans:
+        parts += [html_text(text[done:start]), f"<u {WAVY}>{html_text(text[start:end])}</u>"]
+        done = end
+    return "".join([*parts, html_text(text[done:])])
 
 
 def blocks(parts: Sequence[str], *, written: bool = False) -> str:

@@ -45,7 +45,7 @@ RESULTS: Mapping[str, str] = {
     "linear_separability": "label read by a straight cut",
     "learnability.context_r2": "foretold by the prompt, R²",
     "learnability": "foretold by the prompt",
-    "velocity_information": "left open once known",
+    "velocity_information": "spread of ways, given",
     "decoder_basin.r50.isotropic": "error borne, random direction",
     "decoder_basin.r50.boundary": "error borne, towards another word",
     "decoder_basin.margin.mu": "decoder's certainty, clean latents",
@@ -100,7 +100,7 @@ FAMILIES: Mapping[str, str] = {
     "trajectory": "paths",
     "trajectory_map": "map of paths",
     "floor": "Gaussian guess",
-    "velocity_information": "left open",
+    "velocity_information": "ways from noise",
 }
 LABEL_WORDS: Mapping[str, str] = {
     "pos": "part of speech",

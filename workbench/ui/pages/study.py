@@ -3,6 +3,7 @@
 import streamlit as st
 
 from workbench.report.findings.shown import arm_numbers, contrast_numbers
+from workbench.report.ladder import headline_score
 from workbench.ui.kit.keep_finding import keep_this
 from workbench.ui.sections.shared.empty_state import comparison_or_stop, selection_or_stop
 from workbench.ui.sections.shared.predict_first import predict_first, writing_lesson
@@ -36,7 +37,7 @@ if not predict_first(
 metrics = headline_metrics(comparison)
 show_findings(selection, comparison)
 show_story(comparison, metrics)
-neighbours = show_why(selection)
+neighbours = show_why(selection, headline_score(comparison))
 show_other_headlines(comparison, metrics)
 show_ladder(comparison)
 family = choose_family(comparison)

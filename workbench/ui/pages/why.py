@@ -17,28 +17,40 @@ from workbench.ui.sections.why.near_miss import show_near_miss
 from workbench.ui.sections.why.pair_to_read import show_pair
 from workbench.ui.sections.why.reconstruction_scatter import choose_score, show_scatter
 
+HEIGHT = 280  # of both figures
+MORE = ("What else differs", "The gap over training", "The flow's loss")
+
 st.title("Why reconstruction misleads")
 selection = selection_or_stop()
 comparison = comparison_or_stop(selection)
 st.markdown(
-    "Reconstruction judges a decoder on latents that **its own encoder** made. A generator hands "
-    "it **other points**, most of them a little off. What counts is which words lie next to a word."
+    "Reconstruction tests the decoder on latents of **its own encoder**. A generator hands it "
+    "**other points**: how far do they miss, and **which word** lies there?"
 )
-score = choose_score(comparison)
+controls = st.container(horizontal=True, vertical_alignment="bottom")
+score = choose_score(comparison, controls)
 if not predict_first(
     "why",
     lambda: generator_lesson(comparison, selection.first, selection.second, score, selection.seed),
+    controls,
 ):
     st.stop()
 
 results = results_of(selection)
-scatter = show_scatter(score)
-show_near_miss(selection)
+left, right = st.columns(2)
+with left:
+    scatter = show_scatter(score, controls, HEIGHT)
+with right:
+    show_end_points(selection, results, HEIGHT)
+show_near_miss(selection, score)
 pair = show_pair(selection, score)
-show_causes(selection, results)
-show_end_points(selection, results)
-show_gap(selection, score)
-show_flow_loss(selection)
+more = st.segmented_control("More", MORE, key="more", bind="query-params")
+if more == "What else differs":
+    show_causes(selection, results)
+elif more == "The gap over training":
+    show_gap(selection, score)
+elif more == "The flow's loss":
+    show_flow_loss(selection)
 
 
 def shown_numbers() -> list[Number]:

@@ -46,22 +46,24 @@ class WritingView:
     seed: int
 
 
-def write(run: Run, view: WritingView) -> Continuations:
-    """Continue the prompts with one arm's generator."""
-    return _write(str(run.study.directory), run.arm, run.seed, weights_stamp(run), view)
+def write(run: Run, view: WritingView, row: int) -> Continuations:
+    """Continue one of the prompts, whose text does not depend on the others."""
+    return _write(str(run.study.directory), run.arm, run.seed, weights_stamp(run), view, row)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Writing …", show_time=True)
-def _write(directory: str, arm: str, seed: int, weights: str, view: WritingView) -> Continuations:
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _write(
+    directory: str, arm: str, seed: int, weights: str, view: WritingView, row: int
+) -> Continuations:
     from workbench.sample.continuations import continue_prompts
     from workbench.sample.prompts import held_out_prompts, typed_prompts
 
     run = open_study(Path(directory)).run(arm, seed)
     corpus, references = corpus_of(run.study), references_of(run.study)
     if view.prompts:
-        prompts = typed_prompts(corpus, list(view.prompts), references)
+        prompts = typed_prompts(corpus, [view.prompts[row]], references)
     else:
-        rows = slice(0, view.count)
+        rows = slice(row, row + 1)
         prompts = held_out_prompts(
             corpus,
             references.indices[rows],

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from workbench.ui.kit.exhibits import show_table
+from workbench.ui.sections.generate.continuations import write
 
 if TYPE_CHECKING:
     from workbench.sample.continued import Continuations
+    from workbench.ui.kit.selection import Selection
+    from workbench.ui.sections.generate.continuations import WritingView
 
 
 def show_cost(written: Mapping[str, Continuations]) -> None:
@@ -26,25 +29,31 @@ def _cost_table(written: Mapping[str, Continuations]) -> None:
         pd.DataFrame(
             {
                 "arm": list(written),
-                "network evaluations a prompt": [w.nfe for w in written.values()],
-                "seconds in all": [round(w.seconds, 3) for w in written.values()],
-                "ended by itself": [f"{w.ended.mean():.0%}" for w in written.values()],
+                "network evaluations": [w.nfe for w in written.values()],
+                "seconds": [round(w.seconds, 3) for w in written.values()],
+                "ended by itself": ["yes" if w.ended.all() else "no" for w in written.values()],
             }
         ),
         "cost",
-        caption="Guidance other than 0 or 1 evaluates the network twice a step, and so counts "
-        "twice.",
+        caption="Of the text that is read. Guidance other than 0 or 1 evaluates the network twice "
+        "a step, and so counts twice.",
     )
 
 
-def offer_texts(prompts: Sequence[str], written: Mapping[str, Continuations]) -> None:
-    """Prompts and continuations as a file."""
-    import pandas as pd
+def offer_texts(selection: Selection, view: WritingView, prompts: Sequence[str]) -> None:
+    """Prompts and continuations as a file; those that nobody has read yet are written for it."""
 
-    texts = {arm: own.texts for arm, own in written.items()}
-    rows = pd.DataFrame({"prompt": list(prompts), **texts})
+    def table() -> str:
+        import pandas as pd
+
+        texts = {
+            run.title: [write(run, view, row).texts[0] for row in range(len(prompts))]
+            for run in selection.runs.values()
+        }
+        return pd.DataFrame({"prompt": list(prompts), **texts}).to_csv(index=False)
+
     st.download_button(
-        "CSV", lambda: rows.to_csv(index=False),
+        "CSV" if len(prompts) == 1 else f"CSV of all {len(prompts)}", table,
         file_name="continuations.csv", mime="text/csv", on_click="ignore",
         icon=":material/download:",
     )  # fmt: skip

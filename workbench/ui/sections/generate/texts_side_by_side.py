@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from workbench.ui.kit.cached import references_of
+from workbench.score.unseen_words import RULE
+from workbench.ui.kit.cached import references_of, unseen_in
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import block, blocks
 from workbench.ui.kit.theme import colours, surface
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 NOTHING = "(no text: the end mark ∎ came first, so it ended at once)"
 
 
-def write_or_stop(selection: Selection, view: WritingView) -> dict[str, Continuations]:
-    """Arm -> its continuations; an arm that fails is a card."""
+def write_or_stop(selection: Selection, view: WritingView, row: int) -> dict[str, Continuations]:
+    """Arm -> its continuation of the prompt that is read; an arm that fails is a card."""
     written = {}
     for arm, run in selection.runs.items():
-        with guarded(f"Arm {arm}"):
-            written[arm] = write(run, view)
+        with guarded(f"Arm {arm}"), st.spinner("Writing …", show_time=True):
+            written[arm] = write(run, view, row)
     if not written:
         st.stop()
     return written
@@ -39,30 +40,29 @@ def prompts_of(selection: Selection, view: WritingView) -> list[str]:
 
 
 def show_texts(
-    selection: Selection, view: WritingView, written: Mapping[str, Continuations]
+    selection: Selection, view: WritingView, row: int, written: Mapping[str, Continuations]
 ) -> None:
     """One prompt's texts at a time, so that arms are read against each other."""
     palette, grey = colours(selection.all_arms), surface().muted
     others = {} if view.prompts else _others(selection, view.count)
     prompts = prompts_of(selection, view)
-    row = _chosen_prompt(len(prompts))
     parts = [block(prompts[row], label=f"{row + 1}.", muted=True)]
+
+    def add(name: str, text: str, colour: str) -> None:
+        (unseen,) = unseen_in(selection.study, [text])
+        parts.append(block(text or NOTHING, label=name, colour=colour, underlined=unseen))
+
     for arm, own in written.items():
-        parts.append(
-            block(
-                own.texts[row].strip() or NOTHING,
-                label=selection.runs[arm].title,
-                colour=palette[arm],
-            )
-        )
+        add(selection.runs[arm].title, own.texts[0].strip(), palette[arm])
         if not view.prompts:
-            parts.append(fact_marks(kept_in(selection, row, own.texts[row])))
-    parts += [block(texts[row], label=name, colour=grey) for name, texts in others.items()]
+            parts.append(fact_marks(kept_in(selection, row, own.texts[0])))
+    for name, texts in others.items():
+        add(name, texts[row], grey)
     st.html(blocks(parts, written=True))
-    st.space("small")
+    st.caption(RULE)
 
 
-def _chosen_prompt(count: int) -> int:
+def chosen_prompt(count: int) -> int:
     """Row of the prompt whose texts are read."""
     numbers = list(range(1, count + 1))
     if st.session_state.get("read") not in (None, *numbers):

@@ -265,7 +265,7 @@ SECTIONS: Mapping[str, Section] = {
     "Between texts": Section(("manifold_continuity.",), _between, always=True),
     "Along a text": Section(("sequence_structure.",), _sequence),
     "Dimension": Section(("intrinsic_dimension.", "isotropy."), _dimension),
-    "Open velocity": Section(("velocity_information.", "learnability."), _information),
+    "Ways from noise": Section(("velocity_information.", "learnability."), _information),
     "Teacher": Section(("alignment",), _alignment),
     "Over training": Section(
         ("over_training.",),

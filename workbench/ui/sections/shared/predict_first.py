@@ -51,18 +51,19 @@ class Lesson:
     table: pd.DataFrame | None = None
 
 
-def predict_first(page: str, make: Callable[[], Lesson | str]) -> bool:
+def predict_first(page: str, make: Callable[[], Lesson | str], where: Any = st) -> bool:
     """Whether the page may show its answer: the mode is off, or the reader has chosen.
 
     Args:
         page: its address, part of the widgets' keys.
         make: the lesson, or why this study has none.
+        where: row of controls that holds the switch.
     """
     # Each page has a switch of its own; a class that goes through several sets it once.
     before, on = st.session_state.get(CLASSROOM, (page, False))
     if before != page and "predict" not in st.query_params:
         st.session_state["predict"] = on
-    on = st.toggle(
+    on = where.toggle(
         "Predict first", key="predict", bind="query-params",
         help="For teaching: hides the answer until you have chosen, here and on the other pages "
         "that ask. The page's link keeps it.",

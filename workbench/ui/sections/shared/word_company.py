@@ -129,12 +129,12 @@ def company_sentence(arms: Sequence[str], shares: Shares, label: str) -> str:
     above, below = shares[low].get("high"), shares[high].get("low")
     if above is None or below is None or above >= below:
         return (
-            "A generator lands a little off, on a neighbour. Here neighbours are "
-            f"as often the same {kind} in both arms: they do not tell the arms apart."
+            f"A miss lands on a neighbour. Here it is as often the same {kind} in both arms: "
+            "neighbours do not tell the arms apart."
         )
     return (
-        "A generator lands a little off, on a neighbour. "
-        f"In **{high}** a neighbour is more often the same {kind} than in **{low}**."
+        f"A miss lands on a neighbour. In **{high}** it is more often the same {kind} than in "
+        f"**{low}**."
     )
 
 

@@ -21,14 +21,24 @@ from workbench.ui.kit.theme import theme
 
 
 def show_ladder(comparison: Mapping[str, Any]) -> None:
-    """Draw the ladder; a study from before it was measured has none."""
+    """An expander that draws the ladder once it is open; an older study has none."""
     if not ladder_readings(comparison):
         return
+    more = st.expander(
+        "Which scores to trust: human text, damaged by known amounts", key="ladder",
+        bind="query-params",
+    )  # fmt: skip
+    if not more.open:
+        return
+    with more:
+        _draw(comparison)
+
+
+def _draw(comparison: Mapping[str, Any]) -> None:
     names = plain_names(reading.metric for reading in ladder_readings(comparison))
     figure, score = ladder_of(comparison, theme(), names), headline_score(comparison)
     assert figure is not None
     assert score is not None
-    st.subheader("What the scores see")
     show_figure(
         figure,
         "ladder",

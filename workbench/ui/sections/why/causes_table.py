@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -12,7 +11,7 @@ from workbench.report.number_text import interval_text, number_text
 from workbench.score.directions import ACCURACY
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_reading_table
-from workbench.ui.kit.plain_words import label_words
+from workbench.ui.kit.plain_words import result_words
 from workbench.ui.sections.shared.stored_results import Results
 
 if TYPE_CHECKING:
@@ -21,82 +20,58 @@ if TYPE_CHECKING:
     from workbench.ui.kit.selection import Selection
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """What two spaces may differ in, for someone who never read the paper.
-
-    Attributes:
-        label: its name in plain words.
-        meaning: what it is, its unit, and its better end.
-    """
-
-    label: str
-    meaning: str
-
-
-# Result name, or its beginning -> what it is; the order is fixed, whatever a study finds.
-CAUSES: Mapping[str, Cause] = {
-    ACCURACY: Cause(
-        "tokens read back", "The gate: share of tokens read back. Equal here is where the story "
-        "starts."
+# Result name, or its beginning -> what it is, its unit and its better end. The order is fixed.
+CAUSES: Mapping[str, str] = {
+    ACCURACY: ("The gate: share of tokens read back. Equal here is where the story starts."),
+    "knn_coherence.token.other_id": (
+        "Share of a word's nearest latents, those of other words only, that have its label. Where "
+        "it is high, a near miss still lands on a word of the right kind. Chance is the same for "
+        "shuffled labels; below it, words of other kinds stand nearer than by luck."
     ),
-    "knn_coherence.token.other_id": Cause(
-        "neighbours of the same kind", "Share of a word's nearest latents, those of other words "
-        "only, that have its label. Where it is high, a near miss still lands on a word of the "
-        "right kind. Chance is the same for shuffled labels; below it, words of other kinds "
-        "stand nearer than by luck."
+    "learnability": (
+        "How much of the next latents a linear map of the prompt's foretells (R², 1 = all). More "
+        "is easier to learn."
     ),
-    "learnability": Cause(
-        "foretold by the prompt", "How much of the next latents a linear map of the prompt's "
-        "foretells (R², 1 = all). More is easier to learn."
+    "velocity_information": (
+        "Variance a dimension that the ways from noise to the latents still have once the label, "
+        "or the context, is known; no flow is trained for it. Less is an easier path."
     ),
-    "velocity_information": Cause(
-        "left open once known", "Variance a dimension that the ways from noise to the latents "
-        "still have once the label, or the context, is known; no flow is trained for it. Less is "
-        "an easier path."
+    "decoder_basin.r50": (
+        "How far, in standard deviations of the latents, a latent may be off before half of the "
+        "words are read as others. More forgives more."
     ),
-    "decoder_basin.r50": Cause(
-        "error that the decoder bears", "How far, in standard deviations of the latents, a latent "
-        "may be off before half of the words are read as others. More forgives more."
+    "decoder_basin.margin": (
+        "How far the decoder's first choice is ahead of the second, in nats (natural-log units: 1 "
+        "nat is 2.7 to 1). More is surer."
     ),
-    "decoder_basin.margin": Cause(
-        "decoder's certainty", "How far its first choice is ahead of the second, in nats "
-        "(natural-log units: 1 nat is 2.7 to 1). More is surer."
+    "manifold_continuity": (
+        "Whether the middle between two texts is still text: Fréchet distance and nats per token "
+        "(less is better), share of valid 4-grams (more is)."
     ),
-    "manifold_continuity": Cause(
-        "between two texts", "Whether the middle between two texts is still text: Fréchet distance "
-        "and nats per token (less is better), share of valid 4-grams (more is)."
+    "scale.log_snr": (
+        "How large the latents are against the encoder's own noise, in nats. Neither end is "
+        "better by itself."
     ),
-    "scale.log_snr": Cause(
-        "size against noise", "How large the latents are against the encoder's own noise, in nats. "
-        "Neither end is better by itself."
+    "floor.velocity": (
+        "Loss (velocity variance a dimension) of an ideal flow that knows only how the latents "
+        "spread. Neither end is better by itself."
     ),
-    "floor.velocity": Cause(
-        "loss of a Gaussian guess", "Loss (velocity variance a dimension) of an ideal flow that "
-        "knows only how the latents spread. Neither end is better by itself."
+    "intrinsic_dimension": (
+        "How many directions a point's neighbourhood has. Neither end is better by itself."
     ),
-    "intrinsic_dimension": Cause(
-        "directions around a point", "How many directions a point's neighbourhood has. Neither end "
-        "is better by itself."
+    "isotropy": (
+        "Whether all directions are used alike (a cosine, or a log potential): lower is more even."
     ),
-    "isotropy": Cause(
-        "evenness of directions", "Whether all directions are used alike (a cosine, or a log "
-        "potential): lower is more even."
-    ),
-}  # fmt: skip
+}
 
 
-def cause_of(name: str) -> tuple[str, Cause]:
-    """A result's name in plain words, and what it is."""
-    prefix = next(p for p in CAUSES if name.startswith(p))
-    rest = label_words(name.removeprefix(prefix).strip("."))
-    cause = CAUSES[prefix]
-    return (f"{cause.label}: {rest}" if rest else cause.label), cause
+def meaning_of(name: str) -> str:
+    """What a result is, for someone who never read the paper."""
+    return CAUSES[next(prefix for prefix in CAUSES if name.startswith(prefix))]
 
 
 def show_causes(selection: Selection, results: Mapping[str, Results]) -> None:
     """The table of causes: at first the gate and what parts the arms, then everything."""
-    st.subheader("What else differs")
     with guarded("The causes"):
         table = arm_deltas(results, selection.arms)
         if not len(table):
@@ -129,10 +104,9 @@ def arm_deltas(results: Mapping[str, Mapping[str, Any]], arms: Sequence[str]) ->
         values = [results[arm][name] for arm in arms]
         if any(value.get("score") is None for value in values):
             continue
-        label, cause = cause_of(name)
         rows.append(
             {
-                "measure": label,
+                "measure": result_words(name),
                 **{
                     arm: interval_text({**v, "mean": v["score"]})
                     for arm, v in zip(arms, values, strict=True)
@@ -140,7 +114,7 @@ def arm_deltas(results: Mapping[str, Mapping[str, Any]], arms: Sequence[str]) ->
                 "intervals": _parted(values),
                 "favours": _favoured(arms, values),
                 "chance": number_text(values[0].get("chance")),
-                "what it means": cause.meaning,
+                "what it means": meaning_of(name),
                 "name": name,
             }
         )

@@ -1,4 +1,4 @@
-"""Where the generator's paths end: how far from every latent that the encoder made."""
+"""How far a generator misses: its end points against real latents, and what the decoder bears."""
 
 from __future__ import annotations
 
@@ -6,53 +6,45 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import streamlit as st
 
 from analyses.figures.end_points import end_points_figure
-from workbench.report.number_text import number_text
+from workbench.report.number_text import interval_text, number_text
 from workbench.ui.kit.cached import read_table
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure
 from workbench.ui.kit.theme import theme
+from workbench.ui.sections.shared.held_out import items_of
 from workbench.ui.sections.shared.stored_results import Results, missing_note
 
 if TYPE_CHECKING:
     from workbench.study.folders import Run
     from workbench.ui.kit.selection import Selection
 
-FAR = 2.0  # twice the usual distance between real latents
+ENDS, BORNE = "trajectory.off_manifold", "decoder_basin.r50.boundary"
 
 
-def show_end_points(selection: Selection, results: Mapping[str, Results]) -> None:
-    """An expander that draws the distances of the end points once it is open."""
+def show_end_points(selection: Selection, results: Mapping[str, Results], height: int) -> None:
+    """Draw the distances of the end points beside the error that each decoder bears."""
     with guarded("The end points"):
-        more = st.expander(
-            "How far from real latents the paths end", key="ends", bind="query-params"
-        )
-        if not more.open:
+        handed = end_distances(selection.runs)
+        if len(handed) < len(selection.arms):
+            missing_note(selection, "trajectory")
             return
-        with more:
-            _draw(selection, results)
-
-
-def _draw(selection: Selection, results: Mapping[str, Results]) -> None:
-    handed = end_distances(selection.runs)
-    if len(handed) < len(selection.arms):
-        missing_note(selection, "trajectory")
-        return
-    show_figure(
-        end_points_figure(handed, arms=selection.all_arms, theme=theme()),
-        "end-points",
-        caption="The encoder's own latents lie about 1 apart: those are all that "
-        "reconstruction sees. A curve that stays high to the right of 1 is a generator that "
-        f"hands over points where no text ever was. {far_sentence(handed, results)} Where the "
-        "curves run together and the arms still write unlike, it is not by how far they miss.",
-    )
+        spaces = items_of(selection, "tokens").spaces
+        borne = {
+            arm: error
+            for arm in handed
+            if (error := borne_error(results.get(arm, {}), spaces[arm])) is not None
+        }
+        figure = end_points_figure(
+            handed, arms=selection.all_arms, borne=borne, theme=theme()
+        ).update_layout(height=height)
+        show_figure(figure, "end-points", caption=miss_sentence(handed, borne, results))
 
 
 def end_distances(runs: Mapping[str, Run]) -> dict[str, np.ndarray]:
     """Arm -> how far each written word's end point lies from real latents; others are absent."""
-    files = {arm: run.probes_dir / "trajectory.off_manifold.parquet" for arm, run in runs.items()}
+    files = {arm: run.probes_dir / f"{ENDS}.parquet" for arm, run in runs.items()}
     return {
         arm: read_table(file)["end"].to_numpy(np.float64)
         for arm, file in files.items()
@@ -60,19 +52,32 @@ def end_distances(runs: Mapping[str, Run]) -> dict[str, np.ndarray]:
     }
 
 
-def far_sentence(distances: Mapping[str, np.ndarray], results: Mapping[str, Any]) -> str:
-    """The share of words that end far from every real latent, with interval, n and chance."""
-    from analyses.statistics.intervals import bootstrap
+def borne_error(results: Results, latents: np.ndarray) -> float | None:
+    """The error towards another word that half of the words survive, as end points are measured.
 
-    shares, chances = [], []
-    for arm, values in distances.items():
-        share = bootstrap((values > FAR).astype(np.float64))
-        shares.append(
-            f"{share.mean:.0%} [{share.low:.0%}, {share.high:.0%}] in {arm} (n {share.n})"
-        )
-        chance = results.get(arm, {}).get("trajectory.off_manifold", {}).get("chance")
-        chances.append(f"{number_text(chance)} in {arm}")
-    return (
-        f"Further than {FAR:g} end {', '.join(shares)}. By chance, as points of a Gaussian of the "
-        f"same spread, the mean distance is {', '.join(chances)}."
-    )
+    The probe measures it in standard deviations of the latents (N, D), per dimension; end points
+    are measured in the usual distance between real latents. None where either is not stored.
+    """
+    radius = results.get(BORNE, {}).get("score")
+    unit = (results.get(ENDS, {}).get("detail") or {}).get("unit")
+    if radius is None or not unit:
+        return None
+    return float(radius * np.linalg.norm(latents.std(axis=0, dtype=np.float64)) / unit)
+
+
+def miss_sentence(
+    distances: Mapping[str, np.ndarray], borne: Mapping[str, float], results: Mapping[str, Any]
+) -> str:
+    """How far the end points lie, with interval, n and chance; and how many the decoder loses."""
+    misses = []
+    for arm in distances:
+        found = results.get(arm, {}).get(ENDS, {})
+        mean = interval_text({**found, "mean": found.get("score")})
+        chance = number_text(found.get("chance"))
+        misses.append(f"{arm} {mean} (n {len(distances[arm])}, chance {chance})")
+    said = f"1: real latents among themselves. Mean miss: {', '.join(misses)}."
+    if not borne:
+        return said
+    beyond = {arm: int((distances[arm] > error).sum()) for arm, error in borne.items()}
+    counts = ", ".join(f"{n} of {len(distances[arm])} in {arm}" for arm, n in beyond.items())
+    return f"{said} Beyond what the decoder bears (dotted): {counts}."

@@ -17,21 +17,18 @@ if TYPE_CHECKING:
 
 
 def show_flow_loss(selection: Selection) -> None:
-    """An expander that draws the loss of every run that has logged its floors, once it is open."""
+    """Draw the loss of every run that has logged its floors."""
     with guarded("The flow's loss"):
         found = (logged_curve(r.arm, r.seed, metrics_of(r)) for r in selection.runs.values())
         curves = [curve for curve in found if curve]
         if not curves:
+            st.info("No arm has logged its floors.")
             return
-        more = st.expander("The flow's loss against its floors", key="loss", bind="query-params")
-        if not more.open:
-            return
-        with more:
-            show_figure(
-                loss_figure(curves, arms=selection.all_arms, theme=theme()),
-                "flow-loss",
-                caption="Raw losses of two spaces are not comparable. Dashed: the loss of an ideal "
-                "flow that knew only how the latents spread (Gaussian floor), which a trained one "
-                "goes below. Dotted: of one that knew all but the encoder's noise; none gets "
-                "lower. The right panel is the place between the two, 0 = all is learnt.",
-            )
+        show_figure(
+            loss_figure(curves, arms=selection.all_arms, theme=theme()),
+            "flow-loss",
+            caption="Raw losses of two spaces are not comparable. Dashed: the loss of an ideal "
+            "flow that knew only how the latents spread (Gaussian floor), which a trained one "
+            "goes below. Dotted: of one that knew all but the encoder's noise; none gets "
+            "lower. The right panel is the place between the two, 0 = all is learnt.",
+        )

@@ -31,20 +31,20 @@ def show_gap(selection: Selection, score: str) -> None:
         first, second = (selection.runs[arm] for arm in (selection.first, selection.second))
         table = gap_over_training(first, second, name)
         if table["difference"].isna().all():
+            st.info("No milestone of both arms is scored yet: `probe RUN --checkpoints` does it.")
             return
-        with st.expander("Is it only speed? The gap over training"):
-            arms = f"{second.arm} - {first.arm}"
-            show_figure(
-                over_training_figure(
-                    [_points(table, arms, selection.seed)],
-                    y=f"{plain_words('generation.' + name)}, {arms}",
-                    theme=theme(),
-                    chance_name="no difference",
-                ),
-                "gap-over-training",
-                table=lambda: table,
-                caption=gap_sentence(table, first.arm, second.arm),
-            )
+        arms = f"{second.arm} - {first.arm}"
+        show_figure(
+            over_training_figure(
+                [_points(table, arms, selection.seed)],
+                y=f"{plain_words('generation.' + name)}, {arms}",
+                theme=theme(),
+                chance_name="no difference",
+            ),
+            "gap-over-training",
+            table=lambda: table,
+            caption=gap_sentence(table, first.arm, second.arm),
+        )
 
 
 def gap_sentence(table: pd.DataFrame, first: str, second: str) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from workbench.probes.typical_word import FEWEST_PLACES
 from workbench.ui.kit.error_card import guarded
-from workbench.ui.kit.escape import block
+from workbench.ui.sections.shared.foretold import foretold_sentence
 from workbench.ui.sections.shared.held_out import items_of
 from workbench.ui.sections.shared.typical_example import typical_word
 from workbench.ui.sections.shared.word_company import (
@@ -36,21 +36,19 @@ def words_of(items: Items, first: int | None) -> dict[str, int]:
     return {items.names[first]: first, **found}
 
 
-def show_near_miss(selection: Selection) -> None:
+def show_near_miss(selection: Selection, score: str) -> None:
     """Let the reader choose a word; it opens on the typical one."""
-    st.subheader("What a near miss lands on")
     with guarded("The near miss"):
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        row.subheader("What a near miss lands on")
         items = items_of(selection, "tokens")
         typical = typical_word(selection, items)
         words = words_of(items, None if typical is None else typical.row)
-        word = st.selectbox("A word", list(words), key="miss", bind="query-params")
-        row = words.get(word, next(iter(words.values())))
+        word = row.selectbox("A word", list(words), key="miss", bind="query-params", width=220,
+                             label_visibility="collapsed")  # fmt: skip
+        place = words.get(word, next(iter(words.values())))
         label = typical.label if typical else next(iter(items.labels))
         shares = shares_of(selection, items, typical) if typical else {}
-        near = {space: neighbours_of(items, space, row, label) for space in items.spaces}
+        near = {space: neighbours_of(items, space, place, label) for space in items.spaces}
         show_company(selection, shares, near, label)
-        st.html(block(items.texts[row], label=f"{items.names[row]} in:", muted=True))
-        st.caption(
-            f"{company_caption(shares, label)} An arm's decoder may bear a larger error before "
-            "it leaves the word; what counts then is where it lands."
-        )
+        st.caption(f"{company_caption(shares, label)} {foretold_sentence(label, score)}")

@@ -12,18 +12,27 @@ import streamlit as st
 from workbench.report.findings import Number, Selected, selected_rows
 from workbench.report.findings.shown import text_numbers
 from workbench.score.directions import ACCURACY
-from workbench.ui.kit.cached import comparison_of, references_of, samples_of, scores_of
+from workbench.score.unseen_words import RULE
+from workbench.ui.kit.cached import (
+    comparison_of,
+    references_of,
+    samples_of,
+    scores_of,
+    unseen_in,
+)
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import block, blocks
-from workbench.ui.kit.exhibits import show_table
+from workbench.ui.kit.exhibits import caption_with_files
 from workbench.ui.kit.opened_finding import replayed_rows
-from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.theme import colours, surface
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.ui.kit.selection import Selection
+
+
+PICKED = "_pair"  # prompt of the pair that is read, by its text
 
 
 @dataclass(frozen=True)
@@ -45,59 +54,65 @@ class Pair:
 
 
 def show_pair(selection: Selection, score: str) -> Pair | None:
-    """List the prompts, widest gap first, and show the texts of the one that is picked."""
-    st.subheader("Read one pair")
+    """Show the texts of one prompt: the typical one, or another that is picked."""
     with guarded("The pairs"):
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        row.subheader("Read one pair")
         pairs = worse_written_pairs(selection, score)
         if pairs is None or not len(pairs):
             st.info("No prompt has this score.")
             return None
-        pair = _pick(selection, pairs)
+        pair = _pick(selection, pairs, row)
         _show_texts(selection, pair)
+        with caption_with_files(pair_caption(pairs.attrs)):
+            st.download_button(
+                "CSV: every pair", lambda: pairs.to_csv(index=False),
+                file_name="pairs.csv", mime="text/csv", on_click="ignore",
+            )  # fmt: skip
         return pair
     return None
 
 
-def _pick(selection: Selection, pairs: pd.DataFrame) -> Pair:
-    prompts = references_of(selection.study).prompts
+def _pick(selection: Selection, pairs: pd.DataFrame, where: Any) -> Pair:
+    prompts, listed = references_of(selection.study).prompts, pairs["prompt"].to_list()
     if replayed := replayed_rows(selection, "prompts", len(prompts)):
-        st.session_state["_pair"] = prompts[replayed[0]]
-    asked = pairs.index[pairs["prompt"] == st.session_state.get("_pair")]
-    first = int(asked[0]) if len(asked) else 0
-    found = pairs.attrs
-    picked = show_table(
-        pairs[["prompt", "score gap"]].rename(columns={"score gap": f"gap: {_words(found)}"}),
-        "pairs", on_select="rerun", height=180,
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": [first], "columns": [], "cells": []}},
-        caption=f"Gap: by how much **{found['better']}** wrote worse, though it reads back at "
-        f"least as well. It wrote worse on {found['count']} of {found['known']} prompts. The "
-        "typical one stands first: its gap is nearest the median. Pick another and read both arms.",
+        st.session_state[PICKED] = prompts[replayed[0]]
+    if st.session_state.get(PICKED) not in listed:
+        st.session_state.pop(PICKED, None)
+    gaps = dict(zip(listed, pairs["score gap"], strict=True))
+    picked = where.selectbox(
+        "Prompt, the most typical first", listed, key=PICKED, width=420,
+        label_visibility="collapsed", format_func=lambda text: f"gap {gaps[text]:.3g}: {text}",
     )  # fmt: skip
-    rows = picked.selection.rows if picked else []
-    texts = pairs.iloc[rows[0] if rows else first]
-    return Pair(prompts.index(texts["prompt"]), texts, found["score"])
-
-
-def _words(found: Mapping[Hashable | None, Any]) -> str:
-    return plain_words(f"generation.{found['score']}")
+    texts = pairs.iloc[listed.index(picked)]
+    return Pair(prompts.index(texts["prompt"]), texts, pairs.attrs["score"])
 
 
 def _show_texts(selection: Selection, pair: Pair) -> None:
-    palette, texts = colours(selection.all_arms), pair.texts
+    palette, texts, arms = colours(selection.all_arms), pair.texts, selection.arms
+    unseen = unseen_in(selection.study, [texts[name] for name in (*arms, "reference")])
     parts = [block(texts["prompt"], label="prompt", muted=True)]
-    for arm in selection.arms:
+    for arm, spans in zip(arms, unseen, strict=False):
         label = f"{arm} ({texts[arm + ' score']:.3g})"
-        parts.append(block(texts[arm], label=label, colour=palette[arm]))
-    parts.append(block(texts["reference"], label="human", colour=surface().muted))
+        parts.append(block(texts[arm], label=label, colour=palette[arm], underlined=spans))
+    grey = surface().muted
+    parts.append(block(texts["reference"], label="human", colour=grey, underlined=unseen[-1]))
     st.html(blocks(parts, written=True))
 
 
-def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None:
-    """Prompts by how much worse the better reconstructor wrote, the most typical gap first.
+def pair_caption(found: Mapping[Hashable | None, Any]) -> str:
+    """What to look at, how often the better reconstructor wrote worse, and why this pair."""
+    return (
+        f"{RULE} **{found['better']}** wrote worse on {found['count']} of {found['known']} "
+        "prompts. First stands the typical pair: its scores lie nearest both arms' medians."
+    )
 
-    A gap below zero is a prompt where it wrote better. The first row is the one nearest the median
-    gap, so that no example is picked for its effect.
+
+def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None:
+    """Prompts by how much worse the better reconstructor wrote, the most typical first.
+
+    A gap below zero is a prompt where it wrote better. The first row's scores lie nearest the
+    medians of both arms, so that no example is picked for its effect.
 
     A score without a value per prompt, such as MAUVE, gives way to the judge's nats per token;
     `attrs["score"]` of the table says which it is; `count` of `known` prompts are such.
@@ -128,7 +143,8 @@ def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None
         }
     )
     frame = frame[np.isfinite(gap)]
-    away = (frame["score gap"] - frame["score gap"].median()).abs()
+    both = frame[[f"{arm} score" for arm in selection.arms]]
+    away = ((both - both.median()) ** 2).sum(axis=1)
     frame = frame.loc[away.sort_values(kind="stable").index].reset_index(drop=True)
     count = int((frame["score gap"] > 0).sum())
     frame.attrs |= {"score": column, "better": better, "count": count, "known": len(frame)}

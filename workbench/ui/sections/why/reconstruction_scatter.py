@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import streamlit as st
 
 from analyses.figures.reconstruction_generation import (
     RunPoint,
@@ -45,38 +44,37 @@ class Scatter:
     correlated: RankCorrelation
 
 
-def choose_score(comparison: Mapping[str, Any]) -> str:
+def choose_score(comparison: Mapping[str, Any], where: Any) -> str:
     """A generation score; that which the study's ladder of damage chose stands first."""
     scores = [name for name in metric_names(comparison) if name.startswith("generation.")]
     first = headline_score(comparison) or scores[0]
     return choose_named(
         "How writing is scored", scores, "score", words=plain_words, first=first,
-        help="The arrow points at the better end.",
+        help="The arrow points at the better end.", where=where, width=380,
     )  # fmt: skip
 
 
-def show_scatter(score: str) -> Scatter:
-    """Draw every compared run of every study, and the flow's checkpoints if asked for."""
+def show_scatter(score: str, where: Any, height: int) -> Scatter:
+    """Draw every compared run of every study; a switch in `where` adds the flow's checkpoints."""
     points = run_points(score)
     correlated = correlation(points)
     steps = trails(points, score)
-    with_steps = st.toggle(
-        "Show checkpoints of the flow's training", key="checkpoints", bind="query-params",
+    with_steps = where.toggle(
+        "Show the flow's checkpoints", key="checkpoints", bind="query-params",
         disabled=not steps, help="By `python -m workbench probe RUN --checkpoints`, for valid "
         "n-grams, nats per token and fidelity.",
     )  # fmt: skip
+    figure = reconstruction_generation_figure(
+        [point for own in points.values() for point in own],
+        reconstruction_name="share of tokens read back",
+        generation_name=plain_words(score),
+        theme=theme(),
+        trails=steps if with_steps else (),
+    ).update_layout(height=height, yaxis_title_font_size=12)
     show_figure(
-        reconstruction_generation_figure(
-            [point for own in points.values() for point in own],
-            reconstruction_name="reconstruction: share of tokens read back",
-            generation_name=plain_words(score),
-            theme=theme(),
-            trails=steps if with_steps else (),
-        ),
+        figure,
         "reconstruction-generation",
-        caption="Each point is a run of any study here. If reconstruction foretold generation, "
-        "points further right would write better; points above each other read back alike and "
-        "write unlike. "
+        caption="Runs above each other read back alike. "
         + correlation_sentence(correlated)
         + (f" {FIDELITY_NOTE}" if score == FIDELITY else "")
         + (CHECKPOINTS if with_steps and steps else ""),
