@@ -9,7 +9,8 @@ import streamlit as st
 from analyses.figures.theme import SURFACES, ArmStyle, Surface, Theme, arm_styles
 
 # What a page is about stands in its first view: less room above the title.
-# And less beside the page where the window is narrow.
+# And less beside the page where the window is narrow. Streamlit writes white on the primary colour,
+# which is pale in the dark theme.
 PAGE_STYLE = """<style>
 [data-testid=stMainBlockContainer]{padding-top:2.6rem;padding-bottom:3rem}
 .short-cell{white-space:nowrap}
@@ -17,9 +18,8 @@ PAGE_STYLE = """<style>
   .short-cell{white-space:normal}
   [data-testid=stMainBlockContainer]{padding-left:1.5rem;padding-right:1.5rem}
 }
+[data-testid^=stBaseButton-primary] *{color:light-dark(#fff,#0e1117)}
 </style>"""
-# Streamlit writes white on the primary colour, which is pale in the dark theme.
-DARK_STYLE = "<style>[data-testid^=stBaseButton-primary] *{color:#0E1117}</style>"
 # Standard arms in plain words, for readers who did not read the paper.
 ARM_MEANING: Mapping[str, str] = {
     "none": "autoencoder alone",
@@ -37,11 +37,6 @@ ARM_MEANING: Mapping[str, str] = {
 def theme() -> Theme:
     """`light` or `dark`, as the browser shows the app now."""
     return "dark" if st.context.theme.type == "dark" else "light"
-
-
-def page_style() -> str:
-    """What every page adds to Streamlit's own style."""
-    return PAGE_STYLE + (DARK_STYLE if theme() == "dark" else "")
 
 
 def surface() -> Surface:
