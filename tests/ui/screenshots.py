@@ -1,6 +1,7 @@
 """Pictures of every page, light and dark: `python -m tests.ui.screenshots RUNS STUDY [OUT] [PAGE]`.
 
-Those in docs/screenshots are of the demo: `python -m tests.ui.screenshots runs demo`.
+Those in docs/screenshots are of the example, over a folder without studies:
+`python -m tests.ui.screenshots $(mktemp -d) example`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from tests.ui.browsing import SECONDS, chromium, served, settle, visit
 from tests.ui.conftest import PAGES, ROOT
 
 WIDTH, HEIGHT, TALLEST = 1360, 900, 3000
 THEMES = ("light", "dark")
+COLOURS = 128  # of a picture; enough for text and figures, at a third of the size
 SETTLE_MS = 2500
 
 
@@ -29,6 +33,7 @@ def take(page: Any, address: str, name: str, study: str, file: Path) -> None:
     page.set_viewport_size({"width": WIDTH, "height": min(max(HEIGHT, tall + 60), TALLEST)})
     page.wait_for_timeout(SETTLE_MS // 2)
     page.screenshot(path=file)
+    Image.open(file).convert("RGB").quantize(COLOURS).save(file, optimize=True)
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
 

@@ -52,9 +52,9 @@ def test_page_is_alive_short_and_accessible(page, address, name):
     page.get_by_role("button", name="Train your own").wait_for()
     assert words_in_first_view(page) <= MOST_WORDS
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        page.wait_for_timeout(300)
-        settle(page)
+        if scheme == "dark":
+            page.emulate_media(color_scheme="dark")
+            visit(page, address, name, "")  # what is drawn follows the theme it was asked in
         found = axe.Axe().run(page).response["violations"]
         serious = {
             rule["id"]: [node["html"][:120] for node in rule["nodes"]]

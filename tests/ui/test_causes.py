@@ -131,8 +131,8 @@ def test_only_the_measurement_that_is_asked_for_is_drawn(more, drawn, open_page,
 
 
 def test_the_pair_that_opens_is_nearest_both_medians(smoke_runs, monkeypatch):
-    """Medians are 3 and 7: the last prompt has a common gap, yet both its scores are far off."""
-    scores = {"none": [1.0, 3.0, 9.0], "repa": [7.0, 7.5, 5.0]}
+    """Medians are 3 and 7: the last prompt has the median gap, yet both its scores are far off."""
+    scores = {"none": [2.0, 3.0, 9.0], "repa": [5.0, 7.0, 12.5]}
     study = open_study(smoke_runs / "smoke")
     runs = {arm: study.run(arm, 0) for arm in scores}
     chosen = SimpleNamespace(study=study, arms=tuple(runs), runs=runs)
