@@ -170,6 +170,8 @@ def test_a_parquet_column_that_stands_twice_is_named(tmp_path):
     assert texts(tmp_path / "a.parquet") == ["a", "b"]
     with pytest.raises(ValueError, match=r"a.parquet: the column 'k' stands twice"):
         read(tmp_path / "a.parquet", label_columns=("k",))
+    with pytest.raises(ValueError, match=r"a.parquet: the column 'k' stands twice"):
+        read(tmp_path / "a.parquet", text_column="k")
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".csv"])

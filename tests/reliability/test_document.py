@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CASES = 46
+CASES = 54
 HEADING = re.compile(r"^\*\*(\d+)\. ", re.MULTILINE)
 PROOF = re.compile(r"^- `(tests/[\w/]+\.py)::(test_\w+)`(?: \[(slow|long)\])?$", re.MULTILINE)
 
@@ -32,6 +32,17 @@ def test_every_case_has_a_test_or_is_said_to_be_open():
     for case, text in found.items():
         assert PROOF.search(text) or "**Open**" in text, f"case {case}"
         assert text.count("\n- `") == len(PROOF.findall(text)), f"case {case}: a line that is none"
+
+
+def test_every_input_that_failed_once_has_its_test():
+    text = (ROOT / "docs" / "RELIABILITY.md").read_text(encoding="utf-8")
+    table = text.partition("**Inputs that failed once.**")[2].partition("\n\n**")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 18
+    for row in rows:
+        if "the same test" not in row:
+            file, name = re.search(r"`([\w/]+\.py)::(test_\w+)` \|$", row).groups()
+            assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), row
 
 
 def test_every_test_named_exists():

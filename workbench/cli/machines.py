@@ -165,8 +165,8 @@ def _refuse_unused(resources: Sequence[str], detach: bool) -> None:
 
 
 def parsed(resources: Sequence[str]) -> dict[str, Any]:
-    """KEY=VALUE parameters of submitit, the values as YAML."""
-    import yaml
+    """KEY=VALUE parameters of submitit: true, false, null, numbers and lists as JSON, else text."""
+    import json
 
     values = {}
     for setting in resources:
@@ -174,7 +174,7 @@ def parsed(resources: Sequence[str]) -> dict[str, Any]:
         if not equals or not key.isidentifier():
             raise InputError(f"--resources {setting!r}: write KEY=VALUE")
         try:
-            values[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"--resources {setting!r}: not a value") from error
+            values[key] = json.loads(value, parse_constant=str)
+        except ValueError:
+            values[key] = value  # 1:30:00, 007 and a#b stay what they are
     return values

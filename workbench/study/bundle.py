@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.config.places import absolute
 from workbench.errors import DamagedArtefactError, InputError
 from workbench.store.atomic import publish
 from workbench.store.json_files import read_json
@@ -139,7 +140,7 @@ def write_bundle(directory: str | Path, bundle: Bundle) -> Path:
     """
     from safetensors.numpy import save_file
 
-    directory = Path(directory)
+    directory = absolute(str(directory))
     if directory.exists() and not (directory / DESCRIPTION).is_file():
         raise InputError(f"{directory}: is there and is no bundle; name another folder")
     names = ("z", "mask", "std", "cuts", "latent_mean", "latent_std", "token_embedding")
@@ -187,7 +188,7 @@ def read_bundle(directory: str | Path) -> Bundle:
         DamagedArtefactError: a file is missing, unreadable, or not the one that was described.
         InputError: it is not a bundle, is from a newer release, or its parts do not fit together.
     """
-    directory = Path(directory)
+    directory = absolute(str(directory))
     if not (directory / DESCRIPTION).is_file():
         pickles = [*directory.glob("*.pt"), *directory.glob("*.pth"), *directory.glob("*.pkl")]
         hint = f"; {pickles[0].name} is a pickle, {CONVERT}" if pickles else ""

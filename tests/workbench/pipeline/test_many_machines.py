@@ -125,6 +125,11 @@ def test_resources_keep_their_types():
     }
 
 
+@pytest.mark.parametrize("value", ["1:30:00", "007", "review #7", "a: b", "NaN", "yes", "~"])
+def test_resources_that_are_text_stay_text(value):
+    assert parsed([f"slurm_comment={value}"]) == {"slurm_comment": value}
+
+
 class Scripted:
     """An engine that holds tasks as a test says, round after round."""
 

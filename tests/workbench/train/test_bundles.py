@@ -349,9 +349,13 @@ def test_other_texts_tokens_and_names_are_refused(study: Study, tmp_path: Path) 
 
 
 def test_the_verbs_export_import_and_probe(
-    study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    study: Study,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    out, run = str(tmp_path / "out"), f"{study.directory}/none/0"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    out, run = "~/out", f"{study.directory}/none/0"
     assert main(["export", run, "--out", out, "--quiet"]) == 0
     assert main(["import", out, "--study", str(study.directory), "--arm", "guest"]) == 0
     assert "guest/0" in capsys.readouterr().out
@@ -363,5 +367,5 @@ def test_the_verbs_export_import_and_probe(
     assert "isotropy" in shown
     assert NOT_PROVED in shown
     assert main(["export", guest, "--out", out, "--quiet"]) == 2
-    shutil.rmtree(out)
+    shutil.rmtree(tmp_path / "out")
     assert main(["import", out, "--study", str(study.directory)]) == 2

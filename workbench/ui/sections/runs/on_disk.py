@@ -77,13 +77,13 @@ def _between(log: str, stamp: tuple[int, int]) -> float | None:
     import json
 
     times = []
-    lines = Path(log).read_text().splitlines()
-    for line in (lines[:1] + lines[-1:]) if lines else []:
+    lines = Path(log).read_text().strip("\n").split("\n")
+    for line in lines[:1] + lines[-1:]:
         try:
             times.append(float(json.loads(line)["time"]))
         except (ValueError, KeyError, TypeError):
             return None
-    return round((times[-1] - times[0]) / 60, 1) if times else None
+    return round((times[-1] - times[0]) / 60, 1)
 
 
 def _scores(study: Path, arm: str, seed: int) -> dict[str, float]:
