@@ -84,6 +84,11 @@ class CompactTokenizer:
         return len(self._pieces)
 
     @property
+    def kept_pieces(self) -> list[str]:
+        """The original tokeniser's spelling of each of `kept_ids`."""
+        return list(self._pieces[NUM_RESERVED:])
+
+    @property
     def _spacing_rows(self) -> list[list[str | bool]] | None:
         return None if self._spacing is None else self._spacing.to_json()
 

@@ -10,7 +10,7 @@ Source: Arriola et al. 2025 (BD3-LM), arXiv 2503.09573, eq. 4 and 8, section 3.2
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from models.attention import Rope, prepare_mask
 from models.causal import EOT_ID
 from models.configs.generators import BlockDiffusionConfig
 from models.generators.masked_diffusion import LEAST_RATE, MaskedDiffusion, reveal_block
+from models.generators.writing import WritingStep
 from models.layers import compute_dtype, layer_norm
 from models.noise import uniform
 
@@ -40,6 +41,16 @@ class BlockDiffusion(MaskedDiffusion):
     def __init__(self, config: BlockDiffusionConfig, generator: torch.Generator | None = None):
         super().__init__(config, generator)
         self.block_size = min(config.block_size, self.window)
+
+    def infill(
+        self,
+        token_ids: Tensor,
+        given: Tensor,
+        sampling: Any,
+        generators: Sequence[torch.Generator],
+    ) -> Iterator[WritingStep]:
+        """Refused: a block sees nothing of what stands behind it."""
+        raise ValueError("a block sees nothing behind it, so a middle part cannot be filled in")
 
     def _rates(self, token_ids: Tensor, generator: torch.Generator) -> Tensor:
         batch, length = token_ids.shape

@@ -19,7 +19,8 @@ from models.attention import RotaryTable
 from models.chunked_cross_entropy import chunked_cross_entropy
 from models.configs.generators import EmbeddingDiffusionConfig, EmbeddingSamplingConfig
 from models.dit import TimestepEmbedder
-from models.generators.writing import WritingStep
+from models.generators.control import Control
+from models.generators.writing import WritingStep, state_halfway
 from models.hub import PretrainedMixin
 from models.layers import Block, compute_dtype, initialise, layer_norm
 from models.noise import normal_like, own_draws, uniform
@@ -87,7 +88,13 @@ class DiffusionLM(nn.Module, PretrainedMixin):
         ).loss
         return {"loss": mse + left + rounding, "mse": mse, "rounding": rounding}
 
-    @torch.inference_mode()
+    def spaces(self, token_ids: Tensor) -> dict[str, Tensor]:
+        """Token embeddings, which are diffused, and the states halfway at the least noise."""
+        embeddings = self.embedding(token_ids)
+        level, noisy = token_ids.new_zeros(len(token_ids)), torch.zeros_like(token_ids).bool()
+        middle = state_halfway(self.blocks, lambda: self._predict(embeddings, level, noisy))
+        return {"embeddings": embeddings, "middle": middle}
+
     def write(
         self,
         prompt_ids: Tensor,
@@ -97,18 +104,63 @@ class DiffusionLM(nn.Module, PretrainedMixin):
     ) -> Iterator[WritingStep]:
         """Denoise all positions behind the prompts at once; no token is settled before the end."""
         positions = torch.arange(prompt_ids.shape[1], device=prompt_ids.device)
+        return self._denoise(prompt_ids, positions < ctx_len[:, None], sampling, generators)
+
+    def controlled(
+        self,
+        prompt_ids: Tensor,
+        ctx_len: Tensor,
+        sampling: EmbeddingSamplingConfig,
+        generators: Sequence[torch.Generator],
+        control: Control,
+    ) -> Iterator[WritingStep]:
+        """As `write`, every step being moved towards the class that `control` wants."""
+        positions = torch.arange(prompt_ids.shape[1], device=prompt_ids.device)
         given = positions < ctx_len[:, None]
+        return self._denoise(prompt_ids, given, sampling, generators, control)
+
+    def infill(
+        self,
+        token_ids: Tensor,
+        given: Tensor,
+        sampling: EmbeddingSamplingConfig,
+        generators: Sequence[torch.Generator],
+    ) -> Iterator[WritingStep]:
+        """Denoise what is not given; see `Infiller`.
+
+        A given beginning stays clean, as in training. What is given behind a gap has at every step
+        the noise of that step, so that the network sees it as it learnt to see noisy text.
+        """
+        return self._denoise(token_ids, given, sampling, generators)
+
+    @torch.inference_mode()
+    def _denoise(
+        self,
+        prompt_ids: Tensor,
+        given: Tensor,
+        sampling: EmbeddingSamplingConfig,
+        generators: Sequence[torch.Generator],
+        control: Control | None = None,
+    ) -> Iterator[WritingStep]:
+        before = given.cumprod(dim=1).bool()
         if bool(given.all()):
             nothing = torch.full(given.shape, torch.nan, device=given.device)
             yield WritingStep(prompt_ids, given, nothing, 1.0, 0)
             return
         prompt = self.embedding(prompt_ids)
+        behind = (given & ~before).any(dim=1)  # (B,) texts with something behind a gap
         z = self._noise(prompt, generators)
         grid = torch.linspace(self.config.diffusion_steps - 1, 0, sampling.num_steps).round().long()
         for number, level in enumerate(grid.tolist(), start=1):
-            z = torch.where(given[..., None], prompt, z)
+            if bool(behind.any()):
+                signal = self.signal[level]
+                shape = tuple(prompt.shape[1:])
+                drawn = own_draws(torch.randn, shape, generators, behind.tolist()).to(prompt)
+                noisy = signal.sqrt() * prompt + (1 - signal).sqrt() * drawn
+                z = torch.where(given[..., None], noisy, z)
+            z = torch.where(before[..., None], prompt, z)
             levels = torch.full((len(z),), level, device=z.device)
-            predicted = self._predict(z, levels, given)
+            predicted = self._predict(z, levels, before)
             logits = predicted @ self.embedding.weight.T
             guess = self._nearest(predicted) if sampling.clamp else logits.argmax(dim=-1)
             if sampling.clamp:
@@ -116,8 +168,10 @@ class DiffusionLM(nn.Module, PretrainedMixin):
             last = number == len(grid)
             if not last:
                 scale = posterior(self.signal[level], self.signal[grid[number]])
-                noise = self._noise(prompt, generators)
-                z = scale[0] * predicted + scale[1] * z + scale[2].sqrt() * noise
+                mean = scale[0] * predicted + scale[1] * z
+                z = mean + scale[2].sqrt() * self._noise(prompt, generators)
+                if control is not None:
+                    z = control.move(z, mean, scale[2], self.signal[grid[number]], ~given)
             entropy = torch.special.entr(logits.softmax(dim=-1)).sum(dim=-1)
             yield WritingStep(
                 torch.where(given, prompt_ids, guess),

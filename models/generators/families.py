@@ -34,6 +34,10 @@ class Family:
         model: Imports and returns the network's class, a `writing.Writer`.
         learns_padding: It learns the end-of-text tokens up to the window as part of a text.
         has_masks: What is not settled yet is a mask to the model, and shown as one.
+        infills: It can write a middle part between what stands around it: an `Infiller`.
+        controls: A classifier of its noisy states can move it towards a label.
+        released: Imports and returns the class that reads released weights by name; None = none
+            can be read.
     """
 
     what: str
@@ -42,16 +46,30 @@ class Family:
     model: Callable[[], type]
     learns_padding: bool = False
     has_masks: bool = False
+    infills: bool = False
+    controls: bool = False
+    released: Callable[[], type] | None = None
 
     def options(self) -> tuple[str, ...]:
         """Names of the settings of writing."""
         return tuple(field.name for field in dataclasses.fields(self.sampling))
+
+    def tasks(self) -> tuple[str, ...]:
+        """What it can be asked for; every family continues a prompt, an empty one included."""
+        more = {"infilling": self.infills, "control by a label": self.controls}
+        return ("continuation", "unconditional", *(task for task, can in more.items() if can))
 
 
 def _gpt2() -> Any:
     from models.generators.gpt2 import GPT2
 
     return GPT2
+
+
+def _released_gpt2() -> Any:
+    from models.generators.released import ReleasedGPT2
+
+    return ReleasedGPT2
 
 
 def _masked_diffusion() -> Any:
@@ -84,6 +102,7 @@ FAMILIES: Mapping[str, Family] = {
         network=TokenNetworkConfig,
         sampling=NucleusConfig,
         model=_gpt2,
+        released=_released_gpt2,
     ),
     "llada": Family(
         what="masked diffusion: masks are revealed, the most confident first, block by block",
@@ -92,6 +111,7 @@ FAMILIES: Mapping[str, Family] = {
         model=_masked_diffusion,
         learns_padding=True,
         has_masks=True,
+        infills=True,
     ),
     "block-diffusion": Family(
         what="masked diffusion inside blocks that are written from left to right",
@@ -114,5 +134,7 @@ FAMILIES: Mapping[str, Family] = {
         sampling=EmbeddingSamplingConfig,
         model=_diffusion_lm,
         learns_padding=True,
+        infills=True,
+        controls=True,
     ),
 }

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.attention import attend, prepare_mask
-from models.causal import CausalModel
+from models.causal import CausalModel, prepend_eot
 from models.configs.generators import NucleusConfig, TokenNetworkConfig
-from models.generators.writing import WritingStep
+from models.generators.writing import WritingStep, state_halfway
 from models.hub import PretrainedMixin
 from models.joined_linear import JoinedLinear
 from models.key_value_cache import KeyValueCache
@@ -66,6 +66,12 @@ class GPT2(CausalModel, PretrainedMixin):
     ) -> dict[str, Tensor]:
         """Cross entropy in nats per predicted token; nothing is drawn."""
         return {"loss": self.loss(token_ids, mask)}
+
+    def spaces(self, token_ids: Tensor) -> dict[str, Tensor]:
+        """Token embeddings, and the states halfway, which have seen what is before them."""
+        inputs = prepend_eot(token_ids)
+        middle = state_halfway(self.h, lambda: self._hidden(inputs))
+        return {"embeddings": self.wte(token_ids), "middle": middle[:, 1:]}
 
     def write(
         self,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from models.attention import Rope, RotaryTable
 from models.chunked_cross_entropy import chunked_cross_entropy
 from models.configs.generators import TokenNetworkConfig
-from models.generators.writing import WritingStep
+from models.generators.writing import WritingStep, state_halfway
 from models.hub import PretrainedMixin
 from models.layers import Block, compute_dtype, initialise, layer_norm
 from models.noise import own_draws, uniform
@@ -79,7 +79,11 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
         """Logits (B, L, V) of the token at every position of token_ids (B, L), masks included."""
         return self._hidden(token_ids).float() @ self._head().float().T + self.head_bias.float()
 
-    @torch.inference_mode()
+    def spaces(self, token_ids: Tensor) -> dict[str, Tensor]:
+        """Token embeddings, and the states halfway of texts without a mask."""
+        middle = state_halfway(self.blocks, lambda: self._hidden(token_ids))
+        return {"embeddings": self.token_embedding(token_ids), "middle": middle}
+
     def write(
         self,
         prompt_ids: Tensor,
@@ -92,7 +96,24 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
         What a text draws at a step, it draws for the whole window; without a temperature nothing.
         """
         positions = torch.arange(prompt_ids.shape[1], device=prompt_ids.device)
-        given = positions < ctx_len[:, None]
+        return self._reveal(prompt_ids, positions < ctx_len[:, None], sampling, generators)
+
+    def infill(
+        self,
+        token_ids: Tensor,
+        given: Tensor,
+        sampling: Any,
+        generators: Sequence[torch.Generator],
+    ) -> Iterator[WritingStep]:
+        """Reveal the tokens that are not given, wherever they stand; see `Infiller`."""
+        return self._reveal(token_ids, given, sampling, generators)
+
+    @torch.inference_mode()
+    def _reveal(
+        self, token_ids: Tensor, given: Tensor, sampling: Any, generators: Sequence[torch.Generator]
+    ) -> Iterator[WritingStep]:
+        place = (~given).cumsum(dim=1) - 1  # the how-manieth of the tokens to write
+        prompt_ids, ctx_len = token_ids, given.sum(dim=1)
         token_ids = prompt_ids.masked_fill(~given, self.mask_id)
         entropy = torch.full(given.shape, torch.nan, device=given.device)
         if bool(given.all()):
@@ -105,7 +126,6 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
             nfe += evaluations
             noise = self._noise(end > start, sampling.temperature, generators)
             guess = most_confident(logits, sampling.temperature, noise)
-            place = positions - ctx_len[:, None]
             masked = token_ids == self.mask_id
             open_ = masked & (start[:, None] <= place) & (place < end[:, None])
             revealed = first_of(guess.confidence, open_, count)

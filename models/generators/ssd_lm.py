@@ -22,7 +22,7 @@ from models.causal import EOT_ID
 from models.chunked_cross_entropy import chunked_cross_entropy
 from models.configs.generators import SimplexDiffusionConfig, SimplexSamplingConfig
 from models.dit import TimestepEmbedder
-from models.generators.writing import WritingStep
+from models.generators.writing import WritingStep, state_halfway
 from models.hub import PretrainedMixin
 from models.layers import Block, compute_dtype, initialise, layer_norm
 from models.noise import normal_like, own_draws, uniform
@@ -111,6 +111,16 @@ class SSDLM(nn.Module, PretrainedMixin):
         """
         hidden = self._hidden(token_ids, z, level, clean, open_)
         return hidden.float() @ self.token_embedding.weight.float().T + self.head_bias.float()
+
+    def spaces(self, token_ids: Tensor) -> dict[str, Tensor]:
+        """Token embeddings, and the states halfway of texts that are clean throughout."""
+        clean = torch.ones_like(token_ids, dtype=torch.bool)
+        z = almost_one_hot(token_ids, self.vocabulary, self.config.simplex)
+        level = token_ids.new_zeros(len(token_ids))
+        middle = state_halfway(
+            self.blocks, lambda: self._hidden(token_ids, z, level, clean, ~clean)
+        )
+        return {"embeddings": self.token_embedding(token_ids), "middle": middle}
 
     @torch.inference_mode()
     def write(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class WritingStep(NamedTuple):
@@ -29,6 +29,27 @@ class WritingStep(NamedTuple):
     nfe: int
 
 
+class Infiller(Protocol):
+    """A family's network that can also write a middle part between what stands around it."""
+
+    def infill(
+        self,
+        token_ids: Tensor,
+        given: Tensor,
+        sampling: Any,
+        generators: Sequence[torch.Generator],
+    ) -> Iterator[WritingStep]:
+        """Write the tokens that are not given, yielding every step as `Writer.write` does.
+
+        Args:
+            token_ids: (B, window) int64.
+            given: (B, window) bool, True where a token stays.
+            sampling: The family's settings of writing.
+            generators: B generators on the CPU, one for each text.
+        """
+        ...
+
+
 class Writer(Protocol):
     """A family's network. It is built from its settings and a `torch.Generator` of its weights."""
 
@@ -43,6 +64,17 @@ class Writer(Protocol):
             token_ids: (B, L) int64, end-of-text behind each text.
             mask: (B, L) bool, True = a real token.
             generator: Of whatever noise the loss needs.
+        """
+        ...
+
+    def spaces(self, token_ids: Tensor) -> dict[str, Tensor]:
+        """Its continuous spaces: `embeddings` and, after half of its blocks, `middle` states.
+
+        Args:
+            token_ids: (B, L) int64 whole texts, end-of-text behind each.
+
+        Returns:
+            Space -> (B, L, D), one vector per token.
         """
         ...
 
@@ -64,3 +96,15 @@ class Writer(Protocol):
             generators: B generators on the CPU, one for each text.
         """
         ...
+
+
+def state_halfway(blocks: nn.ModuleList, run: Callable[[], object]) -> Tensor:
+    """The states (B, L, W) behind half of the blocks, rounded up, while `run` runs them all."""
+    seen: list[Tensor] = []
+    middle = blocks[(len(blocks) - 1) // 2]
+    handle = middle.register_forward_hook(lambda module, given, out: seen.append(out))
+    try:
+        run()
+    finally:
+        handle.remove()
+    return seen[0]

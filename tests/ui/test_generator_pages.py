@@ -41,6 +41,18 @@ def test_study_shows_scores_and_costs_beside_the_arms(open_page, runs):
     assert not set(FAMILIES) & set(shown.columns)
 
 
+def test_runs_offers_the_stages_and_logs_of_a_generator(open_page, runs):
+    app = open_page("runs", runs, section="Stages")
+    app.selectbox(key="stage-run").set_value("llada/seed-0").run()
+    assert not app.exception
+    starts = [button.key for button in app.button if str(button.key).startswith("start-")]
+    assert starts == ["start-generator", "start-writing", "start-generator scores"]
+    assert sum("done" in element.value for element in app.markdown) >= 3
+    logs = open_page("runs", runs, section="Logs", stage="generator")
+    assert not logs.exception
+    assert any("Training records" in caption.value for caption in logs.caption)
+
+
 def test_generate_shows_what_each_wrote_after_a_held_out_prompt(open_page, runs):
     app = open_page("generate", runs, steps="3", count="1")
     shown = "".join(element.proto.body for element in app.get("html"))

@@ -11,21 +11,32 @@ from workbench.cli.options import DEFAULTS, CommonOptions, Name
 from workbench.cli.output import Output
 
 
-def export_bundle(run: Name, *, out: str = "", common: CommonOptions = DEFAULTS) -> int:
-    """Write the held-out latents of a run as a latent bundle.
+def export_bundle(
+    run: Name, *, space: str = "middle", out: str = "", common: CommonOptions = DEFAULTS
+) -> int:
+    """Write the held-out latents of a run, or a generator's own states, as a latent bundle.
 
     Args:
-        run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
-        out: the bundle's folder; by default STUDY-ARM-SEED where the command is started.
+        run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder; or STUDY/GENERATOR.
+        space: of a generator: its token `embeddings`, or its states in the `middle` of its depth.
+        out: the bundle's folder; by default STUDY-ARM-SEED, or STUDY-GENERATOR-SPACE-SEED, where
+            the command is started.
         common: options of every verb.
     """
-    from workbench.study.folders import find_run
+    from workbench.study.folders import Run
+    from workbench.study.generators import find_writer
     from workbench.train.bundle_arms import export_run
+    from workbench.train.generator_spaces import export_generator
 
-    found = find_run(run)
-    folder = Path(out or f"{found.study.directory.name}-{found.arm}-{found.seed}")
-    with Output(common) as output, output.context(found.config.device) as context:
-        output.show({"bundle": str(export_run(found, folder, context.place))})
+    found = find_writer(run)
+    own = found.arm if isinstance(found, Run) else f"{found.generator}-{space}"
+    folder = Path(out or f"{found.study.directory.name}-{own}-{found.seed}")
+    with Output(common) as output, output.context(found.study.config.base.device) as context:
+        if isinstance(found, Run):
+            written = export_run(found, folder, context.place)
+        else:
+            written = export_generator(found, space, folder, context.place)
+        output.show({"bundle": str(written)})
     return 0
 
 

@@ -64,14 +64,13 @@ def finish_run(
     from workbench.machine.workers import share_machine
     from workbench.pipeline.many_machines import refuse_unprepared
     from workbench.pipeline.run_study import finish, run_is_done
-    from workbench.study.folders import find_run
-    from workbench.study.generators import find_generator
+    from workbench.study.generators import find_writer
 
     _join_tasks()
     if int(os.environ.get("RANK", 0)):
         job = ""  # the main process speaks for all
     with attended(job) as say:
-        found = find_generator(run) or find_run(run)
+        found = find_writer(run)
         refuse_unprepared(found.study)
         config = found.study.config
         place = (config.base.device, restart, job)

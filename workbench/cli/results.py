@@ -30,6 +30,7 @@ def sample(
     sampler: str | None = None,
     seed: int = 0,
     trace: bool = False,
+    candidates: int = 1,
     held_out: bool = False,
     adapter: str = "",
     job: str = "",
@@ -50,6 +51,8 @@ def sample(
         seed: of the starting noise.
         trace: store every step: z_t, z_hat, tokens, entropy and margin of an arm; of a generator
             its tokens and which of them stay.
+        candidates: draw so many with the seeds from `seed` on, and keep the one that is nearest to
+            the others (minimum Bayes risk under BLEU).
         held_out: continue the study's held-out prompts and store what is written.
         adapter: for an arm made by `encode`: the Python file that made it, whose velocity() and
             decode() then run. It has all your rights.
@@ -58,33 +61,117 @@ def sample(
     """
     from workbench.sample.continuations import sample_prompts
     from workbench.sample.generators import continue_texts
-    from workbench.study.folders import Run, find_run
-    from workbench.study.generators import find_generator
+    from workbench.sample.least_risk import least_risk
+    from workbench.study.folders import Run
+    from workbench.study.generators import find_writer
 
     if held_out:
         settings = (num_steps, guidance_scale, sampler)
-        if prompt or prompts or seed or trace or any(value is not None for value in settings):
+        if (
+            prompt
+            or prompts
+            or seed
+            or trace
+            or candidates != 1
+            or any(value is not None for value in settings)
+        ):
             raise InputError("--held-out samples under the study's settings; leave out the others")
         return _sample_held_out(run, adapter, common, job)
     if job:
         raise InputError("--job stands with --held-out only")
-    found = find_generator(run) or find_run(run)
+    found = find_writer(run)
     texts = [*prompt, *_prompt_lines(prompts)]
     if not texts:
         raise InputError("nothing to continue: give --prompt TEXT or --prompts FILE")
+    if candidates < 1 or (candidates > 1 and trace):
+        raise InputError(f"--candidates must be >= 1, and 1 with --trace, got {candidates}")
     given: dict[str, Any] = {
         "num_steps": num_steps, "guidance_scale": guidance_scale, "sampler": sampler,
-        "seed": seed, "trace": trace,
+        "trace": trace,
     }  # fmt: skip
     with Output(common) as output, output.context(found.study.config.base.device) as context:
-        if isinstance(found, Run):
-            named = adapted(adapter, found)
-            result = sample_prompts(found, texts, context, adapter=named, **given)
-        elif adapter:
+        if adapter and not isinstance(found, Run):
             raise InputError("--adapter goes with an arm made by `encode`")
-        else:
-            result = continue_texts(found, texts, context, **given)
+        drawn = []
+        for own in range(seed, seed + candidates):
+            if isinstance(found, Run):
+                named = adapted(adapter, found)
+                one = sample_prompts(found, texts, context, adapter=named, seed=own, **given)
+            else:
+                one = continue_texts(found, texts, context, seed=own, **given)
+            drawn.append(one)
+        show_samples(output, least_risk(drawn) if candidates > 1 else drawn[0])
+    return 0
+
+
+def infill(
+    run: Name,
+    *,
+    text: tuple[str, ...],
+    length: int,
+    num_steps: int | None = None,
+    seed: int = 0,
+    common: CommonOptions = DEFAULTS,
+) -> int:
+    """Fill the gap of each text, written ___, with a generator that sees both sides of it.
+
+    Args:
+        run: STUDY/GENERATOR, of a family that `generators` lists with infilling.
+        text: one or more texts, each with one gap.
+        length: tokens of a gap.
+        num_steps: steps of writing; by default the generator's own.
+        seed: of the random numbers.
+        common: options of every verb.
+    """
+    from workbench.sample.infill import fill_gaps
+    from workbench.study.generators import find_generator
+
+    found = find_generator(run)
+    if found is None:
+        raise InputError(f"{run!r} names no generator: an arm writes what follows a prompt only")
+    with Output(common) as output, output.context(found.study.config.base.device) as context:
+        result = fill_gaps(found, list(text), length, context, seed=seed, num_steps=num_steps)
         show_samples(output, result)
+    return 0
+
+
+def control(
+    run: Name,
+    *,
+    label: str,
+    target: str,
+    texts: int = 100,
+    common: CommonOptions = DEFAULTS,
+) -> int:
+    """Lead a generator towards a label, and count how often its texts have it.
+
+    Args:
+        run: STUDY/GENERATOR, of a family that `generators` lists with control by a label.
+        label: a label of whole texts, such as `mood`.
+        target: the wanted class of it.
+        texts: how many are written with control, and how many without.
+        common: options of every verb.
+    """
+    from workbench.report.number_text import interval_text, number_text
+    from workbench.score.control import measure_control
+    from workbench.study.generators import find_generator
+
+    if texts < 2:
+        raise InputError(f"--texts must be >= 2, got {texts}")
+    found = find_generator(run)
+    if found is None:
+        raise InputError(f"{run!r} names no generator: an arm is not controlled by a label")
+    with Output(common) as output, output.context(found.study.config.base.device) as context:
+        result = measure_control(found, label, target, texts, context)
+
+        def for_people() -> None:
+            kinds = ("controlled", "free", "difference")
+            rows = [[kind, interval_text(result[kind]), str(result[kind]["n"])] for kind in kinds]
+            print_table([f"{label} = {target}", "share", "texts"], rows)
+            right, most = (number_text(result[key]) for key in ("judge_accuracy", "majority"))
+            print(f"the judge is right on {right} of held-out texts; the largest class has {most}")
+
+        output.result(result, for_people)
     return 0
 
 
@@ -141,12 +228,11 @@ def frontier(
     """
     from workbench.report.number_text import interval_text, number_text
     from workbench.score.frontier import frontier_file, measure_frontier
-    from workbench.study.folders import find_run
-    from workbench.study.generators import find_generator
+    from workbench.study.generators import find_writer
 
     if prompts < 2:
         raise InputError(f"--prompts must be >= 2, got {prompts}")
-    found = find_generator(run) or find_run(run)
+    found = find_writer(run)
     moved = [int(value) if value.is_integer() else value for value in values]
     with Output(common) as output, output.context(found.study.config.base.device) as context:
         rows = measure_frontier(found, setting, moved, prompts, context)
@@ -174,18 +260,18 @@ def frontier(
 
 
 def compare(a: Name, b: Name, *, common: CommonOptions = DEFAULTS) -> int:
-    """Differences between two runs with paired intervals.
+    """Differences between two runs or generators with paired intervals.
 
     Args:
-        a: STUDY/ARM/SEED.
-        b: STUDY/ARM/SEED of the same corpus.
+        a: STUDY/ARM/SEED, or STUDY/GENERATOR.
+        b: another one, of the same corpus.
         common: options of every verb.
     """
     from workbench.report.compare import compare_runs
-    from workbench.study.folders import find_run
+    from workbench.study.generators import find_writer
 
     with Output(common) as output:
-        show_contrasts(output, compare_runs(find_run(a), find_run(b)))
+        show_contrasts(output, compare_runs(find_writer(a), find_writer(b)))
     return 0
 
 

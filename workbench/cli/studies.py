@@ -178,14 +178,15 @@ def single_stage(
     parts: Sequence[str] = (),
     job: str = "",
 ) -> int:
-    """Finish one stage of one run, and say so if it was already done."""
+    """Finish one stage of one run or generator, and say so if it was already done."""
     from workbench.machine.jobs import attended
     from workbench.pipeline.run_stage import run_stage
-    from workbench.study.folders import find_run
+    from workbench.study.generators import find_writer
 
     with attended(job) as say:
-        found = find_run(run)
-        with Output(common) as output, output.context(found.config.device, restart, job) as context:
+        found = find_writer(run)
+        place = (found.study.config.base.device, restart, job)
+        with Output(common) as output, output.context(*place) as context:
             result = run_stage(found, name, context, parts)
             if context.place.is_main:
                 output.stage(result)
@@ -220,6 +221,20 @@ def train_flow(
         common: options of every verb.
     """
     return single_stage("flow", run, common, restart=restart, job=job)
+
+
+def train_generator(
+    run: Name, *, restart: bool = False, job: str = "", common: CommonOptions = DEFAULTS
+) -> int:
+    """Train one generator of another family on the study's tokens (also under torchrun).
+
+    Args:
+        run: STUDY/GENERATOR/SEED, for example families/llada/0, or its folder.
+        restart: start again if every checkpoint is damaged.
+        job: folder of a job of the app, as in `study`.
+        common: options of every verb.
+    """
+    return single_stage("generator", run, common, restart=restart, job=job)
 
 
 def probe(
@@ -306,10 +321,10 @@ def _probe_course(run: str, common: Common) -> int:
 
 
 def evaluate(run: Name, *, job: str = "", common: CommonOptions = DEFAULTS) -> int:
-    """Sample held-out continuations of one run and score them.
+    """Sample held-out continuations of one run or generator and score them.
 
     Args:
-        run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder.
+        run: STUDY/ARM/SEED, for example demo/repa/0, or the run's folder; or STUDY/GENERATOR.
         job: folder of a job of the app, as in `study`.
         common: options of every verb.
     """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.configs.checks import check_choice
+from models.configs.teacher import HF_PREFIX
 from models.generators.families import FAMILIES, Family
 from workbench.config import settings
 from workbench.config.training import TrainingConfig
@@ -24,13 +25,15 @@ class GeneratorConfig:
         family: a key of `FAMILIES`.
         network: settings of the family's network, without what the corpus determines.
         sampling: settings of its way of writing.
-        training: how it is trained.
+        training: how it is trained; one step stands for reading released weights.
+        weights: `hf:<model id or directory>` of released weights, scored as they are; "" trains.
     """
 
     family: str
     network: Any
     sampling: Any
     training: TrainingConfig
+    weights: str = ""
 
     @property
     def kind(self) -> Family:
@@ -72,13 +75,17 @@ def generator_config(name: str, mapping: Mapping[str, Any]) -> GeneratorConfig:
         raise InputError(str(error)) from error
     family = FAMILIES[mapping["family"]]
     parts = {"network": family.network, "sampling": family.sampling, "training": TrainingConfig}
-    unknown = sorted(set(mapping) - {"family", *parts})
+    unknown = sorted(set(mapping) - {"family", "weights", *parts})
     if unknown:
-        known = ", ".join(("family", *parts))
+        known = ", ".join(("family", "weights", *parts))
         raise InputError(f"{where}.{unknown[0]}: unknown key, known: {known}")
     for key in FROM_CORPUS:
         if key in (mapping.get("network") or {}):
             raise InputError(f"{where}.network.{key}: is filled from the corpus; leave it out")
+    weights = mapping.get("weights", "")
+    if weights:
+        _check_weights(where, mapping)
+        mapping = {**mapping, "training": {"num_steps": 1, "warmup_steps": 0}}
     built: dict[str, Any] = {
         part: settings.build(kind, mapping.get(part, {}), f"{where}.{part}")
         for part, kind in parts.items()
@@ -88,4 +95,24 @@ def generator_config(name: str, mapping: Mapping[str, Any]) -> GeneratorConfig:
             f"{where}.training.bucket_multiple: must be 0, because {mapping['family']} learns "
             f"whole windows, got {built['training'].bucket_multiple}"
         )
-    return GeneratorConfig(family=mapping["family"], **built)
+    return GeneratorConfig(family=mapping["family"], weights=weights, **built)
+
+
+def _check_weights(where: str, mapping: Mapping[str, Any]) -> None:
+    """Refuse released weights that no code here reads, and settings that they already have.
+
+    Raises:
+        InputError: naming the key.
+    """
+    weights, family = mapping["weights"], mapping["family"]
+    if FAMILIES[family].released is None:
+        known = ", ".join(name for name, kind in FAMILIES.items() if kind.released)
+        raise InputError(
+            f"{where}.weights: released weights of {family} cannot be read here, as their classes "
+            f"are code of a model's repository or do not exist; those of {known} can"
+        )
+    if not isinstance(weights, str) or not weights.startswith(HF_PREFIX):
+        raise InputError(f"{where}.weights: must be hf:<model id or directory>, got {weights!r}")
+    for part in ("network", "training"):
+        if mapping.get(part):
+            raise InputError(f"{where}.{part}: belongs to {weights}, which is read as it is")

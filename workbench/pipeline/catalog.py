@@ -12,11 +12,12 @@ TEXTLDM = "latent flow matching: an arm's DiT in its VAE's latent space, decoded
 def _generators() -> list[dict[str, str]]:
     from models.samplers import SAMPLERS
 
-    rows = [{"name": "textldm", "kind": "every arm", "what": TEXTLDM}]
+    rows = [{"name": "textldm", "kind": "every arm", "tasks": "continuation", "what": TEXTLDM}]
     for name, family in FAMILIES.items():
-        rows.append({"name": name, "kind": "family", "what": family.what})
+        tasks = ", ".join(family.tasks())
+        rows.append({"name": name, "kind": "family", "tasks": tasks, "what": family.what})
     for name, sampler in SAMPLERS.items():
-        rows.append({"name": name, "kind": "sampler", "what": _first_line(sampler)})
+        rows.append({"name": name, "kind": "sampler", "tasks": "", "what": _first_line(sampler)})
     return rows
 
 

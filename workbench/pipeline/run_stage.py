@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
 from workbench.pipeline.run_study import prepare_study, run_loggers
-from workbench.pipeline.stages import STAGES, Stage
+from workbench.pipeline.stages import STAGES, Stage, stage_of
 from workbench.store.lock import run_lock
 
 if TYPE_CHECKING:
     from workbench.machine.context import StageContext
     from workbench.study.folders import Run
+    from workbench.study.generators import GeneratorRun
 
 
 def run_stage(
-    run: Run, name: str, context: StageContext, parts: Sequence[str] = ()
+    run: Run | GeneratorRun, name: str, context: StageContext, parts: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Run one stage of one run, such as `vae`, `flow`, `samples`, `probes` or `evaluation`.
+    """Run one stage of one run or generator, such as `vae`, `flow`, `samples` or `evaluation`.
 
     First it prepares what all runs share, then the stages that this one needs, except trainings.
     Under torchrun all processes train together; the main process does everything else while the
     others wait.
 
     Args:
-        run: a run of a study.
+        run: a run or a generator of a study.
         name: of the stage.
         context: device, reporter and stop signal.
         parts: names of probes; if empty, those of the study.
@@ -37,7 +38,7 @@ def run_stage(
     """
     from workbench.machine.devices import process_group
 
-    stage, place = STAGES[name], context.place
+    stage, place = stage_of(run, name), context.place
     alone = dataclasses.replace(context, place=place.alone())
     with process_group(place), run_loggers(run, context) as logged:
         if place.is_main:
@@ -54,10 +55,10 @@ def run_stage(
     return {"run": str(run.directory), **told, "already_done": done}
 
 
-def _make_needs(run: Run, stage: Stage, context: StageContext) -> None:
+def _make_needs(run: Run | GeneratorRun, stage: Stage, context: StageContext) -> None:
     """Run the stages that this one needs, except trainings, which are started by hand."""
     for need in (STAGES[name] for name in stage.needs):
-        if need.of == "run" and not need.shared and need.training is None:
+        if need.of == stage.of and not need.shared and need.training is None:
             _make_needs(run, need, context)
             need.run(run, context, ())
 

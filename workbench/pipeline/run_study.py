@@ -20,7 +20,7 @@ from workbench.machine.devices import process_group
 from workbench.machine.loggers import Contained, check_loggers
 from workbench.machine.progress import PROGRESS, ToFile
 from workbench.machine.workers import run_side_by_side, share_machine
-from workbench.pipeline.stages import OF_A_GENERATOR, OF_A_RUN, SHARED, owners
+from workbench.pipeline.stages import SHARED, owners, stages_of
 from workbench.score.evaluate import evaluation_fingerprint
 from workbench.store.atomic import write_file
 from workbench.store.json_files import read_json, write_json
@@ -172,11 +172,10 @@ def finish_generator(directory: Path, name: str, seed: int, context: StageContex
 def finish(run: Run | GeneratorRun, context: StageContext) -> None:
     """Run all stages. Several processes train together; the main one does all else alone."""
     place = context.place
-    stages = OF_A_RUN if isinstance(run, Run) else OF_A_GENERATOR
     locked = run_lock(run.directory) if place.is_main else contextlib.nullcontext()
     with process_group(place), locked, run_loggers(run, context) as logged:
         alone = dataclasses.replace(logged, place=place.alone())
-        for stage in stages:
+        for stage in stages_of(run):
             if stage.training is not None:
                 stage.run(run, logged, ())
             elif place.is_main:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from workbench.config.study import needs_teacher
 from workbench.config.training import TrainingConfig
-from workbench.errors import DamagedArtefactError
+from workbench.errors import DamagedArtefactError, InputError
 from workbench.machine.context import StageContext
 from workbench.probes.catalogue import probe_names
 from workbench.probes.run import probe_fingerprint, probe_run
@@ -277,12 +277,15 @@ _ALL = (
         folders=lambda run: [run.model_dir],
         training=lambda run: run.config.training,
         run=_told("generator", train_generator, "model_dir"),
+        title="Train", makes="the network", verb=("train-generator",),
     ),
     Stage(
         name="writing", of="generator", needs=("generator", "references"),
         fingerprint=writing_fingerprint,
         folders=lambda run: [run.samples_dir, run.trajectories_dir],
         run=_told("writing", sample_generator, "samples_dir"),
+        title="Sample", makes="a continuation of every held-out prompt",
+        verb=("sample", "--held-out"),
     ),
     Stage(
         name="generator scores", of="generator", needs=("writing", "baselines"),
@@ -290,13 +293,33 @@ _ALL = (
         folders=lambda run: [run.scores_dir],
         files=lambda run: [run.evaluation_file],
         run=_evaluate,
+        title="Evaluate", makes="scores of the continuations", verb=("evaluate",),
     ),
 )  # fmt: skip
 STAGES: Mapping[str, Stage] = {stage.name: stage for stage in _ALL}
 SHARED = tuple(stage for stage in _ALL if stage.shared)
 OF_A_RUN = tuple(stage for stage in _ALL if stage.of == "run" and not stage.shared)
 OF_A_GENERATOR = tuple(stage for stage in _ALL if stage.of == "generator")
-STARTED_ALONE = tuple(stage for stage in _ALL if stage.verb)
+STARTED_ALONE = tuple(stage for stage in OF_A_RUN if stage.verb)
+
+
+def stages_of(owner: Run | GeneratorRun) -> tuple[Stage, ...]:
+    """The stages of a run or of a generator, in order."""
+    return OF_A_RUN if isinstance(owner, Run) else OF_A_GENERATOR
+
+
+def stage_of(owner: Run | GeneratorRun, name: str) -> Stage:
+    """The stage `name` of an owner, or the one of its kind that the same verb runs.
+
+    Raises:
+        InputError: it has none.
+    """
+    own, verb = stages_of(owner), STAGES[name].verb
+    found = [stage for stage in own if stage.name == name or (verb and stage.verb == verb)]
+    if not found:
+        known = ", ".join(stage.name for stage in own)
+        raise InputError(f"{owner.directory}: has no stage {name!r}; it has {known}")
+    return found[0]
 
 
 def owners(study: Study, stage: Stage) -> list[Any]:

@@ -22,12 +22,13 @@ from workbench.score.directions import chance_of, direction
 from workbench.score.evaluate import evaluation_fingerprint
 from workbench.score.two_samples import Sample, featurizer_name, sample_contrasts
 from workbench.store.json_files import read_json
+from workbench.study.folders import Run
 from workbench.study.generators import GeneratorRun
 from workbench.study.pairing import NOT_PROVED, compare_pairing
 
 if TYPE_CHECKING:
     from analyses.statistics.intervals import BootstrapConfig, Contrast
-    from workbench.study.folders import Run, Study
+    from workbench.study.folders import Study
 
 
 @dataclass(frozen=True)
@@ -120,24 +121,32 @@ def compare_study(study: Study) -> dict[str, Any]:
     }
 
 
-def compare_runs(a: Run, b: Run) -> list[dict[str, Any]]:
-    """Paired contrasts a - b of two runs on the same prompts.
+def compare_runs(a: Run | GeneratorRun, b: Run | GeneratorRun) -> list[dict[str, Any]]:
+    """Paired contrasts a - b of two runs or generators on the same prompts.
 
     With an arm from a bundle each row says that no pairing is proved.
 
     Raises:
         InputError: a run was not scored, or the two were scored on different prompts; or one from
-            a bundle was not probed, or belongs to another study.
+            a bundle was not probed, belongs to another study, or stands beside a generator.
     """
-    if a.imported is not None or b.imported is not None:
+    if any(isinstance(run, Run) and run.imported is not None for run in (a, b)):
+        if not (isinstance(a, Run) and isinstance(b, Run)):
+            raise InputError(f"{a.name} and {b.name} cannot be compared: one wrote, one did not")
         return _compare_probed(a, b)
     if _references_print(a.study) != _references_print(b.study):
         raise InputError(f"{a.name} and {b.name} cannot be compared: they got different prompts")
-    scale = scale_name(a.config.sampling.guidance_scales[0])
-    scores = {a.name: [load_scores(a, scale)], b.name: [load_scores(b, scale)]}
+    scores = {run.name: [load_scores(run, headline_scale(run))] for run in (a, b)}
     arms = {name: _arm_probes([run.probes for run in runs]) for name, runs in scores.items()}
     rows = generation_contrasts(scores, a.name, b.name, a.study, "generation")
     return with_verdicts(rows + _probe_contrasts(arms, a.name, b.name))
+
+
+def headline_scale(run: Run | GeneratorRun) -> str:
+    """Name of the guidance scale whose texts stand for a run or a generator."""
+    if isinstance(run, Run):
+        return scale_name(run.config.sampling.guidance_scales[0])
+    return scale_name(run.config.guidance_scale)
 
 
 def _compare_probed(a: Run, b: Run) -> list[dict[str, Any]]:

@@ -71,7 +71,11 @@ def _arm_cost(run: Run) -> dict[str, Any]:
 def _generator_cost(run: GeneratorRun) -> dict[str, Any]:
     scale = scale_name(run.config.guidance_scale)
     trained = [(run.model_dir, run.config.training, 6.0)]
-    return _cost(trained, run.study.corpus.window, run.samples_dir / f"{scale}.parquet")
+    cost = _cost(trained, run.study.corpus.window, run.samples_dir / f"{scale}.parquet")
+    # What released weights cost is not written in them.
+    return (
+        {**cost, "training_tokens": None, "training_compute": None} if run.config.weights else cost
+    )
 
 
 def _cost(

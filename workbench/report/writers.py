@@ -29,10 +29,15 @@ def cost_rows(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
         {
             "generator": name,
             "parameters": f"{cost['parameters']:,}",
-            "training tokens": f"{cost['training_tokens']:.3g}",
-            "training compute, FLOPs": f"{cost['training_compute']:.3g}",
+            "training tokens": _spent(cost["training_tokens"]),
+            "training compute, FLOPs": _spent(cost["training_compute"]),
             "network evaluations": str(cost["nfe"]),
             "seconds per text": f"{cost['seconds_per_text']:.2g}",
         }
         for name, cost in comparison.get("costs", {}).items()
     ]
+
+
+def _spent(value: float | None) -> str:
+    """A count in three digits; of released weights it is not known."""
+    return "not known" if value is None else f"{value:.3g}"

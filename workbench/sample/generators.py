@@ -63,6 +63,8 @@ def write_texts(
     batch_size: int = 64,
     trace: bool = False,
     stage: str = "sampling",
+    given: np.ndarray | None = None,
+    control: Any = None,
 ) -> tuple[Continuations, WritingTrace | None]:
     """Continue every prompt; but for rounding, a text does not depend on the others in its batch.
 
@@ -76,6 +78,8 @@ def write_texts(
         batch_size: prompts per batch; halved when memory runs out.
         trace: keep every step.
         stage: name shown with the progress.
+        given: (N, window) bool, tokens of the prompts that stay; None = those before the cuts.
+        control: a `Control` towards a label; None = free.
     """
     start = time.monotonic()
     device, cpu = context.place.device, torch.device("cpu")
@@ -87,7 +91,15 @@ def write_texts(
             for identity in prompts.identities[rows]
         ]
         seen, last = [], None
-        for last in model.write(batch.token_ids, batch.cuts, sampling, generators):
+        options = (sampling, generators)
+        if control is not None:
+            steps = model.controlled(batch.token_ids, batch.cuts, *options, control)
+        elif given is not None:
+            stays = torch.from_numpy(given[rows]).to(device)
+            steps = model.infill(batch.token_ids, stays, *options)
+        else:
+            steps = model.write(batch.token_ids, batch.cuts, *options)
+        for last in steps:
             context.stop.check(stage)
             if trace:
                 seen.append(last)
@@ -102,6 +114,9 @@ def write_texts(
         context.reporter.update(stage, rows.stop, len(prompts), {})
     ids = torch.cat(tokens).numpy()
     continuations, ended = cut_continuations(ids, prompts.cuts, corpus)
+    if given is not None:  # the text's end is given: end-of-text within a gap is nothing
+        behind = [row[cut:] for row, cut in zip(ids, prompts.cuts, strict=True)]
+        continuations = [row[row != corpus.tokenizer.eot_id] for row in behind]
     written = Continuations(
         prompts=prompts.texts,
         texts=[corpus.tokenizer.decode(ids) for ids in continuations],

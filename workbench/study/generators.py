@@ -8,7 +8,7 @@ from pathlib import Path
 
 from workbench.config.generators import GeneratorConfig
 from workbench.errors import InputError
-from workbench.study.folders import Study, WritingFolders, find_study
+from workbench.study.folders import Run, Study, WritingFolders, find_run, find_study
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,11 @@ def generator_runs(study: Study) -> list[GeneratorRun]:
 
 
 def find_generator(name: str) -> GeneratorRun | None:
-    """The generator of `STUDY/GENERATOR` or `STUDY/GENERATOR/SEED`; None if it is none."""
+    """The generator of `STUDY/GENERATOR`, `STUDY/GENERATOR/SEED` or its folder; None if none."""
     path = Path(name)
-    for folder, generator, seed in (
-        (path.parent, path.name, ""),
-        (path.parent.parent, path.parent.name, path.name.removeprefix("seed-")),
-    ):
+    above, last = path.parent.parent, path.name.removeprefix("seed-")
+    own = above.parent if above.name == "generators" else above
+    for folder, generator, seed in ((path.parent, path.name, ""), (own, path.parent.name, last)):
         try:
             study = find_study(str(folder))
         except InputError:
@@ -62,3 +61,12 @@ def find_generator(name: str) -> GeneratorRun | None:
         if found is not None:
             return found
     return None
+
+
+def find_writer(name: str) -> Run | GeneratorRun:
+    """The generator or the run that `name` names.
+
+    Raises:
+        InputError: it names neither.
+    """
+    return find_generator(name) or find_run(name)

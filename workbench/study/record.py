@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,24 @@ def with_more_steps(stored: Study, config: StudyConfig) -> StudyConfig:
         elif wanted.num_steps > known.num_steps and _has_begun(stored, name):
             wanted = _continued(known, wanted)
         base = dataclasses.replace(base, **{name: wanted})
-    return dataclasses.replace(config, base=base)
+    generators = {name: _longer_generator(stored, config, name) for name in config.generators}
+    return dataclasses.replace(config, base=base, generators=generators)
+
+
+def _longer_generator(stored: Study, config: StudyConfig, name: str) -> Mapping[str, Any]:
+    """Settings of a generator, with the earlier length noted where its training is extended."""
+    given = config.generators[name]
+    if name not in stored.config.generators:
+        return given
+    known, wanted = (c.generator(name).training for c in (stored.config, config))
+    earlier = known.earlier_num_steps
+    if wanted.num_steps > known.num_steps and not _is_free(f"generators.{name}", stored):
+        earlier = _continued(known, wanted).earlier_num_steps
+    elif wanted.num_steps != known.num_steps:
+        earlier = ()
+    if wanted.earlier_num_steps or not earlier:
+        return given
+    return {**given, "training": {**given.get("training", {}), "earlier_num_steps": list(earlier)}}
 
 
 def refuse_unpaired(config: StudyConfig) -> None:
@@ -150,9 +168,15 @@ def _has_begun(study: Study, training: str) -> bool:
 
 
 def _grown(stored: StudyConfig, config: StudyConfig) -> list[str]:
-    """Names of the base's trainings whose only change is more steps."""
-    return [
-        name
+    """Dotted keys of the trainings that are to have more steps."""
+    shared = [name for name in config.generators if name in stored.generators]
+    longer = [
+        f"generators.{name}.training"
+        for name in shared
+        if config.generator(name).training.num_steps > stored.generator(name).training.num_steps
+    ]
+    return longer + [
+        f"base.{name}"
         for name in TRAININGS
         if not _set_by_an_arm(config, name)
         and getattr(config.base, name).num_steps > getattr(stored.base, name).num_steps
@@ -162,7 +186,7 @@ def _grown(stored: StudyConfig, config: StudyConfig) -> list[str]:
 def _may_change(key: str, grown: list[str]) -> bool:
     """Whether a setting does not affect what is trained, or only extends a training."""
     parts = key.split(".")
-    longer = parts[0] == "base" and parts[1] in grown and parts[-1] in LENGTHS
+    longer = key.rpartition(".")[0] in grown and parts[-1] in LENGTHS
     # Another outside judge scores the same texts again; nothing is trained for it.
     return (
         longer
@@ -205,9 +229,9 @@ def _refuse_lost_work(study: Study, grown: list[str]) -> None:
         "language_model_training": [run.vae_dir for run in own],
     }
     for name in grown:
-        for folder in standing.get(name, ()):
+        for folder in standing.get(name.removeprefix("base."), ()):
             if list_checkpoints(folder):
                 raise InputError(
-                    f"base.{name}.num_steps: {folder} was trained on the model that this would "
+                    f"{name}.num_steps: {folder} was trained on the model that this would "
                     "change; use --fork to continue in a new study and keep this one as it is"
                 )

@@ -59,7 +59,7 @@ def export_run(run: Run, directory: Path, place: Placement) -> Path:
             corpus.tokenizer.decode_tokens(row[kept]) for row, kept in zip(ids, mask, strict=True)
         ],
         offsets=split.token_offsets(rows),
-        labels=_named_labels(corpus, split),
+        labels=named_labels(corpus, split),
         latent_mean=vae.latent_mean.cpu().numpy(),
         latent_std=vae.latent_std.cpu().numpy(),
         token_embedding=vae.token_embedding.weight.detach().float().cpu().numpy(),
@@ -73,7 +73,8 @@ def export_run(run: Run, directory: Path, place: Placement) -> Path:
     return write_bundle(directory, bundle)
 
 
-def _named_labels(corpus: Corpus, split: Split) -> dict[str, list[str | None]]:
+def named_labels(corpus: Corpus, split: Split) -> dict[str, list[str | None]]:
+    """Label set -> the class name of each text, None where it is missing."""
     return {
         name: [None if code < 0 else corpus.label_names[name][code] for code in codes]
         for name, codes in split.labels.items()

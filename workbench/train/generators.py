@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from data.batches import BatchConfig, BatchPlan
+from models.teachers.content import content_hash
+from models.teachers.pretrained import local_directory
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.machine.seeds import step_generator
+from workbench.store.checkpoints import list_checkpoints, save_checkpoint
 from workbench.train.log import record_steps
 from workbench.train.loop import fit
 from workbench.train.saving import load_finished
@@ -77,7 +81,16 @@ def generator_fingerprint(run: GeneratorRun, training: TrainingConfig | None = N
         (training or config.training).identity,
         run.study.corpus.manifest["content_hash"],
         run.seed,
+        *_released_content(config.weights),
     )
+
+
+def _released_content(weights: str) -> list[str]:
+    """Hash of the files of released weights that are on this machine; nothing without any."""
+    if not weights:
+        return []
+    directory = local_directory(weights)
+    return [weights, "" if directory is None else content_hash(directory)]
 
 
 def build_generator(run: GeneratorRun, place: Placement) -> Any:
@@ -88,13 +101,17 @@ def build_generator(run: GeneratorRun, place: Placement) -> Any:
 
 
 def train_generator(run: GeneratorRun, context: StageContext) -> None:
-    """Train a generator; done once per seed.
+    """Train a generator, or read its released weights; done once per seed.
 
     Raises:
-        StopRequested, NumericalError, ValueError: see `training.fit`.
+        StopRequested, NumericalError, ValueError: see `training.fit`; or the weights do not fit.
     """
     training, print_ = run.config.training, generator_fingerprint(run)
     if load_finished(run.model_dir, training.num_steps, print_, restart=context.restart):
+        return
+    if run.config.weights:
+        if context.place.is_main:
+            _store_released(run, print_)
         return
     records = fit(
         GeneratorTask(build_generator(run, context.place), run, context.place),
@@ -109,6 +126,23 @@ def train_generator(run: GeneratorRun, context: StageContext) -> None:
     record_steps(records, STAGE, run.directory, context)
 
 
+def _store_released(run: GeneratorRun, fingerprint: str) -> None:
+    """Keep released weights, cut to the corpus's tokens, as the one checkpoint of a generator."""
+    corpus, kind = run.study.corpus, run.config.kind
+    assert kind.released is not None
+    kept = corpus.tokenizer.kept_ids.tolist(), corpus.tokenizer.kept_pieces
+    reader: Any = kind.released()
+    model = reader.from_released(run.config.weights, *kept, corpus.window)
+    save_checkpoint(
+        run.model_dir,
+        run.config.training.num_steps,
+        model.state_dict(),
+        None,
+        {"fingerprint": fingerprint, "released": run.config.weights},
+        files={"config.json": json.dumps(dataclasses.asdict(model.config), indent=2)},
+    )
+
+
 def load_trained(run: GeneratorRun, place: Placement) -> Any:
     """The trained network, in evaluation mode.
 
@@ -119,6 +153,10 @@ def load_trained(run: GeneratorRun, place: Placement) -> Any:
     finished = load_finished(run.model_dir, num_steps, generator_fingerprint(run))
     if finished is None:
         raise InputError(f"{run.model_dir}: not trained yet; run `study` on its study first")
+    released = run.config.kind.released
+    if run.config.weights and released is not None:
+        reader: Any = released()
+        return reader.from_pretrained(list_checkpoints(run.model_dir)[-1]).to(place.device)
     model = build_generator(run, place)
     model.load_state_dict(finished.model)
     return model.eval()

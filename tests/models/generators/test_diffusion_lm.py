@@ -13,6 +13,7 @@ from toy_families import CTX_LEN, WINDOW, build, prompts, seeded, sizes
 from models.configs.generators import (
     EmbeddingSamplingConfig,
 )
+from models.generators.control import Control, NoisyClassifier
 from models.generators.diffusion_lm import posterior, sqrt_schedule
 from models.generators.families import FAMILIES
 from models.noise import normal_like, uniform
@@ -101,6 +102,74 @@ def test_a_clamped_prediction_is_a_tokens_embedding(monkeypatch):
         clamped = model.embedding(steps[0].token_ids[0])
         expected = weights[0] * clamped + weights[1] * states[0][0] + weights[2].sqrt() * noise
         torch.testing.assert_close(states[1][0], expected)
+
+
+def test_what_stands_behind_a_gap_is_as_noisy_as_the_step(monkeypatch):
+    """The beginning is clean and marked so; behind the gap the text has the level's own noise."""
+    model, seen = build("diffusion-lm"), []
+    plain = model._predict
+    monkeypatch.setattr(
+        model, "_predict", lambda z, level, clean: seen.append((z, clean)) or plain(z, level, clean)
+    )
+    given = ((torch.arange(WINDOW) < 3) | (torch.arange(WINDOW) > 7))[None]
+    text = prompts()[:1]
+    list(model.infill(text, given, EmbeddingSamplingConfig(num_steps=3), [seeded()]))
+    generator, abar = seeded(), sqrt_schedule(2000)[1999]
+    with torch.inference_mode():
+        e = model.embedding(text)[0]
+        start, noise = (torch.randn(e.shape, generator=generator) for _ in range(2))
+        z, clean = seen[0]
+        torch.testing.assert_close(z[0, :3], e[:3])
+        torch.testing.assert_close(z[0, 3:8], start[3:8])
+        expected = abar.sqrt() * e + (1 - abar).sqrt() * noise
+        torch.testing.assert_close(z[0, 8:], expected[8:])
+    assert clean[0].tolist() == [True] * 3 + [False] * 9
+
+
+def test_control_leads_to_the_wanted_class_and_moves_nothing_given():
+    """Texts of even tokens and of odd ones: free writing makes both, a target makes its own."""
+    texts = torch.randint(0, 4, (64, WINDOW), generator=seeded(1)) * 2 + 2
+    labels = torch.arange(64) % 2
+    texts = texts + labels[:, None]
+    model = FAMILIES["diffusion-lm"].model()(sizes("diffusion-lm", embedding_width=16), seeded())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for step in range(200):
+        optimizer.zero_grad()
+        model.training_loss(texts, texts > 0, seeded(step))["loss"].backward()
+        optimizer.step()
+    classifier = NoisyClassifier(16, WINDOW, 2, seeded(2))
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=5e-3)
+    embeddings = model.eval().embedding(texts).detach()
+    losses = []
+    for step in range(100):
+        optimizer.zero_grad()
+        loss = classifier.loss(embeddings, model.signal, labels, seeded(step))
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert sum(losses[-20:]) < 0.8 * sum(losses[:20])
+    sampling, cuts = EmbeddingSamplingConfig(num_steps=20), torch.zeros(40, dtype=torch.long)
+    cuts[0] = 4
+    start = texts[:1].repeat(40, 1)
+
+    def odd(control: Control | None) -> tuple[torch.Tensor, float]:
+        generators = [seeded(row) for row in range(40)]
+        way = (start, cuts, sampling, generators)
+        *_, last = model.write(*way) if control is None else model.controlled(*way, control)
+        assert torch.equal(last.token_ids[0, :4], start[0, :4])
+        return last.token_ids, (last.token_ids[1:] % 2).float().mean().item()
+
+    free, none = odd(None)
+    _, even = odd(Control(classifier=classifier, target=0))
+    second, most = odd(Control(classifier=classifier, target=1))
+    assert even < none - 0.15
+    assert most > none + 0.15
+    still, _ = odd(Control(classifier=classifier, target=1, num_steps=0))
+    assert torch.equal(still, free)
+    alone = model.controlled(
+        start[5:6], cuts[5:6], sampling, [seeded(5)], Control(classifier=classifier, target=1)
+    )
+    assert torch.equal(list(alone)[-1].token_ids[0], second[5])
 
 
 def test_a_trained_denoiser_writes_what_it_learnt():

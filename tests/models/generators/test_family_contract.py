@@ -7,10 +7,11 @@ import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from toy_families import CTX_LEN, VOCABULARY, WINDOW, prompts, seeded, sizes, write
+from toy_families import CTX_LEN, SAMPLING, VOCABULARY, WINDOW, build, prompts, seeded, sizes, write
 
 from models.generators.families import FAMILIES
 
@@ -95,7 +96,47 @@ def a_network_without_its_sizes_is_refused(name: str) -> None:
             FAMILIES[name].model()(dataclasses.replace(sizes(name), **{field: None}))
 
 
+def a_gap_is_filled_between_what_stays(name: str) -> None:
+    """By families that say so; what stands behind the gap matters. Others have no such way."""
+    model, family = build(name), FAMILIES[name]
+    given = (torch.arange(WINDOW) < CTX_LEN[:, None]) | (torch.arange(WINDOW) > 8)
+    sampling = family.sampling(**SAMPLING.get(name, {}))
+
+    def filled(token_ids: torch.Tensor) -> list[Any]:
+        generators = [seeded(row) for row in range(4)]
+        return list(model.infill(token_ids, given, sampling, generators))
+
+    if not family.infills:
+        with pytest.raises((AttributeError, ValueError), match=r"infill|filled in"):
+            filled(prompts())
+        return
+    other = prompts().masked_fill(torch.arange(WINDOW) > 8, 4)
+    first, second = filled(prompts()), filled(other)
+    assert torch.equal(first[-1].token_ids[given], prompts()[given])
+    assert first[-1].written.all()
+    assert first[-1].entropy[given].isnan().all()
+    pairs = zip(first, second, strict=True)
+    assert any((a.token_ids != b.token_ids)[~given].any() for a, b in pairs)
+
+
+def its_spaces_have_a_vector_per_token(name: str) -> None:
+    """An embedding is its token's alone; a state halfway is not the embedding, nor its token's."""
+    model, token_ids = build(name), prompts()
+    token_ids[:, 7] = token_ids[:, 5]
+    spaces = model.spaces(token_ids)
+    assert list(spaces) == ["embeddings", "middle"]
+    for space, vectors in spaces.items():
+        assert vectors.shape[:2] == token_ids.shape
+        assert torch.equal(vectors[:, 5], vectors[:, 7]) == (space == "embeddings")
+        other = torch.cat([token_ids[:, :-1], 1 + token_ids[:, -1:] % (VOCABULARY - 1)], dim=1)
+        changed = (model.spaces(other)[space] != vectors).any(dim=-1)
+        assert changed[:, -1].all()
+        assert space == "middle" or not changed[:, :-1].any()
+
+
 CLAUSES = [
+    its_spaces_have_a_vector_per_token,
+    a_gap_is_filled_between_what_stays,
     writing_keeps_prompts_and_fills_the_window,
     what_is_written_stays_and_only_grows,
     entropies_are_told_where_something_was_predicted,
@@ -123,6 +164,7 @@ def test_the_documents_table_is_the_code():
             ", ".join(f"`{option}`" for option in family.options()),
             "yes" if "guidance_scale" in family.options() else "no",
             "yes" if family.learns_padding else "no",
+            ", ".join(family.tasks()),
         ]
         for name, family in FAMILIES.items()
     }

@@ -116,6 +116,21 @@ def test_revealing_equals_the_description(temperature, guidance_scale, num_steps
             assert torch.equal(found[row : row + 1], expected)
 
 
+def test_a_gap_is_revealed_as_described_with_both_sides_in_sight():
+    """One token a step, without noise: always the mask that the model is surest of."""
+    model, text = build("llada"), prompts()[:1]
+    given = (torch.arange(WINDOW) < 3)[None] | (torch.arange(WINDOW) > 7)
+    sampling = RemaskingConfig(num_steps=5, blocks=1, temperature=0.0)
+    *_, last = model.infill(text, given, sampling, [seeded()])
+    x = text.masked_fill(~given, model.mask_id)
+    with torch.inference_mode():
+        for _ in range(5):
+            best = model.logits(x).double().softmax(-1).max(-1)
+            place = best.values.masked_fill(x != model.mask_id, -1.0).argmax(dim=1)
+            x[0, place] = best.indices[0, place]
+    assert torch.equal(last.token_ids, x)
+
+
 def test_guidance_of_masks_is_off_at_one_and_blind_at_zero():
     off, doubled = write("llada", guidance_scale=1.0), write("llada", guidance_scale=1.5)
     assert (off[-1].nfe, doubled[-1].nfe) == (6, 12)

@@ -208,6 +208,9 @@ def refused(changes: dict[str, Any], smoke_config: StudyConfig) -> str:
     [
         ({}, "generators.mine.family: is missing"),
         ({"family": "gtp2"}, f"generators.mine.family must be one of {', '.join(FAMILIES)}"),
+        ({"family": "llada", "weights": "hf:x"}, "mine.weights: released weights of llada cannot"),
+        ({"family": "gpt2", "weights": "x"}, "weights: must be hf:<model id or directory>, got"),
+        ({"family": "gpt2", "weights": "hf:x", "network": {"width": 8}}, "belongs to hf:x, which"),
         ({"family": "gpt2", "layers": 3}, "generators.mine.layers: unknown key, known: family"),
         ({"family": "gpt2", "network": {"widht": 3}}, "network.widht: unknown key, did you mean"),
         ({"family": "gpt2", "network": {"width": 33}}, "mine.network: width must be a multiple"),

@@ -17,6 +17,7 @@ from workbench.store.json_files import read_json
 from workbench.store.metrics_log import read_metrics
 from workbench.store.paths import STUDY
 from workbench.study.folders import Run, Study, open_study
+from workbench.study.generators import GeneratorRun
 from workbench.ui.kit.scan import stamp
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _json(path: str, stamp: Stamp) -> dict[str, Any]:
     return read_json(Path(path))
 
 
-def metrics_of(run: Run) -> list[dict[str, Any]]:
+def metrics_of(run: Run | GeneratorRun) -> list[dict[str, Any]]:
     """Training records of a run, as far as they are written."""
     file = run.directory / "metrics.jsonl"
     return _metrics(str(file), stamp(file))
@@ -143,8 +144,10 @@ def generator_of(run: Run) -> Generates:
     return opened(run.study).generator(run)
 
 
-def weights_stamp(run: Run) -> str:
-    """Changes when a checkpoint of the run does, or the bundle that it came from."""
+def weights_stamp(run: Run | GeneratorRun) -> str:
+    """Changes when a checkpoint of the run or generator does, or the bundle it came from."""
+    if isinstance(run, GeneratorRun):
+        return version_of(run.model_dir)
     return version_of(run.vae_dir, run.flow_dir, run.latents_dir)
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from workbench.study.folders import Run, open_study
+from workbench.study.folders import Run
+from workbench.study.generators import GeneratorRun, find_writer, generator_runs
 from workbench.ui.kit.cached import weights_stamp
 from workbench.ui.kit.escape import inline
 from workbench.ui.kit.scan import stamp
@@ -31,9 +32,11 @@ def show_stages(selection: Selection) -> None:
         "its last checkpoint; one job runs at a time, others wait."
     )
     _offer_rest(selection)
-    runs = {run.name: run for run in selection.study.runs}
+    own = selection.study
+    writers: list[Run | GeneratorRun] = [*own.runs, *generator_runs(own)]
+    runs = {run.name: run for run in writers}
     first = list(runs).index(next(iter(selection.runs.values())).name)
-    name = st.selectbox("Run", list(runs), index=first, key="stage-run")
+    name = st.selectbox("Run or generator", list(runs), index=first, key="stage-run")
     if not selection.study.corpus_dir.is_dir():
         st.info("Its corpus is not prepared yet: let the whole study go on first.")
     else:
@@ -55,26 +58,31 @@ def _offer_rest(selection: Selection) -> None:
         start_job(["study", "--out", str(study.directory)], selection.name, study.directory)
 
 
-def _show_run(selection: Selection, run: Run) -> None:
-    from workbench.pipeline.stages import STARTED_ALONE
+def _show_run(selection: Selection, run: Run | GeneratorRun) -> None:
+    from workbench.pipeline.stages import stages_of
     from workbench.probes.catalogue import PROBES
 
-    chosen = st.multiselect(
-        "Probes to run",
-        list(PROBES),
-        key="stage-probes",
-        placeholder="those of the study",
-        help="What each asks: `python -m workbench probes`",
-    )
-    for stage in STARTED_ALONE:
-        state = _state(
-            str(run.study.directory), run.arm, run.seed, stage.name, tuple(chosen), _stamps(run)
+    chosen: list[str] = []
+    if isinstance(run, Run):
+        chosen = st.multiselect(
+            "Probes to run",
+            list(PROBES),
+            key="stage-probes",
+            placeholder="those of the study",
+            help="What each asks: `python -m workbench probes`",
         )
-        _show_stage(selection, run, stage, state, chosen)
+    for stage in stages_of(run):
+        if stage.verb:
+            state = _state(str(run.directory), stage.name, tuple(chosen), _stamps(run))
+            _show_stage(selection, run, stage, state, chosen)
 
 
 def _show_stage(
-    selection: Selection, run: Run, stage: Stage, state: StageState, probes: Sequence[str]
+    selection: Selection,
+    run: Run | GeneratorRun,
+    stage: Stage,
+    state: StageState,
+    probes: Sequence[str],
 ) -> None:
     words, far, button = st.columns([0.4, 0.35, 0.25], vertical_alignment="center")
     words.markdown(f"**{stage.title}** :gray[makes {stage.makes}]")
@@ -91,8 +99,8 @@ def _show_stage(
         start_job(arguments, title, run.study.directory, f"{run.name} {stage.name}")
 
 
-def stage_arguments(run: Run, stage: Stage, probes: Sequence[str] = ()) -> list[str]:
-    """The verb of one stage of a run, with its arguments."""
+def stage_arguments(run: Run | GeneratorRun, stage: Stage, probes: Sequence[str] = ()) -> list[str]:
+    """The verb of one stage of a run or a generator, with its arguments."""
     from workbench.probes.catalogue import probe_names
 
     verb, *options = stage.verb
@@ -102,23 +110,18 @@ def stage_arguments(run: Run, stage: Stage, probes: Sequence[str] = ()) -> list[
     return [verb, str(run.directory), *options]
 
 
-def _stamps(run: Run) -> str:
-    """Changes when any stage of the run does."""
+def _stamps(run: Run | GeneratorRun) -> str:
+    """Changes when any stage of the run or generator does."""
     folders = (run.samples_dir, run.trajectories_dir, run.scores_dir)
     files = [
         *(folder / "manifest.json" for folder in folders),
-        *sorted(run.probes_dir.glob("*.json")),
+        *sorted((run.directory / "probes").glob("*.json")),
     ]
     return repr([weights_stamp(run), [stamp(file) for file in (*files, run.evaluation_file)]])
 
 
 @st.cache_data(max_entries=64, show_spinner="Looking how far it is …")
-def _state(
-    directory: str, arm: str, seed: int, stage: str, probes: tuple[str, ...], stamps: str
-) -> StageState:
-    from pathlib import Path
-
+def _state(directory: str, stage: str, probes: tuple[str, ...], stamps: str) -> StageState:
     from workbench.pipeline.stages import STAGES
 
-    run = open_study(Path(directory)).run(arm, seed)
-    return STAGES[stage].state(run, probes)
+    return STAGES[stage].state(find_writer(directory), probes)

@@ -12,6 +12,7 @@ from analyses.figures.training_log import parts_figure, training_log_figure
 from workbench.machine.jobs import list_jobs
 from workbench.machine.schedulers import read_tasks
 from workbench.store.metrics_log import NOT_FINITE
+from workbench.study.generators import generator_runs
 from workbench.ui.kit.cached import metrics_of
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import inline
@@ -22,6 +23,8 @@ from workbench.ui.sections.shared.job_cards import WORDS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.study.folders import Run
+    from workbench.study.generators import GeneratorRun
     from workbench.ui.kit.selection import Selection
 
 # Stage -> what belongs together: a name of files, its lines, and what to look at.
@@ -82,7 +85,9 @@ def _show_stage(selection: Selection, stages: list[str]) -> None:
     if stage in PARTS:
         _show_parts(selection, table, *PARTS[stage])
     show_figure(
-        training_log_figure(table, arms=selection.all_arms, theme=theme()),
+        training_log_figure(
+            table, arms=[*selection.all_arms, *selection.study.config.generators], theme=theme()
+        ),
         f"log-{stage}",
         table=lambda: table,
         caption="Training records. Compare shapes; levels of two spaces are not "
@@ -106,20 +111,30 @@ def _show_parts(
 
 
 def records(selection: Selection, stage: str) -> pd.DataFrame:
-    """The records of one stage of every selected run, each with its arm."""
+    """The records of one stage of every selected run and generator, each with its name."""
     import pandas as pd
 
     frames = [
         pd.DataFrame([r for r in metrics_of(run) if r.get("stage") == stage]).assign(arm=arm)
-        for arm, run in selection.runs.items()
+        for arm, run in _writers(selection).items()
     ]
     return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
 
 
 def stage_names(selection: Selection) -> list[str]:
-    """Stages with training records in any selected run."""
-    names = [r.get("stage", "") for run in selection.runs.values() for r in metrics_of(run)]
+    """Stages with training records in any selected run or generator."""
+    writers = _writers(selection).values()
+    names = [r.get("stage", "") for run in writers for r in metrics_of(run)]
     return list(dict.fromkeys(name for name in names if name))
+
+
+def _writers(selection: Selection) -> dict[str, Run | GeneratorRun]:
+    """The selected runs, and every generator of the study, by name."""
+    generators = generator_runs(selection.study)
+    return {
+        **selection.runs,
+        **{run.generator: run for run in generators if run.seed == selection.seed},
+    }
 
 
 def undefined_sentence(table: pd.DataFrame) -> str:
