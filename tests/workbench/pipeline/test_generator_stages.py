@@ -12,6 +12,7 @@ from generator_study import GENERATORS, NETWORK
 from sacrebleu import sentence_bleu
 
 from models.generators.families import FAMILIES
+from models.generators.writing import WritingStep
 from workbench.cli import main as cli
 from workbench.errors import InputError
 from workbench.machine.context import StageContext
@@ -20,6 +21,8 @@ from workbench.pipeline.run_study import finish_generator
 from workbench.pipeline.stages import OF_A_GENERATOR
 from workbench.report.generators import _generator_cost
 from workbench.sample.continued import Continuations
+from workbench.sample.generators import write_texts
+from workbench.sample.infill import gapped_prompts
 from workbench.sample.least_risk import least_risk
 from workbench.store.checkpoints import load_latest
 from workbench.store.json_files import read_json
@@ -115,6 +118,20 @@ def test_a_gap_is_filled_by_the_command(study, name, capsys):
     for text, message in (("anna", "must have one gap"), ("the " * 64 + "___", "and the window")):
         assert cli.main([*words, text]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_an_end_within_a_gap_ends_no_text(study, context):
+    """What stands behind the gap is given, so an end-of-text in it is a token left out."""
+
+    class Silent:
+        def infill(self, token_ids, given, sampling, generators):
+            yield WritingStep(token_ids.masked_fill(~given, 0), given | True, given, 1.0, 1)
+
+    prompts, given = gapped_prompts(study.corpus, ["anna the ___ the lake."], 2)
+    assert (~given).sum() == 2
+    options = {"sampling": None, "seed": 0, "given": given}
+    written, _ = write_texts(Silent(), study.corpus, prompts, context, **options)
+    assert written.texts == ["the lake."]
 
 
 def test_a_family_that_sees_one_side_fills_no_gap(study, capsys):
