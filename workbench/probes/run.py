@@ -106,6 +106,8 @@ def probe_results(
     from analyses.result import undefined
 
     lacking = None if run.imported is None else PROBES[name].lacks(run.imported, adapter)
+    if lacking is None and "samples" in PROBES[name].needs and not run.config.sampling.num_traces:
+        lacking = "the study keeps no path of its sampler: sampling.num_traces is 0"
     if lacking is not None:
         return [undefined(PROBES[name].metrics, lacking, 0)]
     return PROBES[name].run(inputs)

@@ -16,7 +16,7 @@ from workbench.machine.devices import find_placement
 from workbench.probes.catalogue import PROBES, probe_names, probe_of
 from workbench.probes.inputs.probe_inputs import ProbeInputs
 from workbench.probes.pair import pair_file, pair_results, probe_pair, probe_pairs
-from workbench.probes.run import probe_fingerprint, probe_run
+from workbench.probes.run import probe_fingerprint, probe_results, probe_run
 from workbench.report.compare import metric_name
 from workbench.study.folders import Run
 
@@ -153,6 +153,17 @@ def test_a_corpus_without_labels_says_so(inputs, monkeypatch):
         (result,) = PROBES[name].run(inputs)
         assert result.reason == "the corpus has no labels of this kind"
         assert probe_of(result.name) is PROBES[name]
+
+
+def test_a_study_that_keeps_no_paths_says_so(probed, inputs):
+    mapping = apply_overrides(to_dict(probed.study.config), ["base.sampling.num_traces=0"])
+    config = build(type(probed.study.config), mapping)
+    run = replace(probed.study, config=config).run("none", 0)
+    for name in ("trajectory", "trajectory_map", "decoder_basin_flow", "denoising"):
+        (result,) = probe_results(run, name, inputs)
+        assert result.reason.endswith("sampling.num_traces is 0")
+        assert probe_of(result.name) is PROBES[name]
+    assert all(r.score is not None for r in probe_results(run, "isotropy", inputs))
 
 
 def test_an_arm_without_teacher_is_held_against_the_studys_first(probed, inputs):
