@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workbench.ui.kit.plain_words import PLAIN_WORDS, plain_words
+from workbench.report.plain_words import PLAIN_WORDS, plain_words
 from workbench.ui.sections.study.score_tables import ACCURACY, FIDELITY, findings
 
 

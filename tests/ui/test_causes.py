@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workbench.report.plain_words import RESULTS
 from workbench.report.written_scorecard import SIXTEEN, written_rows
 from workbench.study.folders import open_study
-from workbench.ui.kit.plain_words import RESULTS
 from workbench.ui.sections.shared.foretold import foretold_sentence
 from workbench.ui.sections.why import pair_to_read
 from workbench.ui.sections.why.causes_table import (

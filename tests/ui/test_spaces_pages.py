@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.ui.mapped import packed_map
-from workbench.ui.kit.plain_words import label_words, result_words
+from workbench.report.plain_words import label_words, result_words
 from workbench.ui.sections.separability.captions import beyond_sentence, parted_sentence
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from workbench.report.ladder import (
     trusted_rows,
 )
 from workbench.report.number_text import interval_text, number_text
+from workbench.report.plain_words import plain_words
 from workbench.report.writers import COST_NOTE, all_contrasts, cost_rows, writers_of
 from workbench.sample.held_out import scale_name
 from workbench.score.directions import ACCURACY, FIDELITY, FIDELITY_NOTE, NATS_NOTE
@@ -74,29 +75,23 @@ def write_report(study: Study, comparison: Mapping[str, Any] | None = None) -> P
 def headline(comparison: Mapping[str, Any]) -> list[str]:
     """The result in sentences: for each arm against the first, what is equal and what differs."""
     lines = []
-    arms = comparison["arms"]
+    arms, score = comparison["arms"], headline_score(comparison)
     first = next(iter(arms))
     for arm in arms:
         if arm == first:
             continue
         rows = {r["metric"]: r for r in comparison["contrasts"] if (r["a"], r["b"]) == (arm, first)}
         accuracy = [arms[name].get(ACCURACY, {}).get("mean") for name in (first, arm)]
-        better = [m for m, r in rows.items() if _is_score(m) and r["verdict"] == "better"]
-        worse = [m for m, r in rows.items() if _is_score(m) and r["verdict"] == "worse"]
-        lines.append(
+        verdicts = [r["verdict"] for m, r in rows.items() if m.startswith("generation.")]
+        line = (
             f"{arm} against {first}: token accuracy {number_text(accuracy[1])} and "
-            f"{number_text(accuracy[0])}; {_listed('better', better)}; {_listed('worse', worse)}."
+            f"{number_text(accuracy[0])}; of {len(verdicts)} scores of its texts, "
+            f"{verdicts.count('better')} are better and {verdicts.count('worse')} worse"
         )
+        if score in rows:
+            line += f"; the headline score, {plain_words(score)}, is {rows[score]['verdict']}"
+        lines.append(f"{line}.")
     return lines
-
-
-def _is_score(metric: str) -> bool:
-    return metric.startswith("generation.")
-
-
-def _listed(word: str, metrics: Sequence[str]) -> str:
-    names = [metric.removeprefix("generation.") for metric in metrics]
-    return f"{word} on {', '.join(names)}" if names else f"{word} on no generation score"
 
 
 def _tables(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -120,7 +115,8 @@ def _tables(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
         writers = {**arms, **generators} if family == "generation" else arms
         rows = [
             {
-                "metric": metric.removeprefix(family + "."),
+                "metric": metric,
+                "words": plain_words(metric),
                 "beside": [number_text(baselines[b].get(metric, {}).get("mean")) for b in beside],
                 **_table_cells(writers, metric, grey),
             }
@@ -160,8 +156,12 @@ def _figures(study: Study, comparison: Mapping[str, Any]) -> list[dict[str, str]
     assert score is not None
     wanted = [ACCURACY, score, *(f"generation.{name}" for name in KEY_GENERATION)]
     panels = list(dict.fromkeys(metric for metric in wanted if metric in names))
+    titles = {metric: plain_words(metric) for metric in panels}
     figures = [
-        ("The story in one picture", scores_figure(writers_of(comparison), metrics=panels)),
+        (
+            "The story in one picture",
+            scores_figure(writers_of(comparison), metrics=panels, titles=titles),
+        ),
         ("Reconstruction against generation", _scatter(study, comparison, score)),
     ]
     logs = ((run, run.directory / "metrics.jsonl") for run in study.runs)
@@ -225,8 +225,8 @@ def _scatter(study: Study, comparison: Mapping[str, Any], score: str) -> Any:
         )
     return reconstruction_generation_figure(
         points,
-        reconstruction_name="token accuracy",
-        generation_name=score.removeprefix("generation."),
+        reconstruction_name=plain_words(ACCURACY),
+        generation_name=plain_words(score),
         arms=list(study.config.arms),
     )
 
@@ -253,6 +253,7 @@ def _contrast_rows(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
         {
             "pair": f"{row['a']} - {row['b']}",
             "metric": row["metric"],
+            "words": plain_words(row["metric"]),
             "difference": number_text(row["difference"]),
             "interval": f"[{number_text(row['low'])}, {number_text(row['high'])}]",
             "p": number_text(row.get("p_holm")),

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from workbench.report.findings.shown import arm_numbers, foretelling_numbers
+from workbench.report.plain_words import plain_words
 from workbench.ui.kit.cached import comparison_of
 from workbench.ui.kit.keep_finding import keep_this
 from workbench.ui.kit.named_choice import choose_named
-from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.sections.scorecard.foretelling import (
     scorecard_or_stop,
     show_foretelling,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyses.figures.arm_curves import Curve, curves_figure, dots_figure
+from workbench.report.plain_words import result_words
 from workbench.ui.kit.exhibits import show_figure
-from workbench.ui.kit.plain_words import result_words
 from workbench.ui.kit.selection import Selection
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.shared.stored_results import Results, family

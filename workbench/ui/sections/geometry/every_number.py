@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from workbench.report.number_text import interval_text, number_text
-from workbench.ui.kit.plain_words import result_words
+from workbench.report.plain_words import result_words
 from workbench.ui.sections.shared.stored_results import Results
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analyses.figures.parting import Gap, parting_figure, sorted_gaps
+from workbench.report.plain_words import result_words
 from workbench.ui.kit.exhibits import show_figure
-from workbench.ui.kit.plain_words import result_words
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.shared.stored_results import Results
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from workbench.report.plain_words import label_words
 from workbench.ui.kit.named_choice import choose_named
-from workbench.ui.kit.plain_words import label_words
 from workbench.ui.sections.shared.held_out import displaced, items_of, key_of
 from workbench.ui.sections.shared.typical_example import neighbour_shares, parting_label
 

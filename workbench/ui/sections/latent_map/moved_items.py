@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from workbench.report.plain_words import label_words
 from workbench.ui.kit.exhibits import LONG_TEXTS, show_table
-from workbench.ui.kit.plain_words import label_words
 
 if TYPE_CHECKING:
     import pandas as pd

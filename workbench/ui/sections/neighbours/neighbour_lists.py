@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from workbench.probes.spaces import TEACHER, Company, Items, nearest_items
+from workbench.report.plain_words import label_words
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import block, html_text
-from workbench.ui.kit.plain_words import label_words
 from workbench.ui.kit.theme import colours
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import streamlit as st
 
 from workbench.errors import WorkbenchError
 from workbench.machine.progress import PROGRESS
+from workbench.report.plain_words import plain_words
 from workbench.store.json_files import read_json
 from workbench.store.paths import runs_directory
 from workbench.study.listing import list_states
 from workbench.ui.kit.exhibits import show_table
-from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.scan import stamp
 from workbench.ui.sections.study.score_tables import headline_metrics
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analyses.figures.foretelling import foretelling_figure
+from workbench.report.plain_words import plain_words
 from workbench.report.predictors import MIN_ARMS
 from workbench.report.scorecard import table_rows
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure, show_table
-from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.scorecard.all_studies import finished_keys, scorecard_of
 from workbench.ui.sections.scorecard.sixteen import show_sixteen

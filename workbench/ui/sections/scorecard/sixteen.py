@@ -7,12 +7,12 @@ from dataclasses import replace
 import streamlit as st
 
 from analyses.figures.foretelling import foretelling_figure
+from workbench.report.plain_words import plain_words, result_words
 from workbench.report.scorecard import table_rows
 from workbench.report.written_scorecard import SIXTEEN, written_rows
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure, show_table
 from workbench.ui.kit.named_choice import choose_named
-from workbench.ui.kit.plain_words import plain_words, result_words
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.study.score_tables import KEY_SCORES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from workbench.ui.kit.plain_words import label_words
+from workbench.report.plain_words import label_words
 from workbench.ui.sections.shared.stored_results import Results
 
 Ends = tuple[float, float]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from analyses.figures.arm_curves import dots_figure
+from workbench.report.plain_words import label_words
 from workbench.study.bundle_labels import read_labels
 from workbench.ui.kit.cached import corpus_of
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure, show_table
 from workbench.ui.kit.named_choice import choose_named
-from workbench.ui.kit.plain_words import label_words
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.separability.captions import beyond_sentence, parted_sentence
 from workbench.ui.sections.separability.probe_tables import baseline_marks, class_frame

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from workbench.report.number_text import number_text
+from workbench.report.plain_words import label_words
 from workbench.study.folders import open_study
 from workbench.ui.kit.exhibits import show_table
-from workbench.ui.kit.plain_words import label_words
 from workbench.ui.kit.scan import stamp
 
 if TYPE_CHECKING:

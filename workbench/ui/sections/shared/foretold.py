@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from workbench.report.plain_words import plain_words
 from workbench.report.written_scorecard import SIXTEEN, written_rows
 from workbench.score.directions import ACCURACY
-from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.scan import stamp
 from workbench.ui.sections.shared.typical_example import PREFIX
 

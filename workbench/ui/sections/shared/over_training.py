@@ -11,10 +11,10 @@ import streamlit as st
 from analyses.figures.over_training import CoursePoints, over_training_figure
 from workbench.report.findings import Number
 from workbench.report.findings.shown import course_numbers
+from workbench.report.plain_words import plain_words
 from workbench.study.folders import Run
 from workbench.ui.kit.cached import course_of
 from workbench.ui.kit.exhibits import show_figure
-from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.theme import theme
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 import streamlit as st
 
 from workbench.probes.spaces import TEACHER, nearest_items
+from workbench.report.plain_words import label_words
 from workbench.ui.kit.escape import html_text
-from workbench.ui.kit.plain_words import label_words
 from workbench.ui.kit.theme import colours, surface
 from workbench.ui.sections.shared.held_out import key_of
 

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from workbench.report.plain_words import family_words
 from workbench.report.writers import COST_NOTE, cost_rows
 from workbench.score.directions import FIDELITY, FIDELITY_NOTE, NATS_NOTE
 from workbench.ui.kit.exhibits import show_table
 from workbench.ui.kit.named_choice import choose_named
-from workbench.ui.kit.plain_words import family_words
 from workbench.ui.sections.study.score_tables import (
     UNCLEAR,
     contrast_frame,

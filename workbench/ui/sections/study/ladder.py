@@ -15,8 +15,8 @@ from workbench.report.ladder import (
     ladder_readings,
     trusted_rows,
 )
+from workbench.report.plain_words import plain_names, plain_words
 from workbench.ui.kit.exhibits import show_figure
-from workbench.ui.kit.plain_words import plain_names, plain_words
 from workbench.ui.kit.theme import theme
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.report.ladder import headline_score
 from workbench.report.number_text import interval_text, number_text
+from workbench.report.plain_words import plain_words
 from workbench.report.predictors import metric_direction
 from workbench.report.writers import all_contrasts, writers_of
 from workbench.score.directions import ACCURACY, FIDELITY
-from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.theme import ARM_MEANING
 
 if TYPE_CHECKING:

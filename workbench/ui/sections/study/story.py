@@ -9,11 +9,11 @@ import streamlit as st
 
 from analyses.figures.arm_scores import scores_figure
 from workbench.report.ladder import gate
+from workbench.report.plain_words import plain_words
 from workbench.report.writers import writers_of
 from workbench.score.directions import FIDELITY, FIDELITY_NOTE
 from workbench.ui.kit.escape import block, blocks
 from workbench.ui.kit.exhibits import show_figure
-from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.theme import colours, theme
 from workbench.ui.sections.study.score_tables import findings, score_frame
 

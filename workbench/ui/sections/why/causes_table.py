@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from workbench.report.number_text import interval_text, number_text
+from workbench.report.plain_words import result_words
 from workbench.score.directions import ACCURACY
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_reading_table
-from workbench.ui.kit.plain_words import result_words
 from workbench.ui.sections.shared.stored_results import Results
 
 if TYPE_CHECKING:

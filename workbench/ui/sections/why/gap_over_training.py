@@ -10,9 +10,9 @@ import streamlit as st
 
 from analyses.figures.over_training import CoursePoints, over_training_figure
 from workbench.probes.course.gap import gap_over_training
+from workbench.report.plain_words import plain_words
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure
-from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.theme import theme
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from analyses.figures.reconstruction_generation import (
 )
 from analyses.statistics.intervals import Interval
 from workbench.report.ladder import headline_score
+from workbench.report.plain_words import plain_words
 from workbench.report.predictors import RankCorrelation, reconstruction_correlation
 from workbench.score.directions import ACCURACY, FIDELITY, FIDELITY_NOTE
 from workbench.ui.kit.cached import comparison_of, course_of
 from workbench.ui.kit.exhibits import show_figure
 from workbench.ui.kit.named_choice import choose_named
-from workbench.ui.kit.plain_words import plain_words
 from workbench.ui.kit.scan import found_studies, study_of
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.study.score_tables import metric_names
