@@ -171,9 +171,13 @@ def _arm_means(values: np.ndarray, arms: np.ndarray) -> np.ndarray:
 
 
 def _estimate(samples: np.ndarray, level: float, chance: float = 0.0) -> Estimate:
-    """The first entry is the observed value, the rest are resamples."""
+    """The first entry is the observed value, the rest are resamples.
+
+    No interval where more resamples are undefined than it leaves out: those left have drawn the
+    few arms that differ, and hardly vary.
+    """
     value, rest = _finite(samples[0]), samples[1:][np.isfinite(samples[1:])]
-    if value is None or rest.size < 2:
+    if value is None or rest.size < max(2, level * (len(samples) - 1)):
         return Estimate(value=value, chance=chance)
     low, high = np.quantile(rest, [0.5 - level / 2, 0.5 + level / 2])
     return Estimate(value=value, low=float(low), high=float(high), chance=chance)

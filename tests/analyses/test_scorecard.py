@@ -185,6 +185,15 @@ def test_a_verdict_needs_both_the_interval_and_the_corrected_p(low, high, adjust
     assert verdict_of(row, adjusted_p, alpha=0.05) == expected
 
 
+def test_one_arm_that_differs_gives_no_interval():
+    """A third of the resamples lack it and say nothing; the others hardly vary."""
+    odd = {"odd": np.repeat(np.arange(16) == 3, 3) * 1.0}
+    row = by_name(scorecard(runs(probes=odd), CONFIG))["odd"]
+    assert row.spearman.value is not None
+    assert (row.spearman.low, row.spearman.high) == (None, None)
+    assert row.verdict == "not distinguishable"
+
+
 def test_run_order_and_monotone_transforms_do_not_matter():
     table = runs()
     order = np.random.default_rng(0).permutation(48)

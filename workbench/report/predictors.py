@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from analyses.scorecard.row import ScorecardRow
 
 MIN_ARMS = 5  # with fewer, any order of arms is likely by chance
-NUM_RESAMPLES, MIN_RESAMPLES = 2000, 100
+NUM_RESAMPLES, MIN_SHARE = 2000, 0.95  # of resamples that must be defined
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,8 +58,10 @@ def reconstruction_correlation(runs: Sequence[tuple[str, float, float]]) -> Rank
     rho = float(spearman(x, y, np.ones((1, len(x))))[0])
     spread = spearman(x, y, draws[:, place])
     spread = spread[np.isfinite(spread)]
-    if not np.isfinite(rho) or len(spread) < MIN_RESAMPLES:
+    if not np.isfinite(rho):
         return replace(found, reason="one side is constant")
+    if len(spread) < MIN_SHARE * NUM_RESAMPLES:
+        return replace(found, reason="all but a few arms are equal on one side")
     low, high = np.quantile(spread, [0.025, 0.975])
     return replace(found, value=rho, low=float(low), high=float(high))
 

@@ -88,7 +88,7 @@ def headline(comparison: Mapping[str, Any]) -> list[str]:
             f"{number_text(accuracy[0])}; of {len(verdicts)} scores of its texts, "
             f"{verdicts.count('better')} are better and {verdicts.count('worse')} worse"
         )
-        if score in rows:
+        if score is not None and score in rows:
             line += f"; the headline score, {plain_words(score)}, is {rows[score]['verdict']}"
         lines.append(f"{line}.")
     return lines
