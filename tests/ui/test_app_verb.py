@@ -11,11 +11,12 @@ from workbench.cli.main import main as cli
 
 
 def test_verb_starts_the_app_where_its_settings_are(monkeypatch, tmp_path):
+    (tmp_path / "a #1.py").touch()
     started: list[list[str]] = []
     monkeypatch.setenv("WORKBENCH_RUNS", "some/runs")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "execv", lambda program, arguments: started.append(arguments))
-    assert not cli(["app", "--port", "8599", "--no-browser", "--adapter", "a #1.py", "/b.py"])
+    assert not cli(["app", "--port", "8599", "--no-browser", "--adapter", "a #1.py", "json:loads"])
     (command,) = started
     script = Path(next(word for word in command if word.endswith("app.py")))
     assert script == ROOT / "app.py"
@@ -24,7 +25,7 @@ def test_verb_starts_the_app_where_its_settings_are(monkeypatch, tmp_path):
     assert os.environ["WORKBENCH_RUNS"] == str(tmp_path / "some" / "runs")
     assert command[command.index("--server.port") + 1] == "8599"
     assert command[command.index("--server.headless") + 1] == "true"
-    named = ["--adapter", str(tmp_path / "a #1.py"), "--adapter", "/b.py"]
+    named = ["--adapter", str(tmp_path / "a #1.py"), "--adapter", "json:loads"]
     assert command[command.index("--") + 1 :] == named
 
 

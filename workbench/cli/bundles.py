@@ -71,8 +71,8 @@ def encode(
     study: Name,
     *,
     adapter: str,
-    model: str,
-    arm: str,
+    model: str = "",
+    arm: str = "",
     seed: int | None = None,
     common: CommonOptions = DEFAULTS,
 ) -> int:
@@ -80,23 +80,31 @@ def encode(
 
     Args:
         study: the study's folder, or its name under the runs directory; its corpus is prepared.
-        adapter: a Python file that defines load(model). It has all your rights: read it first.
-        model: what the adapter is given, such as the folder of the weights.
-        arm: the arm's name; the bundle is kept in bundles/ARM of the study.
+        adapter: a Python file that defines load(model), MODULE:NAME of an installed package, or a
+            name in the study's `adapters`. It has all your rights: read it first.
+        model: what the adapter is given, such as the folder of the weights; by default the study's.
+        arm: the arm's name, by default the adapter's in the study; its bundle is in bundles/ARM.
         seed: which of the study's seeds it stands beside; by default the first.
         common: options of every verb.
     """
-    from workbench.config.places import absolute
+    from workbench.errors import InputError
     from workbench.study.bundle import held_out_texts, write_bundle
     from workbench.study.folders import find_study
     from workbench.train import bundle_arms
-    from workbench.train.adapters import encode_texts, load_adapter
+    from workbench.train.adapters import encode_texts, load_adapter, source_of
 
     found = find_study(study)
+    known = found.config.adapters.get(adapter)
+    arm, model = arm or (adapter if known else ""), model or (known.model if known else "")
+    for name, value in (("--model", model), ("--arm", arm)):
+        if not value:
+            raise InputError(
+                f"--adapter {adapter}: give {name} too, or name both in the study's `adapters`"
+            )
     own = found.run(arm, found.config.seeds[0] if seed is None else seed)
     with Output(common) as output:
         bundle_arms.check_arm(own)
-        loaded = load_adapter(absolute(adapter), model)
+        loaded = load_adapter(known.source if known else source_of(adapter), model)
         bundle = encode_texts(loaded, held_out_texts(str(found.directory)))
         run = bundle_arms.import_bundle(write_bundle(own.bundle_dir, bundle), found, arm, own.seed)
         shown = {k: v for k, v in bundle.about["provenance"].items() if k.startswith("texts")}

@@ -54,8 +54,8 @@ def sample(
         candidates: draw so many with the seeds from `seed` on, and keep the one that is nearest to
             the others (minimum Bayes risk under BLEU).
         held_out: continue the study's held-out prompts and store what is written.
-        adapter: for an arm made by `encode`: the Python file that made it, whose velocity() and
-            decode() then run. It has all your rights.
+        adapter: for an arm made by `encode`: what made it (a file, MODULE:NAME, or a name in the
+            study's `adapters`), whose velocity() and decode() then run. It has all your rights.
         job: folder of a job of the app, as in `study`; with --held-out.
         common: options of every verb.
     """
@@ -342,14 +342,17 @@ def app(
     Args:
         port: where it listens, on this machine only.
         browser: open a browser window.
-        adapter: Python files that encoded arms of these studies, which Generate and Playback may
-            run. They have all your rights.
+        adapter: files, or MODULE:NAME, that encoded arms of these studies: Generate and Playback
+            may run them. They have all your rights.
         common: options of every verb.
     """
-    from workbench.config.places import absolute
     from workbench.store.paths import VARIABLE, runs_directory
+    from workbench.train.adapters import code_hash, source_of
 
-    named = [word for file in adapter for word in ("--adapter", str(absolute(file)))]
+    named = []
+    for source in map(source_of, adapter):
+        code_hash(source)  # what is not there is said before the app starts
+        named += ["--adapter", source]
     root = Path(__file__).parents[2]
     headless = "false" if browser and not common.quiet else "true"
     command = [sys.executable, "-m", "streamlit", "run", str(root / "app.py")]

@@ -256,8 +256,9 @@ def probe(
         umap: also draw the latent map by UMAP.
         pair: another arm of the study: probe both spaces together instead.
         checkpoints: probe the weights at every milestone of both trainings instead.
-        adapter: for an arm made by `encode`: the Python file that made it, which then decodes for
-            the probes that need it. It has all your rights.
+        adapter: for an arm made by `encode`: what made it (a file, MODULE:NAME, or a name in the
+            study's `adapters`), which then decodes for the probes that need it. It has all your
+            rights.
         job: folder of a job of the app, as in `study`.
         common: options of every verb.
     """
@@ -278,12 +279,12 @@ def probe(
     return _probe_pair(run, pair, common) if pair else _probe_course(run, common)
 
 
-def adapted(file: str, run: Run) -> Adapter | None:
+def adapted(word: str, run: Run) -> Adapter | None:
     """The adapter that a user named for an arm; None if none was named."""
-    from workbench.config.places import absolute
-    from workbench.train.adapters import open_adapter
+    from workbench.train.adapters import open_adapter, source_of
 
-    return open_adapter(absolute(file), run) if file else None
+    known = run.study.config.adapters.get(word)
+    return open_adapter(known.source if known else source_of(word), run) if word else None
 
 
 def _probe_adapted(run: str, parts: Sequence[str], adapter: str, common: Common) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from models.configs.teacher import HF_PREFIX
+from workbench.config.adapters import OF_A_PACKAGE, AdapterConfig
 from workbench.config.construct import build
 from workbench.config.plain import to_dict
 from workbench.config.study import StudyConfig
@@ -54,7 +55,17 @@ def settled(config: StudyConfig, stored: StudyConfig | None = None) -> StudyConf
         arm: _all_settled(overrides, stored.arms.get(arm, {}) if stored else {})
         for arm, overrides in config.arms.items()
     }
-    return dataclasses.replace(config, base=build(type(config.base), base), arms=arms)
+    adapters = {name: _found(adapter) for name, adapter in config.adapters.items()}
+    base = build(type(config.base), base)
+    return dataclasses.replace(config, base=base, arms=arms, adapters=adapters)
+
+
+def _found(adapter: AdapterConfig) -> AdapterConfig:
+    """An adapter with its file and the folder of its model in their one spelling."""
+    source, model = adapter.source, absolute(adapter.model)
+    if not OF_A_PACKAGE.fullmatch(source):
+        source = str(absolute(source))
+    return AdapterConfig(source=source, model=str(model) if model.exists() else adapter.model)
 
 
 def _paths(config: StudyConfig | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from models.configs.language_model import CausalLMConfig
 from models.configs.teacher import HF_PREFIX, TeacherConfig
 from models.configs.vae import TextVAEConfig, VAELossConfig
 from workbench.config import settings
+from workbench.config.adapters import AdapterConfig
 from workbench.config.generators import GeneratorConfig, generator_config
 from workbench.config.training import TrainingConfig
 
@@ -263,6 +264,7 @@ class StudyConfig:
         arms: arm name -> dotted overrides of `base`.
         generators: name -> settings of a generator of another family, trained on the same tokens:
             `family`, and what departs from its `network`, `training` and `sampling`.
+        adapters: name -> an adapter of a model from outside, for `encode STUDY --adapter NAME`.
         seeds: every arm is trained under each.
         workers: parallel runs, each in its own process; 0 means one per core on CPUs, one on a GPU.
         threads: threads per worker; 0 divides the cores evenly.
@@ -275,6 +277,7 @@ class StudyConfig:
         default_factory=lambda: standard_arms(("none", "repa"))
     )
     generators: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata={BEFORE: {}})
+    adapters: Mapping[str, AdapterConfig] = field(default_factory=dict, metadata={BEFORE: {}})
     seeds: tuple[int, ...] = (0,)
     workers: int = 0
     threads: int = 0

@@ -45,14 +45,14 @@ class OpenedStudy:
     Args:
         study: the study.
         announce: a context manager entered with a line of text while something is loaded.
-        adapters: files that the user named, which may run for the arms that they encoded.
+        adapters: what the user named, which may run for the arms that they encoded.
     """
 
     def __init__(
         self,
         study: Study,
         announce: Callable[[str], AbstractContextManager[Any]] = contextlib.nullcontext,
-        adapters: Sequence[Path] = (),
+        adapters: Sequence[str] = (),
     ) -> None:
         self.study, self._announce, self._adapters = study, announce, adapters
         self._kept: OrderedDict[Any, Any] = OrderedDict()

@@ -134,7 +134,7 @@ def open_generator(run: Run, place: Placement, adapter: Adapter | None = None) -
     for name, arguments in (("velocity", "z_t, t, prompts"), ("decode", "z, mask")):
         if not adapter.can(name):
             raise InputError(
-                f"--adapter {adapter.file}: cannot generate, it has no {name}({arguments})"
+                f"--adapter {adapter.source}: cannot generate, it has no {name}({arguments})"
             )
     found = OutsideGenerator(adapter, run, find_placement("cpu"))
     assert found.latent_shape

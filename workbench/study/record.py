@@ -191,6 +191,7 @@ def _may_change(key: str, grown: list[str]) -> bool:
     return (
         longer
         or key.startswith("base.outside.")
+        or parts[0] == "adapters"
         or key in HARMLESS
         or parts[-1] in HARMLESS_TRAINING
     )

@@ -1,6 +1,7 @@
-"""Models from outside, through a small Python file of the user's: an adapter.
+"""Models from outside, through a little Python code of the user's: an adapter.
 
-An adapter defines `load(model)`, which returns an object with `encode(texts)` and, if it can,
+An adapter is a file that defines `load(model)`, or a class or function of an installed package that
+takes `model`, written as MODULE:NAME. It returns an object with `encode(texts)` and, if it can,
 `decode(z, mask)`, `logits(z, mask)` and `velocity(z_t, t, prompts)`: see `docs/BUNDLES.md`. It is
 ordinary Python with all rights of the user, so it runs only when it is named on the command line,
 never because a study, a bundle or a model asks for it.
@@ -9,6 +10,8 @@ never because a study, a bundle or a model asks for it.
 from __future__ import annotations
 
 import hashlib
+import importlib
+import importlib.util
 import runpy
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.config.adapters import OF_A_PACKAGE
 from workbench.config.places import absolute
 from workbench.errors import InputError
 from workbench.study.bundle import Bundle, file_hashes, read_bundle
@@ -34,12 +38,12 @@ class Adapter:
     """A model from outside; whatever it returns is checked.
 
     Attributes:
-        file: the Python file.
+        source: the Python file, or MODULE:NAME.
         model: what its `load` was given.
         loaded: what `load` returned.
     """
 
-    file: Path
+    source: str
     model: str
     loaded: Any
 
@@ -106,74 +110,108 @@ class Adapter:
 
     @property
     def _name(self) -> str:
-        return f"--adapter {self.file}"
+        return f"--adapter {self.source}"
 
     @property
     def identity(self) -> dict[str, str]:
         """Names and hashes of the file and the model, kept with what comes from them."""
         return {
-            "adapter": self.file.name,
-            SHA256: _sha256(self.file),
+            "adapter": Path(self.source).name,
+            SHA256: code_hash(self.source),
             MODEL: self.model,
             CONTENT: model_content(self.model),
         }
 
 
-def load_adapter(file: Path, model: str) -> Adapter:
-    """Run an adapter's file and let it load its model.
+def source_of(word: str) -> str:
+    """What a user named, in its one spelling: MODULE:NAME as it is, a file by its whole path."""
+    return word if OF_A_PACKAGE.fullmatch(word) else str(absolute(word))
+
+
+def code_hash(source: str) -> str:
+    """Hash of an adapter's file, or of all Python files of its package; nothing of it runs.
 
     Raises:
-        InputError: there is no such file, it or its `load` fails, or that returns no `encode`.
+        InputError: there is no such file or package.
     """
-    if not file.is_file():
-        raise InputError(f"--adapter {file}: no such file")
+    if not OF_A_PACKAGE.fullmatch(source):
+        if not Path(source).is_file():
+            raise InputError(f"--adapter {source}: no such file")
+        return _sha256(Path(source))
+    package = source.partition(":")[0].partition(".")[0]
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise InputError(f"--adapter {source}: no package {package} is installed")
+    if not spec.submodule_search_locations:
+        return _sha256(Path(spec.origin))
+    folder, whole = Path(spec.origin).parent, hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        whole.update(f"{file.relative_to(folder).as_posix()} {_sha256(file)}\n".encode())
+    return whole.hexdigest()
+
+
+def _loader(source: str) -> Any:
+    """Run an adapter's file, or import its module, and take what loads a model."""
+    if not OF_A_PACKAGE.fullmatch(source):
+        return runpy.run_path(source).get("load")
+    module, _, name = source.partition(":")
+    return getattr(importlib.import_module(module), name, None)
+
+
+def load_adapter(source: str, model: str) -> Adapter:
+    """Run an adapter's code and let it load its model.
+
+    Raises:
+        InputError: there is no such code, it or its loading fails, or that returns no `encode`.
+    """
+    code_hash(source)
     model = str(absolute(model)) if absolute(model).exists() else model
     try:
-        load = runpy.run_path(str(file)).get("load")
+        load = _loader(source)
         if not callable(load):
-            raise InputError(f"--adapter {file}: defines no function load(model)")
+            wanted = source.partition(":")[2] if OF_A_PACKAGE.fullmatch(source) else "load"
+            raise InputError(f"--adapter {source}: defines no function {wanted}(model)")
         loaded = load(model)
     except InputError:
         raise
     except Exception as error:  # a stranger's code raises what it likes
-        raise InputError(f"--adapter {file}: load() failed: {_told(error)}") from error
+        raise InputError(f"--adapter {source}: load() failed: {_told(error)}") from error
     if not callable(getattr(loaded, "encode", None)):
-        raise InputError(f"--adapter {file}: load() returned no object with encode(texts)")
-    return Adapter(file=file, model=model, loaded=loaded)
+        raise InputError(f"--adapter {source}: load() returned no object with encode(texts)")
+    return Adapter(source=source, model=model, loaded=loaded)
 
 
-def open_adapter(file: Path, run: Run) -> Adapter:
-    """Load the adapter that encoded an arm, if the file and the model are still the same.
+def open_adapter(source: str, run: Run) -> Adapter:
+    """Load the adapter that encoded an arm, if its code and the model are still the same.
 
     Raises:
-        InputError: the arm came from no adapter, or its file or model is another one.
+        InputError: the arm came from no adapter, or its code or model is another one.
     """
     known = (run.imported or {}).get("provenance", {})
     if CONTENT not in known:
-        raise InputError(f"--adapter {file}: {run.name} was not made by `encode`")
-    if not file.is_file():
-        raise InputError(f"--adapter {file}: no such file")
-    if _sha256(file) != known[SHA256]:
+        raise InputError(f"--adapter {source}: {run.name} was not made by `encode`")
+    found = code_hash(source)
+    if found != known[SHA256]:
         raise InputError(
-            f"--adapter {file}: is not the file that encoded {run.name} (sha256 "
-            f"{_sha256(file)[:12]}, then {known[SHA256][:12]}); run `encode` again"
+            f"--adapter {source}: is not the code that encoded {run.name} (sha256 "
+            f"{found[:12]}, then {known[SHA256][:12]}); run `encode` again"
         )
     if model_content(known[MODEL]) != known[CONTENT]:
         raise InputError(
-            f"--adapter {file}: the model {known[MODEL]} changed since it encoded {run.name}; "
+            f"--adapter {source}: the model {known[MODEL]} changed since it encoded {run.name}; "
             "run `encode` again"
         )
-    return load_adapter(file, known[MODEL])
+    return load_adapter(source, known[MODEL])
 
 
-def named_adapter(files: Sequence[Path], run: Run) -> Adapter | None:
+def named_adapter(sources: Sequence[str], run: Run) -> Adapter | None:
     """Of the adapters that the user named, the one that encoded an arm; None if it is not there.
 
     Raises:
         InputError: see `open_adapter`.
     """
     wanted = (run.imported or {}).get("provenance", {}).get(SHA256)
-    found = [file for file in files if file.is_file() and _sha256(file) == wanted]
+    found = [source for source in sources if wanted and code_hash(source) == wanted]
     return open_adapter(found[0], run) if found else None
 
 
@@ -225,7 +263,7 @@ def encode_texts(adapter: Adapter, texts: Sequence[str]) -> Bundle:
 
 
 def _encoded(adapter: Adapter, texts: Sequence[str]) -> tuple[Any, Any, Any, Any]:
-    found, name = adapter.encode(texts), f"--adapter {adapter.file}"
+    found, name = adapter.encode(texts), f"--adapter {adapter.source}"
     if not isinstance(found, tuple) or len(found) not in (3, 4):
         raise InputError(f"{name}: encode() must return {RETURNS}")
     z, mask, offsets, std = (*found, None)[:4]

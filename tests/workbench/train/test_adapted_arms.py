@@ -71,7 +71,7 @@ def test_a_vae_of_sixteen_channels_is_probed_by_its_own_decoder(
         before["decoder_basin"]["reason"] == "it decodes: run `probe` with --adapter FILE, the "
         "arm's own"
     )
-    adapter = open_adapter(EXAMPLES / "text_vae.py", run)
+    adapter = open_adapter(str(EXAMPLES / "text_vae.py"), run)
     found = probe_run(run, context, DECODING, adapter)
     # Its own decoder, in its own grid: the logits are those of the model.
     inputs = AdapterInputs(run, context.place, adapter)
@@ -94,7 +94,7 @@ def test_a_decoder_that_gives_texts_only_has_no_basins(
     study: Study, speller: tuple[Run, Path], context: StageContext
 ) -> None:
     run, file = speller
-    found = probe_run(run, context, DECODING, open_adapter(file, run))
+    found = probe_run(run, context, DECODING, open_adapter(str(file), run))
     assert found["decoder_basin"]["reason"] == "it reads logits: the adapter has no logits(z, mask)"
     read = found["reconstruction.token_accuracy"]
     assert read["score"] == 1
@@ -165,15 +165,15 @@ def test_only_what_encoded_an_arm_runs_for_it(study: Study, tmp_path: Path, vae:
     ran = tmp_path / "ran"
     other = tmp_path / "text_vae.py"
     other.write_text(f"open({str(ran)!r}, 'w').close()\n")
-    with pytest.raises(InputError, match="is not the file that encoded guest/seed-0"):
-        open_adapter(other, run)
+    with pytest.raises(InputError, match="is not the code that encoded guest/seed-0"):
+        open_adapter(str(other), run)
     with pytest.raises(InputError, match="was not made by `encode`"):
-        open_adapter(other, study.run("none", 0))
+        open_adapter(str(other), study.run("none", 0))
     assert not ran.exists()
     weights = vae / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(InputError, match="changed since it encoded"):
-        open_adapter(EXAMPLES / "text_vae.py", run)
+        open_adapter(str(EXAMPLES / "text_vae.py"), run)
 
 
 def test_no_verb_runs_an_adapter_that_nobody_named(

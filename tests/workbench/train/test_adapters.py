@@ -137,13 +137,13 @@ def test_what_is_no_adapter_is_refused(tmp_path: Path, source: str | None, wante
     if source is not None:
         file.write_text(source)
     with pytest.raises(InputError, match=wanted):
-        load_adapter(file, "model")
+        load_adapter(str(file), "model")
 
 
 def adapter_of(loaded: Any, folder: Path) -> Adapter:
     file = folder / "adapter.py"
     file.write_text("")
-    return Adapter(file=file, model="none", loaded=loaded)
+    return Adapter(source=str(file), model="none", loaded=loaded)
 
 
 @pytest.mark.parametrize(
@@ -176,5 +176,5 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, name, returned, wanted) ->
     }
     with pytest.raises(InputError, match=wanted) as caught:
         calls[name]()
-    assert str(adapter.file) in str(caught.value)
+    assert adapter.source in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -109,9 +109,9 @@ def _opened(directory: str, stamps: tuple[Stamp, ...]) -> OpenedStudy:
     return OpenedStudy(study, announce=st.spinner, adapters=named_adapters())
 
 
-def named_adapters() -> tuple[Path, ...]:
-    """Files that `workbench app --adapter` named: what they hold may run in this process."""
-    return tuple(Path(word) for flag, word in pairwise(sys.argv) if flag == "--adapter")
+def named_adapters() -> tuple[str, ...]:
+    """What `workbench app --adapter` named: it may run in this process."""
+    return tuple(word for flag, word in pairwise(sys.argv) if flag == "--adapter")
 
 
 def corpus_of(study: Study) -> Corpus:
