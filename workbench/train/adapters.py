@@ -9,6 +9,7 @@ never because a study, a bundle or a model asks for it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -211,8 +212,11 @@ def named_adapter(sources: Sequence[str], run: Run) -> Adapter | None:
         InputError: see `open_adapter`.
     """
     wanted = (run.imported or {}).get("provenance", {}).get(SHA256)
-    found = [source for source in sources if wanted and code_hash(source) == wanted]
-    return open_adapter(found[0], run) if found else None
+    known = {}
+    for source in sources if wanted else ():
+        with contextlib.suppress(InputError):  # code that is gone by now is not this arm's
+            known[code_hash(source)] = source
+    return open_adapter(known[wanted], run) if wanted in known else None
 
 
 def own_latents(run: Run) -> Bundle:
