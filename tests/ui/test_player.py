@@ -185,3 +185,34 @@ def test_a_lane_without_latents_reveals_its_masks_beside_one_with_a_map(play):
     )
     assert set(colours) == {"transparent"}
     assert page.locator(".lane").nth(0).locator("canvas").count() == 1
+
+
+def test_dots_of_a_lane_from_outside_are_latents_and_no_words(play):
+    """Six latents beside four words: each dot has its path and distance, whatever is pointed at."""
+    whole = lane()
+    assert whole.track is not None
+    track = replace(whole.track, texts=["a text"] * 5)
+    far = np.full((5, 6), 9.0)
+    far[:, 0] = 0.0
+    page = play(lane(), replace(whole, title="guest, from outside", track=track, far=far))
+    second = page.locator(".lane").nth(1)
+    drawn = """canvas => {
+        const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+        let n = 0;
+        for (let i = 0; i < d.length; i += 4)
+            n += d[i + 3] > 30 &&
+                Math.max(d[i], d[i+1], d[i+2]) - Math.min(d[i], d[i+1], d[i+2]) > 60;
+        return n;
+    }"""
+    for paint in ("commit", "entropy", "far"):
+        page.select_option("#paint", paint)
+        page.fill("#step", "3")
+        assert second.locator("canvas").evaluate(drawn) > 100
+    assert "yellow: 9.0 × usual" in page.inner_text("#scale-text")
+    words = second.locator(".token")
+    assert words.count() == 4
+    colours = words.evaluate_all("all => all.map((t) => t.style.backgroundColor)")
+    assert set(colours) == {"transparent"}
+    before = second.locator("canvas").evaluate(drawn)
+    page.locator(".lane").nth(0).locator(".token").nth(1).hover()
+    assert second.locator("canvas").evaluate(drawn) == before
