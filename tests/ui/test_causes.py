@@ -112,6 +112,8 @@ def test_a_miss_is_laid_beside_what_the_decoder_bears():
     assert "none 1.500 [1.0000, 2.000] (n 4, chance 22.200)" in told
     assert told.endswith("Beyond what the decoder bears (dotted): 1 of 4 in none, 1 of 2 in repa.")
     assert "bears" not in miss_sentence(far, {}, {})
+    near = miss_sentence(far, {"none": 9.0, "repa": 9.0}, {})
+    assert near.endswith("0 of 2 in repa. So what counts is which word lies there.")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workbench.ui.kit.selection import Selection
 
 ENDS, BORNE = "trajectory.off_manifold", "decoder_basin.r50.boundary"
+FEW = 0.05  # share of words that the decoder may lose before distance counts
 
 
 def show_end_points(selection: Selection, results: Mapping[str, Results], height: int) -> None:
@@ -80,4 +81,6 @@ def miss_sentence(
         return said
     beyond = {arm: int((distances[arm] > error).sum()) for arm, error in borne.items()}
     counts = ", ".join(f"{n} of {len(distances[arm])} in {arm}" for arm, n in beyond.items())
-    return f"{said} Beyond what the decoder bears (dotted): {counts}."
+    said = f"{said} Beyond what the decoder bears (dotted): {counts}."
+    few = all(n <= FEW * len(distances[arm]) for arm, n in beyond.items())
+    return f"{said} So what counts is which word lies there." if few else said
