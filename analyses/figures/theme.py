@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -60,13 +61,15 @@ class ArmStyle:
 def arm_styles(arms: Sequence[str], theme: Theme = "light") -> dict[str, ArmStyle]:
     """Style of every arm; give all arms of the study, so that each keeps its own.
 
-    The four standard arms have fixed styles, others take the remaining ones in sorted order.
-    More than seven arms repeat hues with another symbol.
+    The four standard arms have fixed styles; others, in sorted order, take the remaining ones, then
+    those of standard arms that the study lacks. Beyond seven, hues repeat with another symbol.
     """
     hues = _HUES[_known(theme)]
     others = sorted(set(arms) - set(_STANDARD_ARMS))
     places = {arm: place for place, arm in enumerate(_STANDARD_ARMS)}
-    places |= {arm: len(_STANDARD_ARMS) + place for place, arm in enumerate(others)}
+    spare = [place for arm, place in places.items() if arm not in arms]
+    free = chain(range(len(_STANDARD_ARMS), len(hues)), spare, count(len(hues)))
+    places |= dict(zip(others, free, strict=False))
     return {arm: _style(places[arm], hues) for arm in arms}
 
 

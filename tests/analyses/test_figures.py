@@ -96,6 +96,8 @@ def test_an_arm_keeps_its_style_whoever_stands_beside_it():
     assert arm_styles(["wide", "beta_0"]) == arm_styles(["beta_0", "wide"])
     many = arm_styles([f"arm{i}" for i in range(9)])
     assert len({(s.colour, s.symbol) for s in many.values()}) == 9
+    # Hues of standard arms that are not there serve before any repeats.
+    assert len({s.colour for s in arm_styles(["none", "repa", *"abcde"]).values()}) == 7
 
 
 def test_loss_fraction_of_the_band_and_gaps():
