@@ -34,6 +34,8 @@ def study_with(folder: Path, **adapters: dict[str, str]) -> Study:
     """A study that has a corpus, made from a settings file that names adapters."""
     new_run(folder / "study")
     asked = to_dict(short_config()) | {"adapters": adapters}
+    asked["base"]["language_model"] |= {"width": 32, "layers": 1, "heads": 2}
+    asked["base"]["language_model_training"] |= {"num_steps": 2, "warmup_steps": 1}
     (folder / "asked.yaml").write_text(dump_yaml(asked))
     return create_study(study_config(file=str(folder / "asked.yaml")), folder / "study")
 
