@@ -44,4 +44,6 @@ def _correlations(stamp: tuple[int, int]) -> dict[tuple[str, str], Estimate]:
 
 
 def _text(found: Estimate) -> str:
+    if found.low is None or found.high is None:
+        return f"{found.value:.2f} (no interval: too few differ)"
     return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"  # as many places as are kept
