@@ -8,6 +8,7 @@ network returns 0. Source: DiT (Peebles & Xie 2022, arXiv 2212.09748); TextLDM, 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,10 +27,17 @@ TIME_SCALE = 1000.0
 
 
 class DiTOutput(NamedTuple):
-    """`out` (B, L, D) and `hidden`: the states (B, L, W) after each block, in order."""
+    """What a network finds on its way.
+
+    Attributes:
+        out: (B, L, D).
+        hidden: the states (B, L, W) after each block, in order.
+        internal: (B, L, D) what the head in the middle reads there, None without one.
+    """
 
     out: Tensor
     hidden: tuple[Tensor, ...]
+    internal: Tensor | None
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -143,8 +151,9 @@ def _build_projector(config: TextDiTConfig) -> nn.Sequential:
 class TextDiT(nn.Module, PretrainedMixin):
     """Diffusion transformer from (z_t, t, context) to a latent or a velocity.
 
-    With `repa_depth` it has a projector for the alignment of a block's states. The projector is
-    drawn last, so all other weights are those of a network without it, and `forward` never uses it.
+    With `repa_depth` it has a projector for the alignment of a block's states, which `forward`
+    never uses; with `internal_depth` a second final layer for internal guidance. They are drawn
+    last, so all other weights are those of a network without them.
 
     Args:
         config: `latent_width` and `window` must be filled, with `repa_depth` `teacher_width` too.
@@ -176,11 +185,12 @@ class TextDiT(nn.Module, PretrainedMixin):
         self.final_layer = FinalLayer(width, config.latent_width)
         if config.repa_depth is not None:
             self.projector = _build_projector(config)
+        if config.internal_depth is not None:
+            self.internal_layer = FinalLayer(width, config.latent_width)
         initialise(self, generator)
         for name, parameter in self.named_parameters():
-            if name.endswith("adaLN_modulation.weight"):
+            if name.endswith(("adaLN_modulation.weight", "_layer.linear.weight")):
                 nn.init.zeros_(parameter)
-        nn.init.zeros_(self.final_layer.linear.weight)
 
     def forward(
         self,
@@ -201,7 +211,8 @@ class TextDiT(nn.Module, PretrainedMixin):
             ctx_mask: (B, L) bool, True at context positions.
             cond_drop: (B,) bool, True drops the text's context; None drops none.
             z_self: (B, L, D) earlier estimate of z, for self-conditioning; None is zeros.
-            return_hidden: also hand back the states after each block.
+            return_hidden: also hand back the states after each block, and what the head in the
+                middle reads there.
 
         Returns:
             (B, L, D), or a `DiTOutput`.
@@ -221,7 +232,12 @@ class TextDiT(nn.Module, PretrainedMixin):
             if return_hidden:
                 hidden.append(x)
         out = self.final_layer(x, c)
-        return DiTOutput(out, tuple(hidden)) if return_hidden else out
+        if not return_hidden:
+            return out
+        internal = None
+        if self.config.internal_depth is not None:
+            internal = self.internal_layer(self._state_at(self.config.internal_depth, hidden), c)
+        return DiTOutput(out, tuple(hidden), internal)
 
     def project(self, hidden: tuple[Tensor, ...]) -> Tensor:
         """Project the states after the aligned block to the teacher's width.
@@ -237,8 +253,11 @@ class TextDiT(nn.Module, PretrainedMixin):
         """
         if self.config.repa_depth is None:
             raise ValueError("repa_depth must be set to align a block's states")
-        aligned = math.ceil(self.config.repa_depth * len(self.blocks))
-        return self.projector(layer_norm(hidden[aligned - 1]))
+        return self.projector(layer_norm(self._state_at(self.config.repa_depth, hidden)))
+
+    def _state_at(self, depth: float, hidden: Sequence[Tensor]) -> Tensor:
+        """The state (B, L, W) after a share of the blocks in (0, 1]."""
+        return hidden[math.ceil(depth * len(self.blocks)) - 1]
 
     def _embed(
         self,

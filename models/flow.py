@@ -4,9 +4,10 @@
 
 The network predicts the velocity, or the clean latent, whose velocity is
 (z_hat - z_t) / max(1 - t, t_clamp). With a teacher, the states of one of its blocks are aligned
-with the teacher's. Source: Lipman et al. 2022, arXiv 2210.02747; Liu et al. 2022, arXiv
-2209.03003; self-conditioning: Chen et al. 2022, arXiv 2208.04202; alignment (REPA): Yu et al. 2024,
-arXiv 2410.06940.
+with the teacher's; with a second head, the network also predicts halfway. Source: Lipman et al.
+2022, arXiv 2210.02747; Liu et al. 2022, arXiv 2209.03003; self-conditioning: Chen et al. 2022,
+arXiv 2208.04202; alignment (REPA): Yu et al. 2024, arXiv 2410.06940; second head: Zhou et al. 2025,
+arXiv 2512.24176.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ class FlowLosses(NamedTuple):
     """Loss of one batch; only `loss` carries a gradient.
 
     Attributes:
-        loss: what is minimised: `velocity_loss`, and the alignment if there is one.
+        loss: what is minimised: `velocity_loss`, the second head's and the alignment, if any.
         velocity_loss: MSE per channel, over the target positions of each text, then over texts.
         repa_cosine: mean cosine of a block's projected states with the teacher's at target
             positions; NaN without alignment.
+        internal_loss: `velocity_loss` of the head in the middle; NaN without one.
         per_example: (B,) the same text by text; 0 for a text without target positions.
         t: (B,) the times drawn.
         quartile_losses: (4,) means of `per_example` for t in [0, 1/4), ..., [3/4, 1]; 0 if empty.
@@ -41,6 +43,7 @@ class FlowLosses(NamedTuple):
     loss: Tensor
     velocity_loss: Tensor
     repa_cosine: Tensor
+    internal_loss: Tensor
     per_example: Tensor
     t: Tensor
     quartile_losses: Tensor
@@ -115,24 +118,34 @@ def flow_loss(
     if bool(uniform((), z, generator) < config.self_conditioning_prob):
         z_self = _first_estimate(dit, z_t, t, ctx, ctx_mask, cond_drop, config)
     inputs = (z_t, t, ctx, ctx_mask, cond_drop, z_self)
-    cosine = None
-    if teacher_states is None or teacher_valid is None:
-        out = dit(*inputs)
-    else:
-        assert isinstance(dit, TextDiT)
-        out, hidden = dit(*inputs, return_hidden=True)
-        cosine = masked_cosine(dit.project(hidden), teacher_states, teacher_valid & ~ctx_mask)
-    v_pred = to_velocity(out.float(), z_t, t, config.prediction, config.t_clamp)
     velocity = z - noise
     if config.prediction == "z":
         velocity = to_velocity(z, z_t, t, "z", config.t_clamp)
-    squared = (v_pred - velocity).square().mean(-1)  # (B, L)
-    losses = _reduce(squared, ~ctx_mask, t)
-    if cosine is None:
-        return losses
-    loss = losses.velocity_loss - config.repa_weight * cosine
-    velocity_loss = losses.velocity_loss.detach()
-    return losses._replace(loss=loss, velocity_loss=velocity_loss, repa_cosine=cosine.detach())
+
+    def score(out: Tensor) -> FlowLosses:
+        v_pred = to_velocity(out.float(), z_t, t, config.prediction, config.t_clamp)
+        return _reduce((v_pred - velocity).square().mean(-1), ~ctx_mask, t)
+
+    aligned = teacher_states is not None and teacher_valid is not None
+    if not aligned and not config.internal_weight:
+        return score(dit(*inputs))
+    found = dit(*inputs, return_hidden=True)
+    losses = score(found.out)
+    loss = losses.loss
+    losses = losses._replace(velocity_loss=loss.detach())
+    if found.internal is not None:
+        internal = score(found.internal).loss
+        loss = loss + config.internal_weight * internal
+        losses = losses._replace(internal_loss=internal.detach())
+    if aligned:
+        assert isinstance(dit, TextDiT)
+        assert teacher_states is not None
+        assert teacher_valid is not None
+        projected = dit.project(found.hidden)
+        cosine = masked_cosine(projected, teacher_states, teacher_valid & ~ctx_mask)
+        loss = loss - config.repa_weight * cosine
+        losses = losses._replace(repa_cosine=cosine.detach())
+    return losses._replace(loss=loss)
 
 
 def _first_estimate(
@@ -165,6 +178,7 @@ def _reduce(squared: Tensor, target: Tensor, t: Tensor) -> FlowLosses:
         loss=loss,
         velocity_loss=loss,
         repa_cosine=loss.new_tensor(math.nan),
+        internal_loss=loss.new_tensor(math.nan),
         per_example=per_example.detach(),
         t=t,
         quartile_losses=sums / quartile_counts.clamp_min(1),

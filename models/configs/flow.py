@@ -40,6 +40,8 @@ class TextDiTConfig:
             quarter from the one after.
         repa_depth: share of the blocks, in (0, 1], after which a projector reads the states for
             `FlowConfig.repa_weight`; None builds none.
+        internal_depth: share of the blocks, in (0, 1), after which a second final layer predicts,
+            for `FlowConfig.internal_weight`; None builds none.
         teacher_width: width of the teacher's states; None until the teacher is known.
         backbone: one set of weights for all positions ("dit"), or one for the prompt and one for
             the latents, with joint attention ("mmdit").
@@ -56,6 +58,7 @@ class TextDiTConfig:
     drop_mode: DropMode = "mask"
     token_shift: bool = added(False, before=False)
     repa_depth: float | None = added(None, before=None)
+    internal_depth: float | None = added(None, before=None)
     teacher_width: int | None = added(None, before=None)
     backbone: Backbone = added("dit", before="dit")  # noqa: RUF009
 
@@ -71,6 +74,14 @@ class TextDiTConfig:
         check_choice("backbone", self.backbone, Backbone)
         if self.repa_depth is not None and not 0 < self.repa_depth <= 1:
             raise ValueError(f"repa_depth must lie in (0, 1], got {self.repa_depth}")
+        if self.internal_depth is not None:
+            if not 0 < self.internal_depth < 1:
+                raise ValueError(f"internal_depth must lie in (0, 1), got {self.internal_depth}")
+            if math.ceil(self.internal_depth * self.layers) == self.layers:
+                raise ValueError(
+                    f"internal_depth must leave a block above it, got {self.internal_depth} "
+                    f"with layers {self.layers}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,6 +139,8 @@ class FlowConfig:
         t_clamp: least 1 - t that a predicted z is divided by in the loss, in (0, 1].
         repa_weight: weight, >= 0, of the alignment of a block's states with the teacher's at
             target positions (REPA); needs `TextDiTConfig.repa_depth`.
+        internal_weight: weight, >= 0, of the loss of the prediction in the middle of a network with
+            `TextDiTConfig.internal_depth`.
     """
 
     prediction: Prediction = "z"
@@ -137,6 +150,7 @@ class FlowConfig:
     latent_target: LatentTarget = "sample"
     t_clamp: float = 0.05
     repa_weight: float = added(0.0, before=0.0)
+    internal_weight: float = added(0.0, before=0.0)
 
     def __post_init__(self) -> None:
         check_choice("prediction", self.prediction, Prediction)
@@ -146,8 +160,9 @@ class FlowConfig:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         if not 0 < self.t_clamp <= 1:
             raise ValueError(f"t_clamp must be in (0, 1], got {self.t_clamp}")
-        if not 0 <= self.repa_weight < math.inf:
-            raise ValueError(f"repa_weight must be >= 0 and finite, got {self.repa_weight}")
+        for name in ("repa_weight", "internal_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,8 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data.corpus_config import CorpusConfig
-from models.configs.checks import BEFORE
-from models.configs.flow import FlowConfig, GuidanceConfig, SamplerConfig, TextDiTConfig
+from models.configs.checks import BEFORE, added
+from models.configs.flow import (
+    LARGEST_SCALE,
+    FlowConfig,
+    GuidanceConfig,
+    SamplerConfig,
+    TextDiTConfig,
+)
 from models.configs.language_model import CausalLMConfig
 from models.configs.teacher import HF_PREFIX, TeacherConfig
 from models.configs.vae import TextVAEConfig, VAELossConfig
@@ -62,6 +68,8 @@ class SamplingConfig:
         guidance_scales: the first one is used for the headline scores; 1 is off.
         guidance_low: guidance acts on t in [guidance_low, guidance_high].
         guidance_high: see `guidance_low`.
+        internal_scale: of internal guidance, in [0, 10000]; 1 is off, others need
+            `dit.internal_depth`. It costs no evaluation.
         batch_size: prompts per batch; halved when memory runs out.
         nucleus: probability mass of the autoregressive baseline's sampling.
         num_traces: prompts whose whole trajectory is stored.
@@ -75,6 +83,7 @@ class SamplingConfig:
     batch_size: int = 64
     nucleus: float = 0.95
     num_traces: int = 8
+    internal_scale: float = added(1.0, before=1.0)
 
     def __post_init__(self) -> None:
         for name in ("num_prompts", "batch_size"):
@@ -93,6 +102,10 @@ class SamplingConfig:
             )
         for scale in self.guidance_scales:
             self.guidance(scale)
+        if not 0 <= self.internal_scale <= LARGEST_SCALE:
+            raise ValueError(
+                f"internal_scale must be in [0, {LARGEST_SCALE:.0f}], got {self.internal_scale}"
+            )
 
     def guidance(self, scale: float) -> GuidanceConfig:
         """Guidance at one scale within the interval."""
@@ -221,6 +234,15 @@ class RunConfig:
             raise ValueError("flow.repa_weight > 0 needs dit.repa_depth: which block is aligned")
         if self.dit.repa_depth is not None and not aligns_flow(self):
             raise ValueError(f"dit.repa_depth ({self.dit.repa_depth}) needs flow.repa_weight > 0")
+        if (self.flow.internal_weight > 0) != (self.dit.internal_depth is not None):
+            raise ValueError(
+                "flow.internal_weight > 0 and dit.internal_depth need each other, got "
+                f"{self.flow.internal_weight} and {self.dit.internal_depth}"
+            )
+        if self.sampling.internal_scale != 1 and self.dit.internal_depth is None:
+            raise ValueError(
+                f"sampling.internal_scale ({self.sampling.internal_scale}) needs dit.internal_depth"
+            )
 
 
 ALIGNED_BLOCK = {"flow.repa_weight": 0.5, "dit.repa_depth": 0.3}  # REPA's weight and depth

@@ -79,6 +79,7 @@ class Generator:
     flow: FlowConfig
     joint: bool
     place: Placement
+    internal_scale: float = 1.0
 
     @property
     def latent_shape(self) -> tuple[int, int]:
@@ -96,7 +97,9 @@ class Generator:
         batch = prompts.batch(slice(None)).to(self.place.device)
         with autocast(self.place, "auto"):
             ctx = encode_context(self.vae, batch, joint=self.joint)
-        velocity = ContextVelocity(self.dit, ctx, batch.ctx_mask, self.flow.prediction)
+        velocity = ContextVelocity(
+            self.dit, ctx, batch.ctx_mask, self.flow.prediction, self.internal_scale
+        )
         return _Autocast(velocity, self.place), batch.ctx_mask
 
     def read(self, z: Tensor, prompts: Prompts) -> Reading:
@@ -117,6 +120,7 @@ def load_generator(run: Run, place: Placement) -> Generator:
         run.config.flow,
         run.config.context.joint,
         place,
+        run.config.sampling.internal_scale,
     )
 
 

@@ -65,9 +65,11 @@ class FlowObjective(nn.Module):
         losses = flow_loss(self.dit, z, mu, ctx_mask, self.config, generator, *(teacher or ()))
         quartiles = torch.where(losses.quartile_counts > 0, losses.quartile_losses, torch.nan)
         found = {"loss": losses.loss} | {f"loss_q{i + 1}": q for i, q in enumerate(quartiles)}
-        if teacher is None:
-            return found
-        return {**found, VELOCITY_LOSS: losses.velocity_loss, "repa_cosine": losses.repa_cosine}
+        if self.dit.config.internal_depth is not None:
+            found["internal_loss"] = losses.internal_loss
+        if teacher is not None:
+            found["repa_cosine"] = losses.repa_cosine
+        return {**found, VELOCITY_LOSS: losses.velocity_loss}
 
 
 class FlowTask:
@@ -248,12 +250,12 @@ def flow_floors(latents: Latents, config: FlowConfig) -> FlowFloors:
 def _with_floors(record: StepRecord, floors: FlowFloors) -> StepRecord:
     """Add both floors to a record, and where the loss lies between them: 1 Gaussian, 0 given mu.
 
-    Where a block is aligned, `loss` is the velocity's part, as in every other arm.
+    `loss` is the velocity's part, whatever else is minimised, as in every other arm.
     """
     from analyses.spaces.velocity_floor import band_fraction
 
     logged = dict(record.metrics)
-    loss = logged["loss"] = logged.pop(VELOCITY_LOSS, logged["loss"])
+    loss = logged["loss"] = logged.pop(VELOCITY_LOSS)
     within = band_fraction(loss, floor_mu=floors.given_mu, floor_gaussian=floors.gaussian)
     metrics = {
         **logged,

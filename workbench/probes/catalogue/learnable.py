@@ -103,6 +103,7 @@ class TinyFlow:
             layers=TINY_LAYERS,
             heads=TINY_HEADS,
             repa_depth=None,
+            internal_depth=None,
         )
         generator = torch.Generator().manual_seed(seed)
         return TextDiT(config, generator).to(self.inputs.place.device)
