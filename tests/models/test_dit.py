@@ -16,7 +16,8 @@ def build(seed=0, **overrides):
     for name, parameter in dit.named_parameters():
         if name.endswith("adaLN_modulation.weight"):
             torch.nn.init.normal_(parameter, std=0.3, generator=generator)
-    torch.nn.init.normal_(dit.final_layer.linear.weight, std=0.3, generator=generator)
+        if name.endswith("_layer.linear.weight"):
+            torch.nn.init.normal_(parameter, std=0.3, generator=generator)
     return dit
 
 
@@ -168,3 +169,47 @@ def test_alignment_that_cannot_be_is_refused(inputs):
     dit = build()
     with pytest.raises(ValueError, match="repa_depth must be set"):
         dit.project(dit(*inputs, return_hidden=True).hidden)
+
+
+def test_a_head_in_the_middle_changes_no_other_weight_and_no_output(inputs):
+    plain, with_head = (
+        TextDiT(TextDiTConfig(**SMALL, **more), torch.Generator().manual_seed(0))
+        for more in ({}, {"internal_depth": 0.5})
+    )
+    shared, weights = plain.state_dict(), with_head.state_dict()
+    assert all(torch.equal(weights[name], shared[name]) for name in shared)
+    assert {name.split(".")[0] for name in weights.keys() - shared.keys()} == {"internal_layer"}
+    assert (with_head(*inputs, return_hidden=True).internal == 0).all()
+    drawn = build()
+    with_head.load_state_dict({**weights, **drawn.state_dict()})
+    assert torch.equal(with_head(*inputs), drawn(*inputs))
+    assert drawn(*inputs, return_hidden=True).internal is None
+
+
+@pytest.mark.parametrize("backbone", ["dit", "mmdit"])
+@pytest.mark.parametrize(("depth", "layers", "block"), [(0.5, 2, 1), (0.5, 4, 2), (0.3, 4, 2)])
+def test_the_head_in_the_middle_reads_the_block_at_its_depth(
+    inputs, depth, layers, block, backbone
+):
+    dit = build(layers=layers, internal_depth=depth, backbone=backbone)
+    found = dit(*inputs, return_hidden=True)
+    shallow = build(layers=block, backbone=backbone)
+    taken = dit.state_dict()
+    renamed = {n.replace("internal_layer", "final_layer"): w for n, w in taken.items()
+               if "final_layer" not in n}  # fmt: skip
+    if backbone == "dit":  # the last mmdit block has no prompt stream to hand on
+        shallow.load_state_dict({name: renamed[name] for name in shallow.state_dict()})
+        torch.testing.assert_close(found.internal, shallow(*inputs), atol=1e-5, rtol=1e-5)
+    c = torch.nn.functional.silu(dit.t_embedder(inputs[1]))
+    expected = dit.internal_layer(found.hidden[block - 1], c)
+    torch.testing.assert_close(found.internal, expected, atol=1e-5, rtol=1e-5)
+    assert found.internal.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("depth", "message"),
+    [(0.0, "lie in"), (1.0, "lie in"), (-1.0, "lie in"), (0.9, "leave a block above it")],
+)
+def test_a_head_that_is_not_in_the_middle_is_refused(depth, message):
+    with pytest.raises(ValueError, match=f"internal_depth must {message}"):
+        TextDiTConfig(internal_depth=depth, layers=4)

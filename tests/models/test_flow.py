@@ -232,3 +232,34 @@ def test_an_aligned_block_learns_the_teachers_states(batch, teacher):
         optimizer.step()
         cosines.append(float(losses.repa_cosine))
     assert cosines[-1] > 0.7 > 0.3 > abs(cosines[0])
+
+
+@pytest.mark.parametrize("prediction", ["z", "v"])
+def test_the_head_in_the_middle_adds_its_own_velocity_loss(batch, prediction):
+    dit = build(internal_depth=0.5, self_conditioning=False)
+    settings = {"prediction": prediction, "self_conditioning_prob": 0.0}
+    plain, both = (
+        loss_of(dit, batch, **settings),
+        loss_of(dit, batch, internal_weight=0.5, **settings),
+    )
+    assert torch.equal(both.velocity_loss, plain.loss)
+    assert torch.equal(both.quartile_losses, plain.quartile_losses)
+
+    class Middle(torch.nn.Module):
+        def forward(self, *inputs):
+            return dit(*inputs, return_hidden=True).internal
+
+    middle = loss_of(Middle(), batch, **settings).loss
+    torch.testing.assert_close(both.internal_loss, middle)
+    torch.testing.assert_close(both.loss, plain.loss + 0.5 * middle)
+    assert math.isnan(plain.internal_loss)
+    both.loss.backward()
+    assert all(p.grad is not None for p in dit.parameters())
+
+
+def test_alignment_and_the_head_in_the_middle_add_up(batch, teacher):
+    dit = build(internal_depth=0.5, **ALIGNED)
+    config = FlowConfig(internal_weight=0.5, repa_weight=2.0)
+    found = flow_loss(dit, *batch, config, torch.Generator().manual_seed(0), *teacher)
+    expected = found.velocity_loss + 0.5 * found.internal_loss - 2.0 * found.repa_cosine
+    torch.testing.assert_close(found.loss, expected)

@@ -17,9 +17,9 @@ def case():
     return noise, ctx, torch.arange(10) < torch.tensor([[4], [5], [6]])
 
 
-def fields(case, prediction="z", dit=None, **guidance):
+def fields(case, prediction="z", dit=None, internal_scale=1.0, **guidance):
     _, ctx, ctx_mask = case
-    velocity = ContextVelocity(dit or build(), ctx, ctx_mask, prediction)
+    velocity = ContextVelocity(dit or build(), ctx, ctx_mask, prediction, internal_scale)
     return velocity, Guided(velocity, GuidanceConfig(**guidance))
 
 
@@ -109,3 +109,28 @@ def test_each_half_is_given_its_own_estimate(case):
     alone.single(noise, 0.3, drop=True)
     expected = alone.single(noise, 0.4, drop=True)
     torch.testing.assert_close(v_uncond[target], expected[target], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("prediction", ["z", "v"])
+def test_internal_guidance_leads_away_from_the_middle_and_costs_nothing(case, prediction):
+    noise, ctx, ctx_mask = case
+    dit, target = build(internal_depth=0.5), ~ctx_mask
+    at = {scale: fields(case, prediction, dit, scale)[0] for scale in (0.0, 1.0, 2.5)}
+    v = {scale: velocity(noise, 0.3)[target] for scale, velocity in at.items()}
+    assert [velocity.nfe for velocity in at.values()] == [1, 1, 1]
+    torch.testing.assert_close(v[2.5], v[0.0] + 2.5 * (v[1.0] - v[0.0]), atol=1e-4, rtol=1e-4)
+    found = dit(noise, torch.full((3,), 0.3), ctx, ctx_mask, return_hidden=True)
+    inner = (found.internal - noise) / 0.7 if prediction == "z" else found.internal
+    torch.testing.assert_close(v[0.0], inner[target], atol=1e-4, rtol=1e-4)
+    assert (v[0.0] - v[1.0]).abs().max() > 1e-3
+
+
+def test_internal_guidance_acts_in_both_halves(case):
+    dit = build(internal_depth=0.5)
+    _, guided = fields(case, "z", dit, 2.0, guidance_scale=3.0)
+    v = guided(case[0], 0.3)
+    assert guided.nfe == 2
+    v_cond, v_uncond = (
+        fields(case, "z", dit, 2.0)[0].single(case[0], 0.3, drop=drop) for drop in (False, True)
+    )
+    torch.testing.assert_close(v, v_uncond + 3.0 * (v_cond - v_uncond), atol=1e-4, rtol=1e-4)

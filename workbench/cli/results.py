@@ -220,8 +220,8 @@ def frontier(
 
     Args:
         run: STUDY/ARM/SEED or STUDY/GENERATOR of a finished study.
-        setting: what is moved: num_steps or guidance_scale of an arm, or a setting of a generator's
-            writing (docs/GENERATORS.md).
+        setting: what is moved: num_steps, guidance_scale or internal_scale of an arm, or a setting
+            of a generator's writing (docs/GENERATORS.md).
         values: what it takes.
         prompts: how many held-out prompts, the first ones.
         common: options of every verb.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from models.configs.flow import FlowConfig
     from models.dit import TextDiT
     from models.text_vae import TextVAE
+    from workbench.config.study import RunConfig
     from workbench.machine.devices import Placement
     from workbench.study.folders import Run
 
@@ -79,7 +80,13 @@ class Generator:
     flow: FlowConfig
     joint: bool
     place: Placement
-    internal_scale: float = 1.0
+    internal_scale: float
+
+    @classmethod
+    def of(cls, config: RunConfig, vae: TextVAE, dit: TextDiT, place: Placement) -> Generator:
+        """The pair as a run's settings want it used."""
+        joint, internal_scale = config.context.joint, config.sampling.internal_scale
+        return cls(vae, dit, config.flow, joint, place, internal_scale)
 
     @property
     def latent_shape(self) -> tuple[int, int]:
@@ -114,14 +121,7 @@ def load_generator(run: Run, place: Placement) -> Generator:
     Raises:
         InputError: one of them is not trained yet.
     """
-    return Generator(
-        load_vae(run, place),
-        load_dit(run, place),
-        run.config.flow,
-        run.config.context.joint,
-        place,
-        run.config.sampling.internal_scale,
-    )
+    return Generator.of(run.config, load_vae(run, place), load_dit(run, place), place)
 
 
 def starting_noise(prompts: Prompts, rows: slice, shape: tuple[int, int], seed: int) -> Tensor:

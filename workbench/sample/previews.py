@@ -53,7 +53,7 @@ class SampleWriter(Hooks):
         config, context = self._run.config, self._context
         place = context.place.alone()
         written = continue_prompts(
-            Generator(self._vae, weights, config.flow, config.context.joint, place),  # type: ignore[arg-type]
+            Generator.of(config, self._vae, weights, place),  # type: ignore[arg-type]
             self._corpus,
             self._prompts,
             StageContext(place, stop=StopSignal()),

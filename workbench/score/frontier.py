@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from workbench.sample.prompts import Prompts
     from workbench.study.folders import Run
 
-OF_AN_ARM = ("num_steps", "guidance_scale")
+OF_AN_ARM = ("num_steps", "guidance_scale", "internal_scale")
 
 
 def measure_frontier(
@@ -110,8 +110,11 @@ def _writer(run: Run | GeneratorRun, setting: str, value: Any) -> Callable[..., 
     steps = {"num_steps": value} if setting == "num_steps" else {}
     scale = value if setting == "guidance_scale" else sampling.guidance_scales[0]
     sampler, guidance = replace(sampling.sampler, **steps), sampling.guidance(scale)
+    inside = {"internal_scale": value} if setting == "internal_scale" else {}
+    replace(run.config, sampling=replace(sampling, **inside))  # refuses what the run cannot do
 
     def denoise(model: Any, prompts: Prompts, context: StageContext) -> Continuations:
+        model = replace(model, **inside) if inside else model
         return continue_prompts(
             model, run.study.corpus, prompts, context,
             sampler=sampler, guidance=guidance, seed=run.seed, batch_size=sampling.batch_size,

@@ -112,6 +112,13 @@ def test_the_tiny_flow_of_a_probe_is_never_aligned(prepared: Study, context: Sta
             {"flow.repa_weight": -1.0, "dit.repa_depth": 0.3},
             "repa_weight must be >= 0 and finite, got -1",
         ),
+        ({"flow.internal_weight": 0.5}, "need each other, got 0.5 and None"),
+        (
+            {"dit.internal_depth": 0.5, "dit.layers": 2},
+            "need each other, got 0.0 and 0.5",
+        ),
+        ({"sampling.internal_scale": 2.0}, r"internal_scale \(2.0\) needs dit.internal_depth"),
+        ({"sampling.internal_scale": -1.0}, r"internal_scale must be in \[0, 10000\], got -1"),
     ],
 )
 def test_half_a_setting_is_refused(

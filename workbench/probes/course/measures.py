@@ -187,7 +187,7 @@ class FlowProbe:
             corpus, references.indices, references.cuts, references.prompts, joint=joint
         )
         return continue_prompts(
-            Generator(self._vae, dit, run.config.flow, joint, self.context.place),
+            Generator.of(run.config, self._vae, dit, self.context.place),
             corpus,
             prompts,
             self.context,
