@@ -1,22 +1,36 @@
-"""Where bfloat16 autocast pays: CUDA, and CPUs with native bfloat16 instructions.
+"""Where bfloat16 autocast pays: CUDA, and CPUs that multiply bfloat16 faster than float32.
 
-Elsewhere bfloat16 is emulated and slower than float32, so it is off.
+Elsewhere it is off.
 """
 
 from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
 
 import torch
 
 
 def has_fast_bfloat16(device: torch.device | str) -> bool:
-    """Whether `device` multiplies bfloat16 matrices in hardware."""
+    """Whether `device` multiplies bfloat16 matrices faster than float32 ones.
+
+    A processor needs AMX for that, or AMD's AVX512-BF16. With Intel's, and no AMX, a product of
+    (1792, 128) and (128, 512) took 2.8 ms in bfloat16 and 1.4 ms in float32 (one thread).
+    """
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
         # The public get_capabilities() is younger than the oldest torch we support (2.11).
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        amx, avx = torch.cpu._is_amx_tile_supported(), torch.cpu._is_avx512_bf16_supported()
+        return amx or (avx and _is_amd())
     return False
+
+
+@cache
+def _is_amd() -> bool:
+    known = Path("/proc/cpuinfo")  # of Linux; elsewhere the maker is not told
+    return known.is_file() and "AuthenticAMD" in known.read_text(encoding="utf-8")
 
 
 def bfloat16_autocast(device: torch.device | str) -> torch.autocast:
