@@ -175,12 +175,13 @@ class TextVAE(nn.Module, PretrainedMixin):
         self.latent_mean.copy_(mean)
         self.latent_std.copy_(torch.where(std < STD_FLOOR, torch.ones_like(std), std))
 
-    def project(self, posterior: Posterior, mask: Tensor) -> Tensor:
+    def project(self, posterior: Posterior, mask: Tensor, hidden: Tensor | None = None) -> Tensor:
         """Project the REPA site to the teacher's width.
 
         Args:
             posterior: of `encode`.
             mask: (B, L) bool; other positions enter the projector as zeros.
+            hidden: (B, L) bool or None; see `models.projectors.hidden_positions`.
 
         Returns:
             (B, L, teacher_width).
@@ -188,7 +189,7 @@ class TextVAE(nn.Module, PretrainedMixin):
         site = self.aligned_site(posterior)
         site = site * mask.unsqueeze(-1).to(site.dtype)
         if isinstance(self.projector, DeepProjector):
-            return self.projector(site, mask)
+            return self.projector(site, mask, hidden)
         return self.projector(site)
 
     def aligned_site(self, posterior: Posterior) -> Tensor:

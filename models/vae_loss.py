@@ -18,6 +18,7 @@ from models.alignment_loss import gram_error, masked_cosine, repa_weight_at
 from models.chunked_cross_entropy import chunked_cross_entropy
 from models.configs.vae import VAELossConfig
 from models.gradient_shares import watch_gradient_shares
+from models.projectors import hidden_positions
 from models.text_vae import Posterior, TextVAE
 
 
@@ -82,8 +83,8 @@ def vae_loss(
         config: weights and schedules.
         step: training step from 0, for the schedules.
         num_steps: length of the training.
-        generator: draws posterior noise, then decoder noise. Alignment draws nothing, so twins
-            with and without it see the same noise.
+        generator: draws posterior noise, then decoder noise, then what an alignment hides from its
+            projector: twins with and without alignment see the same noise.
         segments: (B, L) int64 or None; see `TextVAE.encode`.
         teacher_states: (B, L, teacher_width), needed only while the alignment's weight is not 0.
         teacher_valid: (B, L) bool, True where the teacher's row is usable.
@@ -113,7 +114,14 @@ def vae_loss(
     by_gram = config.alignment == "gram"
     repa_weight = repa_weight_at(config, step)
     if repa_weight > 0:
-        measured = _alignment(vae, posterior, mask, by_gram, teacher_states, teacher_valid)
+        if teacher_states is None or teacher_valid is None:
+            raise ValueError("repa_weight > 0 needs teacher_states and teacher_valid")
+        valid = teacher_valid & mask
+        if by_gram:
+            measured = gram_error(vae.aligned_site(posterior), teacher_states, valid)
+        else:
+            unseen = hidden_positions(vae.config, mask, segments, generator)
+            measured = masked_cosine(vae.project(posterior, mask, unseen), teacher_states, valid)
         weighted_repa = repa_weight * (measured if by_gram else -measured)
         loss = loss + weighted_repa
     shares = loss.new_full((3,), math.nan)
@@ -131,23 +139,6 @@ def vae_loss(
         gram_error=measured.detach() if by_gram else undefined,
         gradient_shares=shares,
     )
-
-
-def _alignment(
-    vae: TextVAE,
-    posterior: Posterior,
-    mask: Tensor,
-    by_gram: bool,
-    teacher_states: Tensor | None,
-    teacher_valid: Tensor | None,
-) -> Tensor:
-    """The Gram error, or the mean cosine."""
-    if teacher_states is None or teacher_valid is None:
-        raise ValueError("repa_weight > 0 needs teacher_states and teacher_valid")
-    valid = teacher_valid & mask
-    if by_gram:
-        return gram_error(vae.aligned_site(posterior), teacher_states, valid)
-    return masked_cosine(vae.project(posterior, mask), teacher_states, valid)
 
 
 @torch.no_grad()

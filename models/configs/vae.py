@@ -39,6 +39,9 @@ class TextVAEConfig:
         projector: "mlp" (Linear, SiLU, Linear), "linear", "conv" (kernel 3 over positions), or
             "deep" (a Transformer block before the "mlp"), see `models.projectors`.
         projector_width: hidden width of the "mlp" and "deep" projectors.
+        mask_share: share of a text's positions that are hidden from the "deep" projector, drawn
+            anew at each step, in [0, 1); their states must be told from the others.
+        mask_target: hide all of the target from it, where context and target are encoded apart.
         teacher_width: width of the teacher's states; always needed, see `models.text_vae`.
         decoder_noise: highest level of decoder noise augmentation, in latent stds, >= 0.
     """
@@ -59,6 +62,8 @@ class TextVAEConfig:
     repa_site: RepaSite = "latent"
     projector: Projector = "mlp"
     projector_width: int = 512
+    mask_share: float = added(0.0, before=0.0)
+    mask_target: bool = added(False, before=False)
     teacher_width: int | None = None
     decoder_noise: float = 0.0
 
@@ -75,6 +80,13 @@ class TextVAEConfig:
         check_choice("sigma", self.sigma, Sigma)
         check_choice("repa_site", self.repa_site, RepaSite)
         check_choice("projector", self.projector, Projector)
+        if not 0 <= self.mask_share < 1:
+            raise ValueError(f"mask_share must lie in [0, 1), got {self.mask_share}")
+        if (self.mask_share or self.mask_target) and self.projector != "deep":
+            raise ValueError(
+                "mask_share and mask_target need projector 'deep', which alone sees other "
+                f"positions, got {self.projector!r}"
+            )
         smallest = 2 if self.mu_norm == "layernorm" else 1
         if self.latent_width < smallest:
             raise ValueError(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from models.configs.vae import TextVAEConfig
+from models.projectors import hidden_positions
 from models.text_vae import LOGVAR_RANGE, TextVAE
 
 SMALL = {
@@ -153,6 +154,41 @@ def test_the_deep_projector_sees_the_whole_text_but_no_padding(token_ids):
     torch.testing.assert_close(projected, vae.project(alone, mask[:, :9]))
 
 
+def test_hidden_positions_enter_the_projector_as_one_learned_vector(token_ids):
+    vae = build(projector="deep", mask_share=0.5)
+    mask, hidden = torch.ones((3, 12), dtype=torch.bool), (torch.arange(12) % 3 == 1).expand(3, 12)
+    posterior = vae.encode(token_ids)
+    changed = posterior._replace(mu=posterior.mu + 9.0 * hidden.unsqueeze(-1))
+    projected = vae.project(posterior, mask, hidden)
+    assert torch.equal(vae.project(changed, mask, hidden), projected)
+    assert not torch.equal(vae.project(changed, mask), vae.project(posterior, mask))
+    projected.sum().backward()
+    assert vae.projector.mask_token.grad.abs().sum() > 0
+
+
+def test_what_is_hidden_is_the_share_asked_for_and_the_target():
+    mask = torch.ones((200, 12), dtype=torch.bool)
+    segments = (torch.arange(12) >= 5).long().expand(200, 12)
+
+    def hidden(apart, seed=0, **settings):
+        config = TextVAEConfig(**{**SMALL, "projector": "deep", **settings})
+        generator = torch.Generator().manual_seed(seed)
+        found = hidden_positions(config, mask, segments if apart else None, generator)
+        untouched = torch.equal(
+            generator.get_state(), torch.Generator().manual_seed(seed).get_state()
+        )
+        assert untouched == (config.mask_share == 0), "draws for a share alone"
+        return found
+
+    assert hidden(True) is None
+    assert torch.equal(hidden(True, mask_target=True), segments > 0)
+    assert hidden(False, mask_target=True) is None, "encoded together, there is no target"
+    drawn = hidden(True, mask_share=0.25)
+    assert abs(drawn.float().mean() - 0.25) < 0.03
+    assert not torch.equal(drawn, hidden(True, seed=1, mask_share=0.25))
+    assert torch.equal(hidden(True, mask_share=0.25, mask_target=True), drawn | (segments > 0))
+
+
 def reached_by(vae: TextVAE, token_ids: torch.Tensor) -> list[int]:
     """Positions of a text of nine tokens whose latents the projection at position 6 depends on."""
     mask = (torch.arange(12) < 9).expand(3, 12)
@@ -181,4 +217,7 @@ def test_equal_seeds_give_equal_weights_whatever_the_global_state_and_projector(
     for projector in ("conv", "deep"):
         other = build(seed=7, repa_site="trunk", projector=projector).state_dict()
         assert all(torch.equal(first[name], other[name]) for name in shared)
+    deep, masked = (build(seed=7, projector="deep", mask_share=s).state_dict() for s in (0.0, 0.5))
+    assert set(masked) - set(deep) == {"projector.mask_token"}
+    assert all(torch.equal(deep[name], masked[name]) for name in deep)
     assert not torch.equal(first["head.weight"], build(seed=8).state_dict()["head.weight"])

@@ -90,6 +90,28 @@ def test_gram_alignment_reads_the_site_itself_and_needs_no_projector(batch, site
     assert all(p.grad is None for p in vae.projector.parameters())
 
 
+@pytest.mark.parametrize("hides", [{"mask_share": 0.4}, {"mask_target": True}])
+def test_a_projector_tells_what_is_hidden_from_the_rest_after_the_noise(batch, hides):
+    vae, (token_ids, mask) = build(projector="deep", **hides), batch
+    states = torch.randn((4, 12, 10), generator=torch.Generator().manual_seed(3))
+    segments = (torch.arange(12) >= 5).long().expand(4, 12)
+    config = VAELossConfig(repa_weight=0.5)
+    off = compute(vae, batch, segments=segments)
+    on = compute(vae, batch, config, segments=segments, teacher_states=states, teacher_valid=mask)
+    assert torch.equal(off.recon_nll, on.recon_nll), "the noise is the twins'"
+
+    generator = torch.Generator().manual_seed(0)
+    posterior = vae.encode(token_ids, segments)
+    vae.sample(posterior, generator)
+    drawn = torch.rand((4, 12), generator=generator)
+    hidden = segments > 0 if "mask_target" in hides else drawn < 0.4
+    projected = vae.project(posterior, mask, hidden)
+    expected = F.cosine_similarity(projected[mask], states[mask], dim=-1).mean()
+    torch.testing.assert_close(on.repa_cosine, expected.detach())
+    on.loss.backward()
+    assert vae.projector.mask_token.grad.abs().sum() > 0
+
+
 def test_without_alignment_the_teacher_is_never_touched(batch):
     vae = build()
     compute(vae, batch, teacher_states=object(), teacher_valid=object()).loss.backward()

@@ -131,16 +131,17 @@ def laptop() -> StudyConfig:
 
 
 def alignments() -> StudyConfig:
-    """Seven ways of aligning beside none, three seeds: an hour and a half on two quiet cores.
+    """Nine ways of aligning beside none, three seeds: two hours on two quiet cores.
 
     The demo's recipe and length. Every arm but `none` is aligned with the same teacher, and departs
     from `repa` in one thing: what is compared (`gram`), projector and standardisation (`irepa`),
-    projector (`deep`), when alignment ends (`early`, at half of the steps), or that a block of the
-    flow is aligned instead (`repa-dit`) or too (`repa-both`). Sources are in docs/METHODS.md.
+    projector (`deep`; `masked` and `predictive` also hide words from it), when alignment ends
+    (`early`, at half of the steps), or that a block of the flow is aligned instead (`repa-dit`) or
+    too (`repa-both`). Sources are in docs/METHODS.md.
     """
     base = demo().base
-    names = ("none", "repa", "gram", "irepa", "deep", "repa-dit", "repa-both")
-    arms = standard_arms(names, DEMO_WEIGHT)
+    of_latents = ("none", "repa", "gram", "irepa", "deep", "masked", "predictive")
+    arms = standard_arms((*of_latents, "repa-dit", "repa-both"), DEMO_WEIGHT)
     early = {**arms["repa"], "vae_loss.repa_stop_step": base.vae_training.num_steps // 2}
     arms["early"] = early
     return StudyConfig(name="alignments", base=base, arms=arms, seeds=(0, 1, 2))

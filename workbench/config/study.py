@@ -243,6 +243,7 @@ class RunConfig:
             raise ValueError(
                 f"sampling.internal_scale ({self.sampling.internal_scale}) needs dit.internal_depth"
             )
+        _check_hidden_words(self)
 
 
 ALIGNED_BLOCK = {"flow.repa_weight": 0.5, "dit.repa_depth": 0.3}  # REPA's weight and depth
@@ -261,6 +262,8 @@ STANDARD_ARMS: Mapping[str, Mapping[str, Any]] = {
         "teacher.standardise": "sequence",
     },
     "deep": {"vae_loss.repa_weight": 1.0, "vae.projector": "deep"},
+    "masked": {"vae_loss.repa_weight": 1.0, "vae.projector": "deep", "vae.mask_share": 0.25},
+    "predictive": {"vae_loss.repa_weight": 1.0, "vae.projector": "deep", "vae.mask_target": True},
     "repa-dit": {"vae_loss.repa_weight": 0.0, **ALIGNED_BLOCK},
     "repa-both": {"vae_loss.repa_weight": 1.0, **ALIGNED_BLOCK},
 }
@@ -357,6 +360,18 @@ class StudyConfig:
 def _check_name(kind: str, name: str) -> None:
     if not name.replace("-", "").replace("_", "").isalnum():
         raise ValueError(f"{kind} {name!r}: use letters, digits, - and _ only")
+
+
+def _check_hidden_words(config: RunConfig) -> None:
+    """Refuse words hidden from the projector where there is no target, or no projector."""
+    if config.vae.mask_target and not config.context.split_prob:
+        raise ValueError("vae.mask_target needs context.split_prob > 0: a target to hide")
+    hides = config.vae.mask_target or config.vae.mask_share > 0
+    if hides and config.vae_loss.alignment == "gram":
+        raise ValueError(
+            "vae.mask_share and vae.mask_target hide words from the projector, and "
+            "vae_loss.alignment 'gram' has none"
+        )
 
 
 def aligns_latents(config: RunConfig) -> bool:

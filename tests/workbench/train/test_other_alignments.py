@@ -29,7 +29,7 @@ def last_record(run: Run, stage: str) -> dict[str, object]:
     return [r for r in read_metrics(run.directory / "metrics.jsonl") if r["stage"] == stage][-1]
 
 
-@pytest.mark.parametrize("arm", ["gram", "irepa", "deep"])
+@pytest.mark.parametrize("arm", ["gram", "irepa", "deep", "masked", "predictive"])
 def test_an_aligned_autoencoder_is_a_twin_that_logs_its_alignment(
     arm: str, prepared: Study, smoke: Study, context: StageContext
 ) -> None:
@@ -119,6 +119,15 @@ def test_the_tiny_flow_of_a_probe_is_never_aligned(prepared: Study, context: Sta
         ),
         ({"sampling.internal_scale": 2.0}, r"internal_scale \(2.0\) needs dit.internal_depth"),
         ({"sampling.internal_scale": -1.0}, r"internal_scale must be in \[0, 10000\], got -1"),
+        ({"vae.mask_share": 0.2}, "mask_share and mask_target need projector 'deep'.*got 'mlp'"),
+        (
+            {"vae.projector": "deep", "vae.mask_target": True, "context.split_prob": 0.0},
+            "vae.mask_target needs context.split_prob > 0",
+        ),
+        (
+            {"vae.projector": "deep", "vae.mask_share": 0.2, "vae_loss.alignment": "gram"},
+            "hide words from the projector, and vae_loss.alignment 'gram' has none",
+        ),
     ],
 )
 def test_half_a_setting_is_refused(
@@ -142,6 +151,8 @@ def test_arms_of_the_preset_differ_from_repa_in_what_they_declare() -> None:
         "gram": {"vae_loss.repa_weight", "vae_loss.alignment"},
         "irepa": {"vae.projector", "teacher.standardise"},
         "deep": {"vae.projector"},
+        "masked": {"vae.projector", "vae.mask_share"},
+        "predictive": {"vae.projector", "vae.mask_target"},
         "early": {"vae_loss.repa_stop_step"},
         "repa-dit": {"vae_loss.repa_weight", "flow.repa_weight", "dit.repa_depth"},
         "repa-both": {"flow.repa_weight", "dit.repa_depth"},

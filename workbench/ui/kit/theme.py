@@ -29,6 +29,8 @@ ARM_MEANING: Mapping[str, str] = {
     "gram": "each text's latents resemble each other as a language model's states do",
     "irepa": "aligned within each text, through a convolution over neighbours",
     "deep": "aligned through a Transformer block that sees the whole text",
+    "masked": "as deep, with a quarter of the words hidden and told from the others",
+    "predictive": "as deep, with the continuation's meaning told from the prompt",
     "repa-dit": "autoencoder alone; a block of the flow is aligned with a language model",
     "repa-both": "autoencoder and a block of the flow are aligned with a language model",
 }
