@@ -108,7 +108,7 @@ def knn_coherence(
     interval = grouped_bootstrap(
         share, np.arange(len(rows)) if texts is None else texts, config.bootstrap
     )
-    expected = _expected(classes, barred)
+    expected = expected_share(classes, barred)
     null = _null(found, classes, barred, share.mean(), config)
     return Result.of(
         name,
@@ -139,7 +139,7 @@ def _selected(values: np.ndarray | None, rows: np.ndarray, n: int, name: str) ->
     return None if values is None else check_labels(values, n, name=name)[rows]
 
 
-def _expected(classes: np.ndarray, barred: np.ndarray | None) -> np.ndarray:
+def expected_share(classes: np.ndarray, barred: np.ndarray | None) -> np.ndarray:
     """Share (N,) of each row's eligible others that carry its label."""
     own = np.arange(len(classes)) if barred is None else barred
     pairs = np.stack([own, classes], axis=1)

@@ -36,6 +36,7 @@ from analyses.spaces.intrinsic_dimension import intrinsic_dimension
 from analyses.spaces.knn_coherence import knn_coherence
 from analyses.spaces.linear_separability import LinearSeparabilityConfig, linear_separability
 from analyses.spaces.manifold_continuity import manifold_continuity
+from analyses.spaces.near_misses import miss_rate, same_kind_misses
 from analyses.spaces.reconstruction import reconstruction
 from analyses.spaces.scale import scale
 from analyses.spaces.velocity_floor import gaussian_floor
@@ -215,6 +216,7 @@ FEW = alignment.AlignmentConfig(
 )
 TIMES = np.linspace(0.01, 0.99, 9)
 SENTENCES = np.tile(np.arange(6) // 2, (N, 1))
+WORDS = {"meant": np.arange(N) % 7, "written": np.arange(N) % 5, "texts": np.arange(N) // 3}
 FACTS = {"facts": [{"hero": "w1"}] * N, "fact_values": {"hero": ["w1", "w2"]}}
 ORDER, AFFINE, ISOMETRY = {"order"}, {"shift", "scale"}, {"rotation", "shift", "scale"}
 FEATURES = {"rows": ("features",)}
@@ -259,6 +261,8 @@ TABLE = [
     Measure(reconstruction,
             lambda: {"features": np.arange(6 * N).reshape(N, 6) % 5,
                      "labels": np.arange(6 * N).reshape(N, 6) % 4, "mask": latents()()["mask"]}),
+    Measure(miss_rate, lambda: dict(WORDS)),
+    Measure(same_kind_misses, lambda: {**WORDS, "kinds": thirds() % 4 - 1}),
     Measure(map_faithfulness, pair("coords"), ("features", "coords"), ORDER | ISOMETRY),
     Measure(latent_map, lambda: {"spaces": {"a": cloud(), "b": cloud(seed=1)},
                                  "config": LatentMapConfig(method="pca")}),

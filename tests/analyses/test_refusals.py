@@ -24,6 +24,7 @@ from analyses.spaces.decoder_basin import DecoderBasinConfig
 from analyses.spaces.knn_coherence import KnnCoherenceConfig
 from analyses.spaces.linear_separability import LinearSeparabilityConfig
 from analyses.spaces.manifold_continuity import ManifoldContinuityConfig
+from analyses.spaces.near_misses import miss_rate
 from analyses.spaces.velocity_floor import floor_curve
 from analyses.statistics.significance import holm
 from analyses.texts.generation_controls import control_texts
@@ -71,6 +72,8 @@ REFUSED = [
      "baseline_features must have 40 rows, got 9"),
     (given("scale", logvar=cloud(N, 3)), r"logvar must have shape \(40, 4\)"),
     (given("reconstruction", features=np.zeros((2, 6))), "features must have shape"),
+    (given("miss_rate", written=np.zeros(9, int)), r"written must have shape \(40,\)"),
+    (given("same_kind_misses", kinds=np.zeros(9, int)), r"kinds must have shape \(40,\)"),
     (given("manifold_continuity", texts=["a"] * 3), "texts must pair with features"),
     (given("cosine_decay", mask=np.ones((N, 3), bool)), "mask must have shape"),
     (given("sentence_contrast", sentences=np.zeros((N, 3))), "sentences must have shape"),
@@ -181,6 +184,9 @@ UNDEFINED = [
     (given("context_predictability", target=ONES), "the target has no variance"),
     (given("scale", features=ONES), "mu has no variance"),
     (given("reconstruction", mask=np.zeros((N, 6), bool)), "no real token"),
+    (lambda: miss_rate(*[np.zeros(0, int)] * 3), "there is no word to write"),
+    (given("same_kind_misses", kinds=np.full(N, -1)), "no word of a known kind was missed"),
+    (given("same_kind_misses", written=np.arange(N) % 7), "no word of a known kind was missed"),
     (given("decoder_basin", decode=lambda z: np.tile([1.0, 0.0], (*z.shape[:2], 1)),
            config=DecoderBasinConfig(direction="boundary")), "all tokens decode alike"),
     (given("cosine_decay", **ONE_TOKEN), "no text has two real tokens"),

@@ -8,11 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from analyses.result import Result
+from models.guidance import Guided
+from workbench.machine.seeds import step_generator
 from workbench.probes.catalogue import PROBES, probe_names
 from workbench.probes.inputs.probe_inputs import ProbeInputs
 
+MISSED = "near_misses.same_kind.pos"
 NewInputs = Callable[[], ProbeInputs]
 
 
@@ -217,6 +221,36 @@ def test_decoder_basin_looks_at_what_the_flow_made(inputs):
     sampled.end[:] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         PROBES["decoder_basin_flow"].run(inputs)
+
+
+def test_misses_are_words_of_the_real_text_that_the_flow_ended_elsewhere(inputs):
+    size = len(inputs.flow.finished)
+    meant, target = inputs.padded_ids[:size], (inputs.mask & inputs.is_target)[:size]
+    codes = inputs.split.padded_token_labels("pos", inputs.rows)[:size]
+    text, place = np.argwhere(target & (codes >= 0))[0]
+    other = next(word for word in np.unique(meant[target]) if word != meant[text, place])
+    written = np.where(np.arange(meant.shape[1]) < inputs.cuts[:size, None], 0, meant)
+    written[text, place] = other
+    inputs.decode_ids = lambda z: written
+    inputs.flow.finished[text, place] = inputs.tokens.z[5]
+    found = results("near_misses", inputs)
+    assert found["near_misses.rate"].score == pytest.approx(1 / target.sum())
+    only = {name: values.tolist() for name, values in found[MISSED].per_item.items()}
+    assert (only["text"], only["position"]) == ([text], [place])
+    assert (only["meant"], only["written"]) == ([meant[text, place]], [other])
+    assert only["nearest"] == [inputs.tokens.token_ids[5]]
+
+
+def test_texts_are_finished_from_half_noise_by_the_noise_that_arms_share(inputs, monkeypatch):
+    monkeypatch.setattr(Guided, "__call__", lambda self, z_t, t: torch.zeros_like(z_t))
+    monkeypatch.setattr("models.samplers.renoise", lambda z_t, t, earlier, generator: (z_t, t))
+    z = inputs.normalised_z[: len(inputs.flow.finished)]
+    identities = [
+        step_generator(torch.device("cpu"), inputs.run.seed, "sample", int(row))
+        for row in inputs.rows
+    ]
+    noise = np.stack([torch.randn(z.shape[1:], generator=own).numpy() for own in identities])
+    np.testing.assert_allclose(inputs.flow.finished, (z + noise) / 2, atol=1e-6)
 
 
 def test_interpolation_reads_the_texts_between(inputs):

@@ -13,6 +13,7 @@ from workbench.probes.catalogue.entry import Probe
 from workbench.probes.catalogue.geometry import GEOMETRY
 from workbench.probes.catalogue.learnable import LEARNABLE
 from workbench.probes.catalogue.maps import MAPS
+from workbench.probes.catalogue.misses import MISSES
 from workbench.probes.catalogue.neighborhoods import NEIGHBORHOODS
 from workbench.probes.catalogue.paths import PATHS
 from workbench.probes.catalogue.separability import SEPARABILITY
@@ -26,6 +27,7 @@ PROBES: Mapping[str, Probe] = {
     **SEQUENCE,
     **LEARNABLE,
     **PATHS,
+    **MISSES,
     **MAPS,
 }
 SELECTIONS = ("quick", "all")

@@ -11,10 +11,18 @@ import numpy as np
 import torch
 
 from models.flow import path, to_estimate
+from models.guidance import Guided
+from models.samplers import SAMPLERS
 from workbench.errors import InputError
 from workbench.machine.devices import autocast
 from workbench.machine.seeds import step_generator
-from workbench.sample.generator import Generator, load_generator, sample_steps, starting_noise
+from workbench.sample.generator import (
+    Generator,
+    load_generator,
+    renoising,
+    sample_steps,
+    starting_noise,
+)
 from workbench.sample.held_out import first_prompts, scale_name
 from workbench.sample.prompts import Prompts, held_out_prompts
 from workbench.sample.references import References, open_references
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
 SAMPLED_PROMPTS = 256
 DENOISED_TEXTS = 128
 SHOWN_STEPS = 8
+HALF = 0.5  # the time at which a latent is half noise
 
 
 @dataclass(frozen=True)
@@ -175,8 +184,8 @@ class FlowInputs:
 
     @cached_property
     def half_noised(self) -> Denoised:
-        """`denoised(0.5)`, shared by several probes."""
-        return self.denoised(0.5)
+        """`denoised` half way, shared by several probes."""
+        return self.denoised(HALF)
 
     @torch.inference_mode()
     def denoised(self, t: float) -> Denoised:
@@ -205,6 +214,40 @@ class FlowInputs:
         z_hat = to_estimate(out.float().cpu(), z_t, times, generator.flow.prediction)
         z_hat = torch.where(ctx_mask[..., None], mu, z_hat)
         return Denoised(z_t.numpy(), z_hat.numpy(), [_array(states) for states in hidden])
+
+    @cached_property
+    def finished(self) -> np.ndarray:
+        """(B, L, D) float32: the first 256 probed texts, half noised, where the run's flow ends.
+
+        The run's own sampler from t = 1/2 on, without restarts; every arm starts from the same
+        noise. The word that was meant is known at each place, which is not so from pure noise.
+        """
+        inputs, run = self._inputs, self._inputs.run
+        rows, cuts = inputs.rows[:SAMPLED_PROMPTS], inputs.cuts[:SAMPLED_PROMPTS]
+        texts = inputs.split.texts(rows)
+        joint = run.config.context.joint
+        prompts = held_out_prompts(inputs.corpus, rows, cuts, texts, joint=joint)
+        size = run.config.sampling.batch_size
+        starts = range(0, len(rows), size)
+        return np.concatenate([self._finish(prompts, slice(s, s + size)) for s in starts])
+
+    def _finish(self, prompts: Prompts, rows: slice) -> np.ndarray:
+        sampling, seed = self._inputs.run.config.sampling, self._inputs.run.seed
+        sampler = replace(sampling.sampler, restarts=0)
+        z = torch.from_numpy(self._inputs.normalised_z[: len(prompts)][rows])
+        noise = starting_noise(prompts, rows, self.generator.latent_shape, seed)
+        device = self.generator.place.device
+        *_, last = SAMPLERS[sampler.name](
+            Guided(
+                self.generator.field(prompts.part(rows))[0],
+                sampling.guidance(sampling.guidance_scales[0]),
+            ),
+            path(z, noise, torch.full((len(z),), HALF)).to(device),
+            [HALF, *(t for t in self.generator.times(sampler) if t > HALF)],
+            sampler.churn,
+            renoising(device, seed),
+        )
+        return _array(last.z_t)
 
     @cached_property
     def trajectory(self) -> Trajectory:

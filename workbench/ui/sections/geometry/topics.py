@@ -222,6 +222,17 @@ def _alignment(probed: ProbedArms) -> None:
     )
 
 
+def _misses(probed: ProbedArms) -> None:
+    probed.dots(
+        ("near_misses.",),
+        "misses",
+        "share",
+        "Held-out texts are half noised and finished by the flow, so that the word that was meant "
+        "is known. Words missed: of all; of the same kind: of the misses. Chance: the same words "
+        "in random order, and another of them drawn at random.",
+    )
+
+
 def _trajectory(probed: ProbedArms) -> None:
     curve = probed.detail(OFF_MANIFOLD, "curve")
     if curve:
@@ -273,6 +284,7 @@ SECTIONS: Mapping[str, Section] = {
         when=lambda probed: bool(measures(courses(probed.selection))),
         numbers=lambda probed: any_measure_numbers(probed.selection),
     ),
+    "Misses": Section(("near_misses.",), _misses),
     "Paths": Section(("trajectory.",), _trajectory),
 }
 # What the overview sorts: every stored result of any topic, each once.
