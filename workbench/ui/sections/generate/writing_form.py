@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from workbench.ui.kit.guidance_slider import guidance_slider
 from workbench.ui.sections.generate.continuations import MOST_PROMPTS, WritingView
 
 if TYPE_CHECKING:
@@ -35,14 +36,11 @@ def choose_writing(selection: Selection) -> WritingView:
         steps = three.slider(
             "Steps", 1, 200, min(200, sampling.sampler.num_steps), key="steps", bind="query-params"
         )
-        guidance = four.slider(
-            "Guidance (1 = off)", 0.0, 8.0, float(sampling.guidance_scales[0]), 0.25,
-            key="guidance", bind="query-params",
-        )  # fmt: skip
+        guidance = guidance_slider(four, sampling)
         seed = five.number_input("Noise seed", 0, 9999, 0, key="noise", bind="query-params")
         st.form_submit_button("Write", type="primary", icon=":material/edit_note:", help=SAME_TEXTS)
     lines = [line.strip() for line in typed.split("\n") if line.strip()]
     return WritingView(
         prompts=tuple(lines[:MOST_PROMPTS]), count=int(count), sampler=sampler,
-        num_steps=int(steps), guidance_scale=float(guidance), seed=int(seed),
+        num_steps=int(steps), guidance_scale=guidance, seed=int(seed),
     )  # fmt: skip

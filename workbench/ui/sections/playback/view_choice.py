@@ -8,6 +8,7 @@ import streamlit as st
 
 from workbench.sample.playback import PlaybackView
 from workbench.ui.kit.cached import references_of
+from workbench.ui.kit.guidance_slider import guidance_slider
 
 if TYPE_CHECKING:
     from workbench.ui.kit.selection import Selection
@@ -29,10 +30,7 @@ def choose_view(selection: Selection) -> PlaybackView:
         num_steps=second.slider(
             "Steps", 4, 100, min(100, sampling.sampler.num_steps), key="steps", bind="query-params"
         ),
-        guidance_scale=third.slider(
-            "Guidance (1 = off)", 0.0, 8.0, float(sampling.guidance_scales[0]), 0.25,
-            key="guidance", bind="query-params",
-        ),
+        guidance_scale=guidance_slider(third, sampling),
         seed=int(fourth.number_input(
             "Noise seed", 0, 9999, selection.seed, key="noise", bind="query-params"
         )),
