@@ -34,6 +34,12 @@ def _read_docs(config: CorpusConfig) -> Iterator[Document]:
     return read_docs(config)
 
 
+def _read_glosses(config: CorpusConfig) -> Iterator[Document]:
+    from data.readers.wordnet import read_glosses
+
+    return read_glosses(config)
+
+
 def _read_file(config: CorpusConfig) -> Iterator[Document]:
     from data.readers.file import read_file
 
@@ -49,6 +55,7 @@ def _read_hugging_face(config: CorpusConfig) -> Iterator[Document]:
 CORPORA: dict[str, Callable[[CorpusConfig], Iterator[Document]]] = {
     "stories": _read_stories,
     "docs": _read_docs,
+    "glosses": _read_glosses,
     "file": _read_file,
     "hf": _read_hugging_face,
 }

@@ -8,6 +8,7 @@ _COLUMNS = ("text_column", "label_columns", "fact_columns", "id_column", "errors
 SOURCES: dict[str, tuple[str, ...]] = {
     "stories": ("seed",),
     "docs": ("packages",),
+    "glosses": ("path",),
     "file": ("path", "separator", "columns", *_COLUMNS),
     "hf": ("hf_name", "hf_config", "hf_split", "hf_revision", *_COLUMNS),
 }
@@ -30,12 +31,14 @@ class CorpusConfig:
     """Which texts, in which pieces.
 
     Attributes:
-        name: `stories` (generated), `docs` (docstrings of installed packages), `file` or `hf`.
+        name: `stories` (generated), `docs` (docstrings of installed packages), `glosses`
+            (definitions of WordNet, see `data.readers.wordnet`), `file` or `hf`.
         num_documents: at most this many; None is every one (of `stories`: 12,000).
         min_characters: shorter texts are left out.
         seed: of the generated stories.
         packages: import names whose docstrings `docs` reads; empty is a built-in choice.
-        path: a .txt, .jsonl, .csv, .tsv or .parquet file, UTF-8.
+        path: a .txt, .jsonl, .csv, .tsv or .parquet file, UTF-8; of `glosses` the folder of
+            WordNet's files, empty for where Debian's package `wordnet-base` puts them.
         separator: what parts the documents of a .txt: `line`; `paragraph` (blank lines); or
             `passage` (running text, cut into stretches of about 8,000 characters).
         errors: undecodable bytes are refused (`strict`) or become U+FFFD (`replace`).

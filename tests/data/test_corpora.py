@@ -6,12 +6,14 @@ from itertools import islice
 
 import datasets
 import pytest
+from wordnet_files import write_wordnet
 
 from data import corpora
 from data.corpora import CORPORA, CorpusConfig, known_fact_values, load_documents
 from data.corpus_config import SOURCES
 from data.documents import Document
 from data.readers.docs import prose
+from data.readers.wordnet import CLASSES, FILES
 
 
 def test_every_corpus_has_a_reader_and_declares_its_settings():
@@ -53,6 +55,30 @@ def test_prose_leaves_lists_examples_and_markup_out():
         ">>> mean([1])\n1\n\nheading\n-------\n\nParameters\n----------\nx : int\n  A value here."
     )
     assert prose(docstring) == "Compute the mean of values. The a.mean of x is a number."
+
+
+def test_glosses_are_definitions_labelled_by_their_class(tmp_path):
+    config = CorpusConfig(name="glosses", path=str(write_wordnet(tmp_path)))
+    found = {document.text: document.labels for document in load_documents(config)}
+    assert len(found) == 9, "one is too short"
+    dog = found["a small animal that barks and wags its tail"]
+    assert dog == {"class": "noun.animal", "headword": "noun"}
+    assert found["a tall tree with hard wood; its seeds are acorns"]["class"] == "noun.plant"
+    assert {labels["headword"] for labels in found.values()} == set(FILES.values())
+    assert {len(CLASSES), len(set(CLASSES))} == {45}
+    assert not any('"' in text for text in found), "examples are left out"
+    kinds = [document.labels["headword"] for document in load_documents(config)]
+    assert kinds != sorted(kinds, key=list(FILES.values()).index), "the classes come mixed"
+
+
+def test_without_wordnet_the_corpus_says_what_to_install(tmp_path):
+    config = CorpusConfig(name="glosses", path=str(write_wordnet(tmp_path)))
+    (tmp_path / "data.verb").unlink()
+    with pytest.raises(ValueError, match=r"data\.verb: .*package wordnet-base, or name"):
+        list(load_documents(config))
+    (tmp_path / "data.verb").write_text("00000000 77 v 01 go 0 000 | move\n")
+    with pytest.raises(ValueError, match=r"data\.verb:1: not a line of WordNet's database"):
+        list(load_documents(config))
 
 
 def test_a_document_too_long_for_memory_comes_in_pieces(monkeypatch):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from wordnet_files import write_wordnet
 
 from data.batches import BatchConfig, BatchPlan, random_cuts
 from data.corpora import CORPORA, CorpusConfig, load_documents
@@ -19,10 +20,12 @@ ELSEWHERE = {"hf"}  # needs a package of its own: tests/data/test_corpora.py
 
 def config(name: str, folder: Path, number: int) -> CorpusConfig:
     """A configuration of each corpus, with at most `number` documents."""
-    source: dict[str, Any] = {"stories": {}, "docs": {"packages": ("numpy",)}, "file": {}}[name]
+    source: dict[str, Any] = {"packages": ("numpy",)} if name == "docs" else {}
     if name == "file":
         source["path"] = str(folder / "a.txt")
         Path(source["path"]).write_text("".join(f"line {n}\n" for n in range(9)))
+    if name == "glosses":
+        source["path"] = str(write_wordnet(folder / "wordnet"))
     return CorpusConfig(name=name, num_documents=number, **source)
 
 
@@ -47,14 +50,20 @@ def spans(*places: tuple[int, int], text: str = "a text") -> Document:
 
 
 REFUSED = [
-    (partial(CorpusConfig, name="tales"), "name must be one of stories, docs, file, hf, got"),
+    (
+        partial(CorpusConfig, name="tales"),
+        "name must be one of stories, docs, glosses, file, hf, got",
+    ),
     (partial(CorpusConfig, errors="ignore"), "errors must be one of strict, replace"),
     (partial(CorpusConfig, window=7), "window must be >= 8, got 7"),
     (partial(CorpusConfig, num_documents=0), "num_documents must be >= 1, got 0"),
     (partial(CorpusConfig, valid_fraction=-0.1), r"valid_fraction must lie in \[0, 1\), got -0.1"),
     (partial(CorpusConfig, valid_fraction=0.5, test_fraction=0.5), "must be < 1, got 0.5 [+] 0.5"),
     (partial(CorpusConfig, vocabulary="bpe", vocabulary_size=257), "must be >= 258 for bpe"),
-    (partial(CorpusConfig, path="a.txt"), "read by the corpus file only, not by 'stories'"),
+    (
+        partial(CorpusConfig, path="a.txt"),
+        "read by the corpus glosses and file only, not by 'stories'",
+    ),
     (partial(CorpusConfig, name="docs", seed=1), "read by the corpus stories only, not by 'docs'"),
     (partial(CorpusConfig, text_column="t"), "text_column is read by the corpus file and hf only"),
     (partial(CorpusConfig, name="file"), "path must name a file"),

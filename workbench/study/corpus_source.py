@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 def source_hash(config: CorpusConfig) -> str | None:
     """Identity of a corpus's source; None if the source is missing.
 
-    Files and local data sets count by their bytes, docstrings by the versions of their packages.
-    Generated stories and data sets on a hub count by their settings only, so theirs is "".
+    Files, WordNet's folder and local data sets count by their bytes, docstrings by the versions of
+    their packages. Generated stories and data sets on a hub count by their settings only, so
+    theirs is "".
     """
     place = _place(config)
     if place is None:
         return _package_versions(config.packages) if config.name == "docs" else ""
     try:
-        if config.name == "hf" and place.is_dir():
+        if config.name in ("glosses", "hf") and place.is_dir():
             from data.corpus_store import hash_files
 
             return hash_files(place)
@@ -42,6 +43,10 @@ def source_name(config: CorpusConfig) -> str:
 
 def _place(config: CorpusConfig) -> Path | None:
     """The source's path on this machine; None if it is not a file or folder."""
+    if config.name == "glosses":
+        from data.readers.wordnet import DEFAULT_FOLDER
+
+        return Path(config.path or DEFAULT_FOLDER).expanduser()
     path = os.path.expanduser(config.path or config.hf_name)
     is_local = os.path.isabs(path) or os.path.isdir(path)
     return Path(path) if config.name == "file" or (config.name == "hf" and is_local) else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wordnet_files import write_wordnet
 
 from data.corpora import CorpusConfig
 from workbench.config.study import StudyConfig
@@ -165,6 +166,19 @@ def test_a_file_that_grows_while_it_is_read_is_refused(
     with pytest.raises(InputError, match=r"c.txt: changed while it was read"):
         prepare_corpus(study, context)
     assert not study.corpus_dir.exists()
+
+
+def test_wordnet_counts_by_its_bytes_and_is_missed(
+    smoke_config: StudyConfig, tmp_path: Path
+) -> None:
+    folder = write_wordnet(tmp_path / "wordnet")
+    corpus = with_corpus(smoke_config, name="glosses", path=str(folder)).base.corpus
+    known = source_hash(corpus)
+    assert known == source_hash(corpus)
+    (folder / "data.adv").write_text((folder / "data.adv").read_text().replace("often", "always"))
+    assert source_hash(corpus) != known
+    shutil.rmtree(folder)
+    assert source_hash(corpus) is None
 
 
 def test_a_first_try_that_trained_nothing_blocks_no_other(

@@ -20,6 +20,7 @@ CORPORA: Mapping[str, str] = {
     "stories": "Short stories from a seeded grammar: every fact in them is known, so fidelity is "
     "measured exactly.",
     "docs": "Docstrings of the packages on this machine: real prose, labelled by package.",
+    "glosses": "Definitions of WordNet's words in 45 classes; needs Debian's package wordnet-base.",
     "upload": "Your own texts: txt, jsonl, csv, tsv or parquet.",
     "hf": "A data set from the Hugging Face Hub; needs a network.",
 }
