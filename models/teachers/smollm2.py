@@ -203,7 +203,3 @@ def _tokenizer(reader: GGUFReader) -> Tokenizer:
     special = [piece for piece, kind in zip(pieces, kinds, strict=True) if kind == 3]
     tokenizer.add_special_tokens([AddedToken(piece, special=True) for piece in special])
     return tokenizer
-
-
-if __name__ == "__main__":
-    print(smollm2_directory())

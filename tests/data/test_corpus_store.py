@@ -259,6 +259,18 @@ def test_facts_take_the_form_that_the_tokeniser_gives_back(tmp_path, minilm_json
     assert all(v in tokenizer.decode(split.padded([0])[0][0]) for v in split.facts([0])[0].values())
 
 
+def test_a_cased_tokeniser_reads_facts_as_the_text_spells_them(tmp_path, byte_level_json):
+    known = Document(text="One day Anna the fox met Ben.", facts={"hero": "anna", "kind": "fox"})
+    rare = Document(text="One day Zq met Ben.", facts={"hero": "zq", "friend": "ben"})
+    lost = Document(text="One day 77 came.", facts={"number": "77"})
+    config = CorpusConfig(name="file", path="a.csv", valid_fraction=0.0, test_fraction=0.0)
+    tokenizer = build_tokenizer([known.text], config, byte_level_json)
+    write_corpus([known, rare, lost], tokenizer, config, tmp_path)
+    corpus = open_corpus(tmp_path)
+    assert corpus.fact_values == {"hero": ("anna",), "kind": ("fox",), "friend": ("ben",)}
+    assert corpus.split("train").facts(range(3)) == [known.facts, {"friend": "ben"}, {}]
+
+
 def test_stories_declare_all_values_of_their_facts(tmp_path, minilm_json):
     config = CorpusConfig(num_documents=60)
     documents = list(load_documents(config))
