@@ -119,39 +119,39 @@ def prepare_mask(allowed: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
     """Turn a boolean mask into what `attend` wants, once per forward.
 
     Args:
-        allowed: (B, 1, 1 or L, L) bool, True where a query (row) may look at a key (column).
+        allowed: (B, 1, 1 or N, L) bool, True where a query (row) may look at a key (column).
         heads: number of attention heads.
         dtype: compute dtype of the queries.
 
     Returns:
-        `allowed` itself for the fused kernels, else an additive (B, H, L, L) bias.
+        `allowed` itself for the fused kernels, else an additive (B, H, L or N, L) bias.
     """
-    batch, _, _, length = allowed.shape
+    batch, _, queries, length = allowed.shape
     if not uses_matrix_products(allowed.device, dtype, length):
         return allowed
     bias = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
     bias.masked_fill_(~allowed, MASKED_SCORE)
-    return bias.expand(batch, heads, length, length).contiguous()
+    return bias.expand(batch, heads, length if queries == 1 else queries, length).contiguous()
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """Compute softmax(q kᵀ + mask) v, scaled dot-product attention with the scale already in q.
 
     Args:
-        q: (B, H, L, C) queries, multiplied by the score scale.
+        q: (B, H, N, C) queries, multiplied by the score scale.
         k: (B, H, L, C) keys.
         v: (B, H, L, C) values.
         mask: what `prepare_mask` returned, or None.
 
     Returns:
-        (B, H, L, C).
+        (B, H, N, C).
     """
-    if not uses_matrix_products(q.device, q.dtype, q.shape[-2]):
+    if not uses_matrix_products(q.device, q.dtype, k.shape[-2]):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
     batch, heads, length, width = q.shape
     flat_q, flat_k, flat_v = q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)
     if mask is None:
-        scores = torch.bmm(flat_q, flat_k.transpose(1, 2))  # (B H, L, L)
+        scores = torch.bmm(flat_q, flat_k.transpose(1, 2))  # (B H, N, L)
     else:
         scores = torch.baddbmm(mask.flatten(0, 1), flat_q, flat_k.transpose(1, 2))
     return torch.bmm(scores.softmax(-1), flat_v).view(batch, heads, length, width)

@@ -50,7 +50,7 @@ def cached_block(
         block: A pre-norm block.
         x: (B, n, W) new positions.
         rope: Tables of the new positions.
-        mask: Among the new positions (from `prepare_mask`) while the cache is empty, else None.
+        mask: Of the new positions over those in the cache and themselves (from `prepare_mask`).
         cache: Takes in the new keys and values.
         layer: Which of the cache's layers.
     """

@@ -9,13 +9,14 @@ for the Gumbel noise and the split of steps over blocks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from models.attention import Rope, RotaryTable
+from models.causal import EOT_ID
 from models.chunked_cross_entropy import chunked_cross_entropy
 from models.configs.generators import TokenNetworkConfig
 from models.generators.writing import WritingStep, state_halfway
@@ -77,7 +78,7 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
 
     def logits(self, token_ids: Tensor) -> Tensor:
         """Logits (B, L, V) of the token at every position of token_ids (B, L), masks included."""
-        return self._hidden(token_ids).float() @ self._head().float().T + self.head_bias.float()
+        return self._token_logits(self._hidden(token_ids))
 
     def spaces(self, token_ids: Tensor) -> dict[str, Tensor]:
         """Token embeddings, and the states halfway of texts without a mask."""
@@ -119,18 +120,18 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
         if bool(given.all()):
             yield WritingStep(token_ids, given, entropy, 1.0, 0)
             return
-        nfe = 0
+        nfe, read = 0, self._reader(given, sampling)
         schedule = list(self._schedule(ctx_len, sampling))
         for number, (start, end, count) in enumerate(schedule, start=1):
-            logits, evaluations = self._guided(token_ids, given, sampling)
+            logits, predicted, evaluations = read(token_ids)
             nfe += evaluations
             noise = self._noise(end > start, sampling.temperature, generators)
             guess = most_confident(logits, sampling.temperature, noise)
             masked = token_ids == self.mask_id
             open_ = masked & (start[:, None] <= place) & (place < end[:, None])
             revealed = first_of(guess.confidence, open_, count)
-            guessed = torch.where(masked, guess.token_ids, token_ids)
-            entropy = torch.where(masked, guess.entropy, entropy)
+            guessed = torch.where(masked, guess.token_ids.where(predicted, EOT_ID), token_ids)
+            entropy = torch.where(masked & predicted, guess.entropy, entropy)
             token_ids = torch.where(revealed, guess.token_ids, token_ids)
             token_ids = self._ended(token_ids, given)
             written = token_ids != self.mask_id
@@ -158,6 +159,16 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
     def _schedule(self, ctx_len: Tensor, sampling: Any) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """What `reveal_schedule` yields, of every step."""
         return reveal_schedule(self.window - ctx_len, sampling.num_steps, sampling.blocks)
+
+    def _reader(self, given: Tensor, sampling: Any) -> Callable[[Tensor], Reading]:
+        """What reads texts (B, L) at each step of their writing."""
+        everywhere = torch.ones(given.shape[1], dtype=torch.bool, device=given.device)
+
+        def read(token_ids: Tensor) -> Reading:
+            logits, evaluations = self._guided(token_ids, given, sampling)
+            return Reading(logits, everywhere, evaluations)
+
+        return read
 
     def _guided(self, token_ids: Tensor, given: Tensor, sampling: Any) -> tuple[Tensor, int]:
         """Logits (B, L, V) and evaluations: two unless the scale is 1 (off) or 0 (no prompt)."""
@@ -187,6 +198,9 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
         """Which texts draw, of `open_` (B,), those in which a block is open; None = all."""
         return None
 
+    def _token_logits(self, hidden: Tensor) -> Tensor:
+        return hidden.float() @ self._head().float().T + self.head_bias.float()
+
     def _head(self) -> Tensor:
         return self.token_embedding.weight[: self.mask_id]
 
@@ -200,6 +214,14 @@ class MaskedDiffusion(nn.Module, PretrainedMixin):
         for block in self.blocks:
             x = block(x, rope, mask)
         return layer_norm(x)
+
+
+class Reading(NamedTuple):
+    """Logits of the tokens of texts, at which positions they stand, and what they cost."""
+
+    logits: Tensor  # (B, L, V)
+    predicted: Tensor  # (L,) bool
+    evaluations: int
 
 
 class Guess(NamedTuple):

@@ -25,12 +25,14 @@ def _qkv(generator, dtype=torch.float32, length=7):
     return [torch.randn(shape, generator=generator).to(dtype) for _ in range(3)]
 
 
+@pytest.mark.parametrize("queries", [7, 3])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 3e-2)])
-def test_attend_matches_reference_attention(generator, masked, dtype, tolerance):
+def test_attend_matches_reference_attention(generator, queries, masked, dtype, tolerance):
     q, k, v = _qkv(generator, dtype)
     allowed = torch.rand((2, 1, 7, 7), generator=generator) < 0.6
     allowed |= torch.eye(7, dtype=torch.bool)
+    q, allowed = q[:, :, :queries], allowed[:, :, :queries]
     mask = prepare_mask(allowed, heads=3, dtype=dtype) if masked else None
     expected = F.scaled_dot_product_attention(
         q.float(), k.float(), v.float(), attn_mask=allowed if masked else None, scale=1.0

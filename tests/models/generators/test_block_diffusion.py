@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from toy_families import CTX_LEN, VOCABULARY, WINDOW, build, prompts, seeded
 
 from models.configs.generators import BlockRemaskingConfig, RemaskingConfig
-from models.generators.block_diffusion import stream_mask
+from models.generators.block_diffusion import BlockDiffusion, stream_mask
+from models.generators.masked_diffusion import MaskedDiffusion, Reading
+from models.generators.writing import WritingStep
+from models.key_value_cache import KeyValueCache
 from models.noise import uniform
 
 
@@ -69,11 +73,49 @@ def test_a_block_sees_itself_and_what_is_finished_before_it():
     ]
 
 
+@pytest.mark.parametrize("block_size", [1, 3, 5])
+def test_kept_keys_and_values_change_nothing(block_size, monkeypatch):
+    """Every step tells the open block what a pass over the whole text tells it, at its cost."""
+    model, sampling = build("block-diffusion", block_size=block_size), BlockRemaskingConfig()
+    ctx_len = CTX_LEN.clamp(min=1)  # masks that see nothing else are told alike but for rounding
+    seen = []
+
+    def written() -> list[WritingStep]:
+        return list(model.write(prompts(), ctx_len, sampling, [seeded(row) for row in range(4)]))
+
+    def watched(token_ids: Tensor, cache: KeyValueCache) -> Reading:
+        seen.append((token_ids.clone(), BlockDiffusion._open_block(model, token_ids, cache)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(model, "_open_block", watched)
+    kept = written()
+    assert {int(found.predicted.sum()) for _, found in seen} <= {block_size, WINDOW % block_size}
+    for token_ids, found in seen:
+        with torch.inference_mode():
+            expected = model.logits(token_ids)[:, found.predicted]
+        torch.testing.assert_close(found.logits[:, found.predicted], expected)
+    monkeypatch.setattr(
+        model, "_reader", lambda given, sampling: MaskedDiffusion._reader(model, given, sampling)
+    )
+    plain = written()
+    assert len(kept) == len(plain) == len(seen)
+    for mine, its in zip(kept, plain, strict=True):
+        assert torch.equal(mine.written, its.written)
+        assert torch.equal(mine.token_ids[mine.written], its.token_ids[its.written])
+        assert (mine.t, mine.nfe) == (its.t, its.nfe)
+        known = ~mine.entropy.isnan()
+        torch.testing.assert_close(mine.entropy[known], its.entropy[known])
+
+
 def test_a_text_that_has_ended_costs_nothing_more(monkeypatch):
     """End-of-text in the first block: the rest is filled, after that block's steps alone."""
     model = build("block-diffusion")
     monkeypatch.setattr(
-        model, "logits", lambda ids: F.one_hot(torch.zeros_like(ids), VOCABULARY) * 50.0
+        model,
+        "_token_logits",
+        lambda hidden: (
+            F.one_hot(torch.zeros(hidden.shape[:2], dtype=torch.long), VOCABULARY) * 50.0
+        ),
     )
     sampling = BlockRemaskingConfig(num_steps=2)
     steps = list(model.write(prompts()[:1], torch.tensor([2]), sampling, [seeded()]))
