@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from workbench.cli import bundles, look, machines, results, studies
+from workbench.cli import bundles, look, machines, results, studies, tasks
 
 VERBS: dict[str, Callable[..., Any]] = {
     "demo": studies.demo,
@@ -18,8 +18,8 @@ VERBS: dict[str, Callable[..., Any]] = {
     "probe": studies.probe,
     "evaluate": studies.evaluate,
     "sample": results.sample,
-    "control": results.control,
-    "infill": results.infill,
+    "control": tasks.control,
+    "infill": tasks.infill,
     "frontier": results.frontier,
     "compare": results.compare,
     "report": results.report,

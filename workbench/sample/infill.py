@@ -48,9 +48,7 @@ def fill_gaps(
         InputError: its family cannot fill gaps, a text does not have one gap or is too long, or
             the generator is not trained yet.
     """
-    if not run.config.kind.infills:
-        known = ", ".join(name for name, family in FAMILIES.items() if family.infills)
-        raise InputError(f"{run.config.family} cannot fill a gap: it sees one side; {known} can")
+    refuse_one_sided(run)
     corpus, sampling = run.study.corpus, run.config.writing(**options)
     prompts, given = gapped_prompts(corpus, texts, length)
     model = load_trained(run, context.place)
@@ -59,6 +57,17 @@ def fill_gaps(
         sampling=sampling, seed=seed, batch_size=1, stage="infilling", given=given,
     )  # fmt: skip
     return written
+
+
+def refuse_one_sided(run: GeneratorRun) -> None:
+    """Refuse a generator that does not see what stands behind a gap.
+
+    Raises:
+        InputError: naming the families that do.
+    """
+    if not run.config.kind.infills:
+        known = ", ".join(name for name, family in FAMILIES.items() if family.infills)
+        raise InputError(f"{run.config.family} cannot fill a gap: it sees one side; {known} can")
 
 
 def gapped_prompts(corpus: Corpus, texts: list[str], length: int) -> tuple[Prompts, np.ndarray]:

@@ -11,8 +11,6 @@ import pytest
 from generator_study import GENERATORS, NETWORK
 from sacrebleu import sentence_bleu
 
-from models.generators.families import FAMILIES
-from models.generators.writing import WritingStep
 from workbench.cli import main as cli
 from workbench.errors import InputError
 from workbench.machine.context import StageContext
@@ -21,8 +19,6 @@ from workbench.pipeline.run_study import finish_generator
 from workbench.pipeline.stages import OF_A_GENERATOR
 from workbench.report.generators import _generator_cost
 from workbench.sample.continued import Continuations
-from workbench.sample.generators import write_texts
-from workbench.sample.infill import gapped_prompts
 from workbench.sample.least_risk import least_risk
 from workbench.store.checkpoints import load_latest
 from workbench.store.json_files import read_json
@@ -108,40 +104,6 @@ def test_released_weights_are_scored_and_not_trained(smoke, tmp_path):
     assert cost["parameters"] < 30522 * 16  # what the corpus does not use is left out
 
 
-@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.infills])
-def test_a_gap_is_filled_by_the_command(study, name, capsys):
-    words = ["infill", f"{study.directory}/{name}", "--length", "3", "--json", "--text"]
-    assert cli.main([*words, "anna the fox ___ the lake."]) == 0
-    (sample,) = json.loads(capsys.readouterr().out)["samples"]
-    assert sample["prompt"] == "anna the fox"
-    assert sample["continuation"].endswith("the lake.")
-    for text, message in (("anna", "must have one gap"), ("the " * 64 + "___", "and the window")):
-        assert cli.main([*words, text]) == 2
-        assert message in capsys.readouterr().err
-
-
-def test_an_end_within_a_gap_ends_no_text(study, context):
-    """What stands behind the gap is given, so an end-of-text in it is a token left out."""
-
-    class Silent:
-        def infill(self, token_ids, given, sampling, generators):
-            yield WritingStep(token_ids.masked_fill(~given, 0), given | True, given, 1.0, 1)
-
-    prompts, given = gapped_prompts(study.corpus, ["anna the ___ the lake."], 2)
-    assert (~given).sum() == 2
-    options = {"sampling": None, "seed": 0, "given": given}
-    written, _ = write_texts(Silent(), study.corpus, prompts, context, **options)
-    assert written.texts == ["the lake."]
-
-
-def test_a_family_that_sees_one_side_fills_no_gap(study, capsys):
-    words = ["infill", f"{study.directory}/gpt2", "--length", "3", "--text", "anna ___ went"]
-    assert cli.main(words) == 2
-    assert "gpt2 cannot fill a gap: it sees one side; llada, diffusion-lm can" in (
-        capsys.readouterr().err
-    )
-
-
 def test_a_generators_states_are_probed_as_an_arm_is(study, tmp_path, capsys):
     """Its states halfway as a bundle, the bundle as an arm, and a probe of that arm's space."""
     folder, bundle = tmp_path / "study", tmp_path / "bundle"
@@ -186,24 +148,3 @@ def test_a_lone_candidate_is_not_the_nearest():
     found = least_risk([one("a hat"), one("the red fox ran far"), one("the red fox ran home")])
     assert found.texts[0].startswith("the red fox ran")
     assert (found.nfe, found.seconds) == (6, 1.5)
-
-
-def test_control_is_measured_beside_free_writing(study, capsys):
-    """Every number with its interval and n, and a judge that is better than the largest class."""
-    label, classes = next(iter(study.corpus.label_names.items()))
-    words = ["control", f"{study.directory}/diffusion-lm", "--label", label, "--texts", "6"]
-    assert cli.main([*words, "--target", classes[0], "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    for kind in ("controlled", "free", "difference"):
-        assert found[kind]["n"] == 6
-        assert found[kind]["low"] <= found[kind]["high"]
-    assert found["judge_accuracy"] > found["majority"]
-    assert found["texts"]["controlled"] != found["texts"]["free"]
-    for wrong, message in (
-        ([*words, "--target", "nonsense"], f"--target 'nonsense': {label} has {classes[0]}"),
-        ([*words[:2], "--label", "x", "--target", "y"], "--label 'x': the corpus has"),
-        (["control", f"{study.directory}/llada", *words[2:], "--target", "y"], "diffusion-lm can"),
-        (["control", f"{study.directory}/none", *words[2:], "--target", "y"], "names no generator"),
-    ):
-        assert cli.main(wrong) == 2
-        assert message in capsys.readouterr().err
