@@ -32,6 +32,7 @@ class Family:
         network: Class of its network's settings, with `vocab_size` and `window`.
         sampling: Class of its settings of writing.
         model: Imports and returns the network's class, a `writing.Writer`.
+        streams: How often a training step reads a text; its compute is multiplied by it.
         learns_padding: It learns the end-of-text tokens up to the window as part of a text.
         has_masks: What is not settled yet is a mask to the model, and shown as one.
         infills: It can write a middle part between what stands around it: an `Infiller`.
@@ -44,6 +45,7 @@ class Family:
     network: type
     sampling: type
     model: Callable[[], type]
+    streams: int = 1
     learns_padding: bool = False
     has_masks: bool = False
     infills: bool = False
@@ -118,6 +120,7 @@ FAMILIES: Mapping[str, Family] = {
         network=BlockDiffusionConfig,
         sampling=BlockRemaskingConfig,
         model=_block_diffusion,
+        streams=2,  # with masks, and clean for the blocks behind
         learns_padding=True,
         has_masks=True,
     ),

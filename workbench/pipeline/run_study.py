@@ -29,7 +29,7 @@ from workbench.study.folders import Run, Study, open_study
 from workbench.study.generators import GeneratorRun, generator_runs
 from workbench.study.record import create_study, refuse_unpaired
 
-COMPARISON_VERSION = 5  # raise it when what a comparison holds changes
+COMPARISON_VERSION = 6  # raise it when what a comparison holds changes
 
 
 @dataclass(frozen=True, slots=True)

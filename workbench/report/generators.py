@@ -70,7 +70,7 @@ def _arm_cost(run: Run) -> dict[str, Any]:
 
 def _generator_cost(run: GeneratorRun) -> dict[str, Any]:
     scale = scale_name(run.config.guidance_scale)
-    trained = [(run.model_dir, run.config.training, 6.0)]
+    trained = [(run.model_dir, run.config.training, 6.0 * run.config.kind.streams)]
     cost = _cost(trained, run.study.corpus.window, run.samples_dir / f"{scale}.parquet")
     # What released weights cost is not written in them.
     return (

@@ -8,7 +8,8 @@ from typing import Any
 COST_NOTE = (
     "Training compute is 6 x parameters x tokens, padding included, summed over the models that a "
     "generator consists of (an arm's autoencoder too); a flow's second pass for self-conditioning "
-    "adds 2 x parameters x tokens for the share of its batches that have one. Network evaluations "
+    "adds 2 x parameters x tokens for the share of its batches that have one, and block diffusion "
+    "reads every text twice, with masks and clean, so it counts double. Network evaluations "
     "are those of one text at the stored settings."
 )
 

@@ -174,4 +174,4 @@ def test_generators_of_the_preset_match_an_arm_in_size_and_compute(name):
 
     flow = (6 + 2 * base.flow.self_conditioning_prob) * dit * tokens(base.flow_training)
     arm = 6 * vae * tokens(base.vae_training) + flow
-    assert 6 * model * tokens(own.training) == pytest.approx(arm, rel=0.1)
+    assert 6 * own.kind.streams * model * tokens(own.training) == pytest.approx(arm, rel=0.1)
