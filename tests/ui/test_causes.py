@@ -111,10 +111,10 @@ def test_a_miss_is_laid_beside_what_the_decoder_bears():
     far = {"none": np.array([1.0, 3.0, 4.5, 0.5]), "repa": np.array([1.0, 2.5])}
     told = miss_sentence(far, {"none": 4.0, "repa": 1.1}, {"none": stored, "repa": {}})
     assert "none 1.500 [1.0000, 2.000] (n 4, chance 22.200)" in told
-    assert told.endswith("Beyond what the decoder bears (dotted): 1 of 4 in none, 1 of 2 in repa.")
+    assert told.endswith("Beyond what the decoder bears: 1 of 4 in none, 1 of 2 in repa.")
     assert "bears" not in miss_sentence(far, {}, {})
     near = miss_sentence(far, {"none": 9.0, "repa": 9.0}, {})
-    assert near.endswith("0 of 2 in repa. So what counts is which word lies there.")
+    assert near.endswith("0 of 2 in repa. So distance is not the cause.")
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from workbench.errors import InputError
 from workbench.probes.spaces import Items
-from workbench.probes.typical_word import typical_place
+from workbench.probes.typical_word import typical_miss, typical_place
+from workbench.study.folders import open_study
+from workbench.ui.sections.shared.real_miss import sentence_around
 from workbench.ui.sections.shared.typical_view import FOLDER
 from workbench.ui.sections.shared.word_company import Near, company_sentence, neighbours_of
 from workbench.ui.sections.why.near_miss import words_of
@@ -52,6 +55,47 @@ def test_the_rule_picks_the_word_nearest_the_shares_over_all():
     assert typical_place([first[:4], second[:4]], np.arange(4)) == 0  # none is frequent, all tie
 
 
+def test_the_miss_that_stands_for_all_lies_nearest_the_mean_and_comes_first():
+    assert typical_miss(np.array([0.0, 0.3, 0.8, 0.3, 0.6])) == 1  # the mean is .4; ties: the first
+    assert typical_miss(np.array([1.0])) == 0
+
+
+def test_a_sentence_ends_at_its_own_marks():
+    text = "Anna ran. She fell! Was it 3.5 miles? Yes"
+    for word, sentence in (
+        ("Anna", "Anna ran."), ("fell", "She fell!"), ("miles", "Was it 3.5 miles?"),
+        ("Yes", "Yes"),
+    ):  # fmt: skip
+        start = text.index(word)
+        first, last = sentence_around(text, start, start + len(word))
+        assert text[first:last].strip() == sentence
+
+
+@pytest.mark.parametrize("page", ["study", "why"])
+def test_a_miss_is_shown_as_the_probe_stored_it(page, open_page, smoke_runs):
+    study = open_study(smoke_runs / "smoke")
+    shown = [part.proto.body for part in open_page(page, smoke_runs).get("html")]
+    words = study.corpus.tokenizer.decode_tokens
+    for run in study.runs:
+        table = pd.read_parquet(run.probes_dir / "near_misses.same_kind.pos.parquet")
+        row = table.iloc[typical_miss(table["near"].to_numpy())]
+        meant, nearest, written = words([row["meant"], row["nearest"], row["written"]])
+        (column,) = (body for body in shown if f"<b>{run.arm}</b>" in body and "meant" in body)
+        assert f"<s>{meant}</s> <b>{written}</b>" in column.lower()
+        assert f'point by <b translate="no">{nearest}</b>' in column.lower()
+        assert bool(row["same"]) == (f"<b>{written}</b> ✓" in column.lower())
+
+
+def test_without_stored_misses_the_neighbours_say_it(open_page, copied_runs):
+    for file in (copied_runs / "smoke").glob("arms/*/*/probes/near_misses.json"):
+        file.unlink()
+    app = open_page("study", copied_runs)
+    assert not app.error
+    shown = [part.proto.body for part in app.get("html")]
+    assert not any("meant" in body for body in shown)
+    assert any("A miss lands on a neighbour" in text.value for text in app.markdown)
+
+
 def test_the_rule_needs_places_that_pair():
     with pytest.raises(InputError, match="do not pair"):
         typical_place([np.zeros(3), np.zeros(2)], np.arange(3))
@@ -64,12 +108,14 @@ def test_page_shows_the_share_over_all_words_and_its_chance(page, open_page, smo
     app = open_page(page, smoke_runs)
     assert not app.error
     shown = " ".join(part.proto.body for part in app.get("html"))
-    assert shown.count("], n ") == 3  # both arms and the teacher
-    assert any("by chance" in caption.value for caption in app.caption)
+    # Neighbours of both arms and the teacher; misses of both arms.
+    assert shown.count("], n ") == 5
+    assert sum("by chance" in caption.value for caption in app.caption) == 2
 
 
 def test_pages_open_on_the_same_word(open_page, smoke_runs):
-    heading = next(h.value for h in open_page("study", smoke_runs).subheader if "Why" in h.value)
+    said = [text.value for text in open_page("study", smoke_runs).markdown]
+    heading = next(text for text in said if "next to a word" in text)
     word = open_page("why", smoke_runs).selectbox(key="miss").value
     assert word in heading
     asked = open_page("neighbours", smoke_runs).get("html")
@@ -83,11 +129,11 @@ def shares(**ends: tuple[float, float]) -> dict[str, dict[str, float]]:
 def test_the_sentence_says_what_the_intervals_say():
     arms = ("none", "repa")
     said = company_sentence(arms, shares(none=(0.1, 0.2), repa=(0.5, 0.6)), "pos")
-    assert "In **repa** it is more often the same part of speech than in **none**" in said
+    assert "In **repa** it is more often the same part of speech." in said
     said = company_sentence(arms, shares(none=(0.5, 0.6), repa=(0.1, 0.2)), "pos")
     assert "In **none** it is more often" in said
     said = company_sentence(arms, shares(none=(0.1, 0.3), repa=(0.2, 0.4)), "pos")
-    assert "do not tell the arms apart" in said
+    assert "does not tell the arms apart" in said
     assert company_sentence(("none",), shares(none=(0.1, 0.3)), "pos") == ""
     assert company_sentence(arms, shares(none=(0.1, 0.3)), "pos") == ""
 
@@ -99,7 +145,7 @@ def test_the_stored_view_is_shown_again_without_reading_a_space(
         return [part.proto.body for part in app.get("html") if "], n " in part.proto.body]
 
     first = shown(open_page("study", copied_runs))
-    assert len(first) == 3
+    assert len(first) == 5
     assert list((copied_runs / FOLDER).iterdir())
     module = "workbench.ui.sections.shared.typical_view.items_of"
     monkeypatch.setattr(module, lambda *_: pytest.fail("a space was read"))

@@ -46,3 +46,14 @@ def typical_place(shares: Sequence[np.ndarray], ids: np.ndarray) -> int:
     near = np.linalg.norm(values - overall, axis=0)
     places = np.flatnonzero(away[word] == away.min())
     return int(places[np.argmin(near[places])])
+
+
+def typical_miss(near: np.ndarray) -> int:
+    """Place, among N misses of an arm, of the one that stands for all; the first of equals.
+
+    It is the one whose neighbours are of the kind that was meant about as often as those of all.
+
+    Args:
+        near: (N,) share of the nearest real latents of each miss that are of that kind, in [0, 1].
+    """
+    return int(np.argmin(np.abs(near - near.mean())))

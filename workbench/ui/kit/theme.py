@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from analyses.figures.theme import SURFACES, ArmStyle, Surface, Theme, arm_styles
+from workbench.probes.spaces import TEACHER
 
 # What a page is about stands in its first view: less room above the title.
 # And less beside the page where the window is narrow. Streamlit writes white on the primary colour,
@@ -34,6 +35,12 @@ ARM_MEANING: Mapping[str, str] = {
     "repa-dit": "autoencoder alone; a block of the flow is aligned with a language model",
     "repa-both": "autoencoder and a block of the flow are aligned with a language model",
 }
+TEACHER_MEANING = "the frozen language model"
+
+
+def meaning_of(space: str) -> str:
+    """What an arm, or the teacher, is in plain words; empty for an arm of the reader's own."""
+    return TEACHER_MEANING if space == TEACHER else ARM_MEANING.get(space, "")
 
 
 def theme() -> Theme:

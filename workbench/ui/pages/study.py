@@ -24,13 +24,14 @@ from workbench.ui.sections.study.why_it_differs import show_why
 
 st.title("Study")
 selection = selection_or_stop()
-st.caption(
+opening = st.container(horizontal=True, vertical_alignment="center")
+opening.caption(
     "An autoencoder turns words into vectors, *latents*, and reads them back; a diffusion model "
     "writes latents."
 )
 comparison = comparison_or_stop(selection)
 if not predict_first(
-    "study", lambda: writing_lesson(comparison, selection.first, selection.second)
+    "study", lambda: writing_lesson(comparison, selection.first, selection.second), opening
 ):
     st.stop()
 

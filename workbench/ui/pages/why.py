@@ -24,8 +24,8 @@ st.title("Why reconstruction misleads")
 selection = selection_or_stop()
 comparison = comparison_or_stop(selection)
 st.markdown(
-    "Reconstruction tests the decoder on latents of **its own encoder**. A generator hands it "
-    "**other points**: how far do they miss, and **which word** lies there?"
+    "Reconstruction tests the decoder on points of **its own encoder**. A generator hands it "
+    "**others**: which word lies there?"
 )
 controls = st.container(horizontal=True, vertical_alignment="bottom")
 score = choose_score(comparison, controls)
@@ -42,7 +42,7 @@ with left:
     scatter = show_scatter(score, controls, HEIGHT)
 with right:
     show_end_points(selection, results, HEIGHT)
-show_near_miss(selection, score)
+show_near_miss(selection)
 pair = show_pair(selection, score)
 more = st.segmented_control("More", MORE, key="more", bind="query-params")
 if more == "What else differs":

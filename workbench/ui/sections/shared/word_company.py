@@ -12,7 +12,7 @@ import streamlit as st
 from workbench.probes.spaces import TEACHER, nearest_items
 from workbench.report.plain_words import label_words
 from workbench.ui.kit.escape import html_text
-from workbench.ui.kit.theme import colours, surface
+from workbench.ui.kit.theme import colours, meaning_of, surface
 from workbench.ui.sections.shared.held_out import key_of
 
 if TYPE_CHECKING:
@@ -65,11 +65,20 @@ def shares_of(selection: Selection, items: Items, typical: Typical) -> dict[str,
 
 
 def show_company(
-    selection: Selection, shares: Shares, near: Mapping[str, Sequence[Near]], label: str
+    selection: Selection,
+    shares: Shares,
+    near: Mapping[str, Sequence[Near]],
+    label: str,
+    *,
+    lesson: bool = True,
 ) -> None:
-    """What the shares say, then a column per space: share, and this word's nearest other words."""
-    if lesson := company_sentence(selection.arms, shares, label):
-        st.markdown(lesson)
+    """A column per space: its share, and this word's nearest other words.
+
+    With `lesson`, what the shares say stands above.
+    """
+    said = company_sentence(selection.arms, shares, label)
+    if said and lesson:
+        st.markdown(f"A miss lands on a neighbour. {said}")
     palette = {**colours(selection.all_arms), TEACHER: surface().muted}
     for column, space in zip(st.columns(len(near)), near, strict=True):
         share = _share(shares[space]) if space in shares else ""
@@ -82,21 +91,33 @@ def _column(space: str, colour: str, share: str, near: Sequence[Near]) -> str:
     known = any(other.same is not None for other in near)
     of_this = f"{own} of {sum(n.count for n in near)}" if known else ""
     return (
-        f'<div style="border-top:3px solid {colour};padding-top:.3rem">'
-        f"<b>{html_text(space)}</b>{share}"
+        f"{heading(space, colour)}{share}"
         f'<div style="margin-top:.4rem;font-size:.9rem">{of_this}</div>'
-        f'<ul style="margin:.1rem 0 0;padding-left:1.1rem;line-height:1.45">{words}</ul></div>'
+        f'<ul style="margin:.1rem 0 0;padding-left:1.1rem;line-height:1.45">{words}</ul>'
+    )
+
+
+def heading(space: str, colour: str) -> str:
+    """A column's head in its colour: the arm or the teacher, and what that is."""
+    return (
+        f'<div style="border-top:3px solid {colour};padding-top:.3rem"><b>{html_text(space)}</b> '
+        f'<span style="opacity:.75">{html_text(meaning_of(space))}</span></div>'
     )
 
 
 def _share(overall: Mapping[str, Any]) -> str:
     """The share over all words in large figures, with its interval."""
-    low, high = overall.get("low"), overall.get("high")
-    interval = "" if low is None or high is None else f"[{low:.0%}, {high:.0%}], "
     return (
         f'<div style="font-size:1.7rem;line-height:1.2">{overall["score"]:.0%} ✓</div>'
-        f'<div style="font-size:.82rem;opacity:.75">{interval}n {overall["n"]:,}</div>'
+        f'<div style="font-size:.82rem;opacity:.75">{interval_and_n(overall)}</div>'
     )
+
+
+def interval_and_n(share: Mapping[str, Any]) -> str:
+    """The interval of a share, where it has one, and its n."""
+    low, high = share.get("low"), share.get("high")
+    interval = "" if low is None or high is None else f"[{low:.0%}, {high:.0%}], "
+    return f"{interval}n {share['n']:,}"
 
 
 def _word(near: Near) -> str:
@@ -129,13 +150,9 @@ def company_sentence(arms: Sequence[str], shares: Shares, label: str) -> str:
     above, below = shares[low].get("high"), shares[high].get("low")
     if above is None or below is None or above >= below:
         return (
-            f"A miss lands on a neighbour. Here it is as often the same {kind} in both arms: "
-            "neighbours do not tell the arms apart."
+            f"Here it is as often the same {kind} in both arms: this does not tell the arms apart."
         )
-    return (
-        f"A miss lands on a neighbour. In **{high}** it is more often the same {kind} than in "
-        f"**{low}**."
-    )
+    return f"In **{high}** it is more often the same {kind}."
 
 
 def company_caption(shares: Shares, label: str) -> str:

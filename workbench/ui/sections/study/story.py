@@ -39,8 +39,7 @@ def show_findings(selection: Selection, comparison: Mapping[str, Any]) -> None:
     elif len(comparison["arms"]) > 1:
         shared = ", ".join(_named(comparison, same=True))
         st.caption(
-            f":green[:material/check_circle:] Twins: the same {shared} (by hashes), another "
-            f"training. "
+            f":green[:material/check_circle:] Twins: the same {shared}. "
             f"{_seeds_sentence(len(selection.study.config.seeds))}"
         )
 
@@ -48,7 +47,7 @@ def show_findings(selection: Selection, comparison: Mapping[str, Any]) -> None:
 def _seeds_sentence(count: int) -> str:
     """What the intervals cover, so that nobody takes one training for many."""
     if count == 1:
-        return "Each was trained once; intervals are over prompts."
+        return "Each trained once; intervals are over prompts."
     return f"Each was trained under {count} seeds."
 
 
@@ -65,7 +64,7 @@ def show_story(comparison: Mapping[str, Any], metrics: Sequence[str]) -> None:
     """One row of headline scores of every arm, reconstruction first."""
     _show_scores(
         comparison, metrics[:FIRST_PANELS], "the-story",
-        "Arrows: the better end; bars: 95 % intervals.",
+        "Arrows: better end; bars: 95 % intervals.",
     )  # fmt: skip
 
 

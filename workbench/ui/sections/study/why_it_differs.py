@@ -10,6 +10,7 @@ from workbench.probes.typical_word import RULE
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import block, inline
 from workbench.ui.sections.shared.foretold import foretold_sentence
+from workbench.ui.sections.shared.real_miss import show_real_misses
 from workbench.ui.sections.shared.typical_example import PREFIX
 from workbench.ui.sections.shared.typical_view import typical_view
 from workbench.ui.sections.shared.word_company import company_caption, show_company
@@ -24,8 +25,10 @@ def show_why(selection: Selection, score: str | None) -> str:
         view = typical_view(selection)
         if view is None:
             return ""
-        st.subheader(f"Why: what lies next to a word, such as *{inline(view.word)}*")
-        show_company(selection, view.shares, view.near, view.label)
+        st.subheader("Why: a miss becomes a neighbour")
+        told_by_misses = show_real_misses(selection, view.label)
+        st.markdown(f"**What lies next to a word, such as *{inline(view.word)}***")
+        show_company(selection, view.shares, view.near, view.label, lesson=not told_by_misses)
         st.html(block(view.text, label=f"{view.word} in:", muted=True))
         told = foretold_sentence(view.label, score)
         st.caption(f"{company_caption(view.shares, view.label)} {told} {RULE}")

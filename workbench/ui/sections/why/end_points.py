@@ -76,11 +76,11 @@ def miss_sentence(
         mean = interval_text({**found, "mean": found.get("score")})
         chance = number_text(found.get("chance"))
         misses.append(f"{arm} {mean} (n {len(distances[arm])}, chance {chance})")
-    said = f"1: real latents among themselves. Mean miss: {', '.join(misses)}."
+    said = f"Mean miss (1: as real latents lie apart): {', '.join(misses)}."
     if not borne:
         return said
     beyond = {arm: int((distances[arm] > error).sum()) for arm, error in borne.items()}
     counts = ", ".join(f"{n} of {len(distances[arm])} in {arm}" for arm, n in beyond.items())
-    said = f"{said} Beyond what the decoder bears (dotted): {counts}."
+    said = f"{said} Beyond what the decoder bears: {counts}."
     few = all(n <= FEW * len(distances[arm]) for arm, n in beyond.items())
-    return f"{said} So what counts is which word lies there." if few else said
+    return f"{said} So distance is not the cause." if few else said

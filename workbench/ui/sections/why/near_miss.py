@@ -8,8 +8,8 @@ import streamlit as st
 
 from workbench.probes.typical_word import FEWEST_PLACES
 from workbench.ui.kit.error_card import guarded
-from workbench.ui.sections.shared.foretold import foretold_sentence
 from workbench.ui.sections.shared.held_out import items_of
+from workbench.ui.sections.shared.real_miss import show_real_misses
 from workbench.ui.sections.shared.typical_example import typical_word
 from workbench.ui.sections.shared.word_company import (
     company_caption,
@@ -36,19 +36,21 @@ def words_of(items: Items, first: int | None) -> dict[str, int]:
     return {items.names[first]: first, **found}
 
 
-def show_near_miss(selection: Selection, score: str) -> None:
-    """Let the reader choose a word; it opens on the typical one."""
+def show_near_miss(selection: Selection) -> None:
+    """Real misses, then the neighbours of a word to choose; it opens on the typical one."""
     with guarded("The near miss"):
-        row = st.container(horizontal=True, vertical_alignment="bottom")
-        row.subheader("What a near miss lands on")
+        st.subheader("What a near miss lands on")
         items = items_of(selection, "tokens")
         typical = typical_word(selection, items)
         words = words_of(items, None if typical is None else typical.row)
+        label = typical.label if typical else next(iter(items.labels))
+        told_by_misses = show_real_misses(selection, label)
+        row = st.container(horizontal=True, vertical_alignment="center")
+        row.markdown("**What lies next to a word**", width="content")
         word = row.selectbox("A word", list(words), key="miss", bind="query-params", width=220,
                              label_visibility="collapsed")  # fmt: skip
         place = words.get(word, next(iter(words.values())))
-        label = typical.label if typical else next(iter(items.labels))
         shares = shares_of(selection, items, typical) if typical else {}
         near = {space: neighbours_of(items, space, place, label) for space in items.spaces}
-        show_company(selection, shares, near, label)
-        st.caption(f"{company_caption(shares, label)} {foretold_sentence(label, score)}")
+        show_company(selection, shares, near, label, lesson=not told_by_misses)
+        st.caption(company_caption(shares, label))

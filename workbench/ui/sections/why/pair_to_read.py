@@ -103,8 +103,8 @@ def _show_texts(selection: Selection, pair: Pair) -> None:
 def pair_caption(found: Mapping[Hashable | None, Any]) -> str:
     """What to look at, how often the better reconstructor wrote worse, and why this pair."""
     return (
-        f"{RULE} **{found['better']}** wrote worse on {found['count']} of {found['known']} "
-        "prompts. First stands the typical pair: its scores lie nearest both arms' medians."
+        f"{RULE} That is no grammar: the better text may have more. **{found['better']}** wrote "
+        f"worse on {found['count']} of {found['known']} prompts; nearest both medians stands first."
     )
 
 

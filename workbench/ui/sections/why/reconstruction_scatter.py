@@ -74,8 +74,7 @@ def show_scatter(score: str, where: Any, height: int) -> Scatter:
     show_figure(
         figure,
         "reconstruction-generation",
-        caption="Runs above each other read back alike. "
-        + correlation_sentence(correlated)
+        caption=correlation_sentence(correlated)
         + (f" {FIDELITY_NOTE}" if score == FIDELITY else "")
         + (CHECKPOINTS if with_steps and steps else ""),
     )
