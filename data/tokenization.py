@@ -89,6 +89,12 @@ class CompactTokenizer:
         return list(self._pieces[NUM_RESERVED:])
 
     @property
+    def original_ids(self) -> np.ndarray:
+        """(V,) int64: the original tokeniser's id of each id, -1 where it has none."""
+        unknown = _unknown_id(self._tokenizer)
+        return np.array([-1, -1 if unknown is None else unknown, *self.kept_ids], dtype=np.int64)
+
+    @property
     def _spacing_rows(self) -> list[list[str | bool]] | None:
         return None if self._spacing is None else self._spacing.to_json()
 

@@ -10,6 +10,7 @@ Source: TextLDM, arXiv 2605.07748.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -22,11 +23,16 @@ from models.hub import PretrainedMixin
 from models.layers import Block, compute_dtype, initialise, layer_norm
 from models.noise import normal_like, uniform
 from models.projectors import DeepProjector, build_projector
+from models.teacher_space import TeacherSpace
 
 # Learned ln sigma² stays here: sigma between 0.007 and 7.4; beyond it the gradient is zero.
 LOGVAR_RANGE = (-10.0, 4.0)
 INITIAL_LOGVAR = -2.0
 STD_FLOOR = 1e-4
+LEARNED_ENCODER = ("encoder", "mu_head", "logvar_head", "projector")
+
+# Token ids (B, L) and segments or None -> a teacher's states (B, L, K, W) and validity (B, L).
+StateReader = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 
 class Posterior(NamedTuple):
@@ -43,7 +49,9 @@ class TextVAE(nn.Module, PretrainedMixin):
     Args:
         config: `vocab_size`, `window` and `teacher_width` must be filled.
         generator: draws the initial weights; None uses the global random state. The projector is
-            drawn last: whatever its kind or site, all other weights are the same.
+            drawn last: whatever its kind or site, all other weights are the same. In the teacher's
+            space the decoder is drawn as its twins', and no encoder of our own is kept. There
+            `reader` must be set before anything is encoded.
 
     Raises:
         ValueError: if one of the three fields is None.
@@ -80,6 +88,11 @@ class TextVAE(nn.Module, PretrainedMixin):
         initialise(self, generator)
         nn.init.zeros_(self.logvar_head.weight)
         nn.init.constant_(self.logvar_head.bias, INITIAL_LOGVAR)
+        self.reader: StateReader | None = None
+        if config.space == "teacher":
+            for name in LEARNED_ENCODER:
+                delattr(self, name)
+            self.space = TeacherSpace(config.space_layers, config.teacher_width, latent_width)
 
     def encode(self, token_ids: Tensor, segments: Tensor | None = None) -> Posterior:
         """Encode texts to their per-token posterior.
@@ -90,8 +103,10 @@ class TextVAE(nn.Module, PretrainedMixin):
                 target apart in one forward. None lets every position see the whole text.
 
         Raises:
-            ValueError: if L exceeds the window.
+            ValueError: if L exceeds the window; or in the teacher's space without a reader.
         """
+        if self.config.space == "teacher":
+            return self._encode_by_teacher(token_ids, segments)
         x = self.token_embedding(token_ids)  # (B, L, W)
         x = x.to(compute_dtype(x))
         rope = self.rope(token_ids.shape[1], x.dtype)
@@ -103,6 +118,24 @@ class TextVAE(nn.Module, PretrainedMixin):
             x = block(x, rope, mask)
         trunk = layer_norm(x)
         return Posterior(self._mu(trunk), self._logvar(trunk), trunk)
+
+    def _encode_by_teacher(self, token_ids: Tensor, segments: Tensor | None) -> Posterior:
+        states, valid = self.read_teacher(token_ids, segments)
+        mu = self.space(states, valid)
+        return Posterior(mu, self._logvar(mu), self.space.standardised(states))
+
+    def read_teacher(self, token_ids: Tensor, segments: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The teacher's states (B, L, K, W) and their validity (B, L).
+
+        Raises:
+            ValueError: no reader is set.
+        """
+        if self.reader is None:
+            raise ValueError(
+                "this autoencoder lives in its teacher's space: it decodes, but encodes only after "
+                "`reader` (a TokenReader) is set"
+            )
+        return self.reader(token_ids, segments)
 
     def _mu(self, trunk: Tensor) -> Tensor:
         mu = self.mu_head(trunk).float()  # (B, L, D)

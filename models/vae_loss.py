@@ -125,7 +125,7 @@ def vae_loss(
         weighted_repa = repa_weight * (measured if by_gram else -measured)
         loss = loss + weighted_repa
     shares = loss.new_full((3,), math.nan)
-    if watch_gradients:
+    if watch_gradients and posterior.trunk.requires_grad:  # a frozen encoder has no gradient
         shares = watch_gradient_shares(posterior.trunk, [weighted_kl, weighted_repa])
     undefined = measured.new_tensor(math.nan)
     return VAELosses(

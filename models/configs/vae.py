@@ -10,6 +10,7 @@ from models.configs.checks import BEFORE, added, check_choice, check_heads
 
 MuNorm = Literal["layernorm", "none", "l2"]
 Sigma = Literal["learned", "bounded", "fixed"]
+Space = Literal["learned", "teacher"]
 RepaSite = Literal["latent", "trunk"]
 Projector = Literal["mlp", "linear", "conv", "deep"]
 Alignment = Literal["cosine", "gram"]
@@ -28,6 +29,10 @@ class TextVAEConfig:
         heads: attention heads.
         mlp_ratio: feed-forward width / width.
         latent_width: channels D of a token's latent.
+        space: "learned" by the encoder; or "teacher", a reference: latents are the first D
+            principal components of the mean of the teacher's last `space_layers` standardised
+            layers, each of unit variance, and only the decoder learns: `models.teacher_space`.
+        space_layers: how many layers of the teacher that mean is over, counted from the last.
         mu_norm: "layernorm" (non-affine, over D), "l2" (norm sqrt(D)) or "none".
         sigma: "learned" (ln sigma² clamped to [-10, 4]), "bounded" (a sigmoid between `sigma_min`
             and `sigma_max`) or "fixed" (`sigma_value`).
@@ -54,6 +59,8 @@ class TextVAEConfig:
     heads: int = 4
     mlp_ratio: float = 4.0
     latent_width: int = 16
+    space: Space = field(default="learned", metadata={BEFORE: "learned"})
+    space_layers: int = added(4, before=4)
     mu_norm: MuNorm = "layernorm"
     sigma: Sigma = "learned"
     sigma_min: float = 0.05
@@ -72,10 +79,16 @@ class TextVAEConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be >= 1, got {value}")
-        for name in ("encoder_layers", "decoder_layers", "projector_width"):
+        for name in ("encoder_layers", "decoder_layers", "projector_width", "space_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
         check_heads(self.width, self.heads, self.mlp_ratio)
+        check_choice("space", self.space, Space)
+        if self.space == "teacher" and (self.mu_norm, self.sigma) != ("none", "fixed"):
+            raise ValueError(
+                "space 'teacher' needs mu_norm 'none' and sigma 'fixed', for its encoder learns "
+                f"nothing, got {self.mu_norm!r} and {self.sigma!r}"
+            )
         check_choice("mu_norm", self.mu_norm, MuNorm)
         check_choice("sigma", self.sigma, Sigma)
         check_choice("repa_site", self.repa_site, RepaSite)

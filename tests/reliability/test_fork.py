@@ -11,8 +11,9 @@ import pytest
 from finishing import finish_with_two_probes
 
 from workbench.cli.main import main
+from workbench.config.arms import STANDARD_ARMS
 from workbench.config.settings import to_dict
-from workbench.config.study import STANDARD_ARMS, StudyConfig
+from workbench.config.study import StudyConfig
 from workbench.errors import DamagedArtefactError, InputError, StopRequested
 from workbench.machine.stopping import StopSignal
 from workbench.pipeline.fork import fork_study

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save
 
+from workbench.config.arms import STANDARD_ARMS, standard_arms
 from workbench.config.presets import study_config
-from workbench.config.study import STANDARD_ARMS, standard_arms
 from workbench.errors import InputError
 from workbench.ui.sections.new_study import study_request
 from workbench.ui.sections.new_study.study_request import (

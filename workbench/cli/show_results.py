@@ -135,13 +135,15 @@ def show_contrasts(output: Output, rows: Sequence[Mapping[str, Any]]) -> None:
         ]
         for row in rows
     ]
+    from workbench.study.pairing import NO_TWIN
+
     header = ["metric", "difference", "interval", "n", "verdict"]
     pairing = {str(row["pairing"]) for row in rows if "pairing" in row}
 
     def for_people() -> None:
         print_table(header, cells)
         for mark in pairing:
-            print(f"an arm came from a bundle: {mark}")
+            print(mark if mark == NO_TWIN else f"an arm came from a bundle: {mark}")
 
     output.result({"contrasts": list(rows)}, for_people)
 

@@ -13,6 +13,7 @@ from models.configs.language_model import CausalLMConfig
 from models.configs.teacher import TeacherConfig
 from models.configs.vae import TextVAEConfig, VAELossConfig
 from models.generators.families import FAMILIES
+from workbench.config.arms import standard_arms
 from workbench.config.places import settled
 from workbench.config.study import (
     ContextConfig,
@@ -21,7 +22,6 @@ from workbench.config.study import (
     SamplingConfig,
     StudyConfig,
     settings,
-    standard_arms,
 )
 from workbench.config.training import TrainingConfig
 from workbench.errors import InputError

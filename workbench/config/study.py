@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,11 @@ from models.configs.flow import (
     TextDiTConfig,
 )
 from models.configs.language_model import CausalLMConfig
-from models.configs.teacher import HF_PREFIX, TeacherConfig
+from models.configs.teacher import HF_PREFIX, UNTRAINED, TeacherConfig
 from models.configs.vae import TextVAEConfig, VAELossConfig
 from workbench.config import settings
 from workbench.config.adapters import AdapterConfig
+from workbench.config.arms import FROZEN, REFERENCE, standard_arms
 from workbench.config.generators import GeneratorConfig, generator_config
 from workbench.config.training import TrainingConfig
 
@@ -244,39 +245,10 @@ class RunConfig:
                 f"sampling.internal_scale ({self.sampling.internal_scale}) needs dit.internal_depth"
             )
         _check_hidden_words(self)
+        _check_teacher_space(self)
 
 
-ALIGNED_BLOCK = {"flow.repa_weight": 0.5, "dit.repa_depth": 0.3}  # REPA's weight and depth
-# With it the Gram error takes about the share of the encoder's gradient that REPA has at 1.
-GRAM_WEIGHT = 2.0
-STANDARD_ARMS: Mapping[str, Mapping[str, Any]] = {
-    "none": {"vae_loss.repa_weight": 0.0},
-    "repa": {"vae_loss.repa_weight": 1.0},
-    "permuted": {"vae_loss.repa_weight": 1.0, "teacher.permuted": True},
-    "random": {"vae_loss.repa_weight": 1.0, "teacher.name": "random"},
-    # Other ways of aligning, with their sources in docs/METHODS.md.
-    "gram": {"vae_loss.repa_weight": GRAM_WEIGHT, "vae_loss.alignment": "gram"},
-    "irepa": {
-        "vae_loss.repa_weight": 1.0,
-        "vae.projector": "conv",
-        "teacher.standardise": "sequence",
-    },
-    "deep": {"vae_loss.repa_weight": 1.0, "vae.projector": "deep"},
-    "masked": {"vae_loss.repa_weight": 1.0, "vae.projector": "deep", "vae.mask_share": 0.25},
-    "predictive": {"vae_loss.repa_weight": 1.0, "vae.projector": "deep", "vae.mask_target": True},
-    "repa-dit": {"vae_loss.repa_weight": 0.0, **ALIGNED_BLOCK},
-    "repa-both": {"vae_loss.repa_weight": 1.0, **ALIGNED_BLOCK},
-}
-REPA_WEIGHT = "vae_loss.repa_weight"
 TAKEN = ("human", "autoregressive", "prompt")  # columns beside the arms in tables
-
-
-def standard_arms(names: Iterable[str], repa_weight: float = 1.0) -> dict[str, dict[str, Any]]:
-    """Standard arms by name, all that are aligned by the same weight (TextLDM's is 1)."""
-    return {
-        name: {**STANDARD_ARMS[name], REPA_WEIGHT: repa_weight * STANDARD_ARMS[name][REPA_WEIGHT]}
-        for name in names
-    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -320,7 +292,7 @@ class StudyConfig:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         for arm in self.arms:
             _check_name("arm", arm)
-            self.run(arm, self.seeds[0])
+            _check_reference(arm, self.run(arm, self.seeds[0]), self)
         for name in self.generators:
             _check_name("generator", name)
             if name in self.arms or name in TAKEN:
@@ -374,6 +346,40 @@ def _check_hidden_words(config: RunConfig) -> None:
         )
 
 
+def _check_teacher_space(config: RunConfig) -> None:
+    """Refuse what a space that is not learnt leaves without effect, or cannot be read for."""
+    needs = {**FROZEN, **({} if config.teacher.name == "own" else {"corpus.vocabulary": "teacher"})}
+    for key, wanted in needs.items() if in_teacher_space(config) else ():
+        component, name = key.split(".")
+        found = getattr(getattr(config, component), name)
+        if found != wanted:
+            raise ValueError(f"vae.space 'teacher' needs {key}={wanted}, got {found!r}")
+
+
+def _check_reference(arm: str, config: RunConfig, study: StudyConfig) -> None:
+    """Refuse an arm in the teacher's space that passes for a twin, or cannot be read."""
+    if not in_teacher_space(config):
+        return
+    if not arm.endswith(REFERENCE) or arm == next(iter(study.arms)):
+        raise ValueError(
+            f"arm {arm!r} learns no space and is no twin: its name must end in {REFERENCE}, and "
+            "it cannot be the first arm, which others are held against"
+        )
+    pieces, own = study.base.teacher.name, config.teacher.name
+    if own != "own" and UNTRAINED.get(own, own) != UNTRAINED.get(pieces, pieces):
+        raise ValueError(f"arm {arm!r}: teacher {own!r} does not read the pieces of {pieces!r}")
+
+
+def in_teacher_space(config: RunConfig) -> bool:
+    """Whether a run's latents are a frozen teacher's own, so that it is a reference, no twin."""
+    return config.vae.space == "teacher"
+
+
+def reads_teacher(config: RunConfig) -> bool:
+    """Whether a run's autoencoder depends on a teacher."""
+    return aligns_latents(config) or in_teacher_space(config)
+
+
 def aligns_latents(config: RunConfig) -> bool:
     """Whether a run's autoencoder is aligned with a teacher."""
     return config.vae_loss.repa_weight > 0
@@ -385,5 +391,5 @@ def aligns_flow(config: RunConfig) -> bool:
 
 
 def needs_teacher(config: RunConfig) -> bool:
-    """Whether a run aligns with a teacher at all."""
-    return aligns_latents(config) or aligns_flow(config)
+    """Whether a run depends on a teacher at all."""
+    return reads_teacher(config) or aligns_flow(config)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.config.study import in_teacher_space
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.probes.catalogue.entry import named
 from workbench.probes.run import PROBES_VERSION, write_items
 from workbench.store.json_files import read_json, write_json
-from workbench.study.pairing import NOT_PROVED
+from workbench.study.pairing import NO_TWIN, NOT_PROVED
 from workbench.train.latents import latents_fingerprint
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def probe_pair(first: Run, second: Run, context: StageContext) -> dict[str, Any]
     }
     if first.imported is not None or second.imported is not None:
         document["pairing"] = NOT_PROVED
+    elif in_teacher_space(first.config) or in_teacher_space(second.config):
+        document["pairing"] = NO_TWIN
     write_json(file, document)
     context.reporter.update("pairs", 1, 1, {"pair": file.stem})
     return document

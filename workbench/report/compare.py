@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.config.study import in_teacher_space
 from workbench.errors import InputError
 from workbench.report.verdicts import with_verdicts
 from workbench.sample.held_out import scale_name
@@ -24,7 +25,7 @@ from workbench.score.two_samples import Sample, featurizer_name, sample_contrast
 from workbench.store.json_files import read_json
 from workbench.study.folders import Run
 from workbench.study.generators import GeneratorRun
-from workbench.study.pairing import NOT_PROVED, compare_pairing
+from workbench.study.pairing import NO_TWIN, NOT_PROVED, compare_pairing
 
 if TYPE_CHECKING:
     from analyses.statistics.intervals import BootstrapConfig, Contrast
@@ -110,9 +111,10 @@ def compare_study(study: Study) -> dict[str, Any]:
             if number == 0:
                 arms[arm].update(_arm_probes([run.probes for run in runs]))
         for a, b in pairs:
-            contrasts += generation_contrasts(scores, b, a, study, family)
+            rows = generation_contrasts(scores, b, a, study, family)
             if number == 0:
-                contrasts += _probe_contrasts(arms, b, a)
+                rows += _probe_contrasts(arms, b, a)
+            contrasts += _marked(rows, *(study.run(arm, study.config.seeds[0]) for arm in (a, b)))
     return {
         "arms": arms,
         "contrasts": with_verdicts(contrasts),
@@ -139,7 +141,14 @@ def compare_runs(a: Run | GeneratorRun, b: Run | GeneratorRun) -> list[dict[str,
     scores = {run.name: [load_scores(run, headline_scale(run))] for run in (a, b)}
     arms = {name: _arm_probes([run.probes for run in runs]) for name, runs in scores.items()}
     rows = generation_contrasts(scores, a.name, b.name, a.study, "generation")
-    return with_verdicts(rows + _probe_contrasts(arms, a.name, b.name))
+    return _marked(with_verdicts(rows + _probe_contrasts(arms, a.name, b.name)), a, b)
+
+
+def _marked(rows: list[dict[str, Any]], *runs: Run | GeneratorRun) -> list[dict[str, Any]]:
+    """The rows, each saying so where one of the `runs` is a reference."""
+    if not any(isinstance(run, Run) and in_teacher_space(run.config) for run in runs):
+        return rows
+    return [{**row, "pairing": NO_TWIN} for row in rows]
 
 
 def headline_scale(run: Run | GeneratorRun) -> str:
@@ -353,10 +362,11 @@ def _row(
 
 
 def _pairing(study: Study) -> dict[str, bool]:
-    """Whether all arms of each seed started from equal weights and saw the same data and noise."""
+    """Whether all twins of each seed started from equal weights and saw the same data and noise."""
+    twins = [run for run in study.runs if not in_teacher_space(run.config)]
     verdicts = [
         compare_pairing(
-            {arm: study.run(arm, seed).describe().get("pairing", {}) for arm in study.config.arms}
+            {run.arm: run.describe().get("pairing", {}) for run in twins if run.seed == seed}
         )
         for seed in study.config.seeds
     ]

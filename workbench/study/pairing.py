@@ -14,6 +14,8 @@ from workbench.machine.seeds import step_generator
 NOISE_DRAWS = 64
 # Twins provably share weights, data order and noise; nothing is known about an outside model.
 NOT_PROVED = "not proved equal in anything"
+# Beside the contrasts of an arm in its teacher's own space.
+NO_TWIN = "a reference arm is no twin: it shares prompts and noise, and learns no space"
 
 
 def digest_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from models.configs.teacher import is_untrained
-from workbench.config.study import aligns_latents, needs_teacher
+from workbench.config.study import needs_teacher, reads_teacher
 from workbench.errors import DamagedArtefactError, InputError, NumericalError
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
@@ -22,11 +22,8 @@ from workbench.store.checkpoints import list_checkpoints
 from workbench.store.faults import check_room
 from workbench.store.manifest import MANIFEST, is_complete
 from workbench.study.model_content import TEACHER_CONTENT, is_exchanged, stored_content
-from workbench.train.language_model import (
-    language_model_fingerprint,
-    load_language_model,
-    train_language_model,
-)
+from workbench.train.frozen_teacher import load_frozen
+from workbench.train.language_model import language_model_fingerprint, train_language_model
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus, Split
@@ -136,7 +133,7 @@ def _refuse_exchange(study: Study, config: RunConfig) -> None:
         run
         for run in aligned
         if study.teacher_dir(run.config) == directory
-        and list_checkpoints(run.vae_dir if aligns_latents(run.config) else run.flow_dir)
+        and list_checkpoints(run.vae_dir if reads_teacher(run.config) else run.flow_dir)
     ]
     if trained and is_exchanged(directory, present):
         raise InputError(
@@ -152,15 +149,9 @@ def teacher_bytes(corpus: Corpus, width: int) -> int:
 
 
 def _load_teacher(study: Study, config: TeacherConfig, context: StageContext) -> Teacher:
-    corpus = study.corpus
-    from models.teachers import OwnBackbone, load_teacher
-
-    own = None
     if config.name == "own":
         train_language_model(study, context)
-        model = load_language_model(study, context.place)
-        own = OwnBackbone(model, corpus.tokenizer.encode_batch)
-    return load_teacher(config, context.place.device, own)
+    return load_frozen(study, config, context.place)
 
 
 def _write_states(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +12,20 @@ from torch import Tensor, nn
 from data.batches import BatchConfig, BatchPlan, random_cuts
 from models.text_vae import TextVAE
 from models.vae_loss import vae_loss
-from workbench.config.study import aligns_latents, needs_teacher, settings
+from workbench.config.study import (
+    aligns_latents,
+    in_teacher_space,
+    needs_teacher,
+    reads_teacher,
+    settings,
+)
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint, update_json
 from workbench.machine.seeds import step_generator
 from workbench.store.json_files import read_json
 from workbench.study.model_content import stored_content
 from workbench.study.pairing import digest_noise, digest_weights
+from workbench.train.frozen_teacher import fit_space, token_reader
 from workbench.train.log import record_steps
 from workbench.train.loop import fit
 from workbench.train.saving import Hooks, load_finished
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
     from workbench.study.folders import Run, Study
 
 NORMALISATION_TEXTS = 2048
+SPACE_TEXTS = 512  # whose states measure the teacher's space, all in memory
 ENCODE_BATCH = 128
 SHARES = ("grad_share_recon", "grad_share_kl", "grad_share_repa")
 
@@ -172,7 +181,7 @@ def vae_fingerprint(run: Run, training: TrainingConfig | None = None) -> str:
     corpus = run.study.corpus
     config = run.config
     teacher, content = None, []
-    if aligns_latents(config):
+    if reads_teacher(config):
         teacher, stored = config.teacher, stored_content(run.study.teacher_dir(config))
         content = [stored] if stored is not None else []
     return stage_fingerprint(
@@ -239,9 +248,19 @@ def train_vae(run: Run, context: StageContext) -> TextVAE:
 
 def untrained_vae(run: Run, place: Placement) -> TextVAE:
     """The run's VAE before its first training step."""
-    corpus = run.study.corpus
-    sizes = vae_config(run.config, corpus, teacher_width(run.study, run.config))
-    return build_vae(sizes, run.config.seed, place)
+    vae = _new_vae(run, place)
+    if in_teacher_space(run.config):
+        fit_space(vae, first_texts(run, SPACE_TEXTS, place))
+    return vae
+
+
+def _new_vae(run: Run, place: Placement) -> TextVAE:
+    """As `untrained_vae`; the teacher's space, where it has one, is not measured yet."""
+    sizes = vae_config(run.config, run.study.corpus, teacher_width(run.study, run.config))
+    vae = build_vae(sizes, run.config.seed, place)
+    if in_teacher_space(run.config):
+        vae.reader = token_reader(run, place)
+    return vae
 
 
 def load_vae(run: Run, place: Placement) -> TextVAE:
@@ -254,7 +273,7 @@ def load_vae(run: Run, place: Placement) -> TextVAE:
     finished = load_finished(run.vae_dir, run.config.vae_training.num_steps, print_)
     if finished is None:
         raise InputError(f"{run.vae_dir}: not trained yet; run `train-vae` first")
-    vae = untrained_vae(run, place)
+    vae = _new_vae(run, place)
     vae.load_state_dict(finished.model)
     return vae.eval()
 
@@ -283,18 +302,10 @@ def normalise_latents(vae: nn.Module, run: Run, place: Placement) -> None:
     The variance is that of mu over positions plus the mean posterior variance, so z (not mu) has
     unit variance in the flow's units.
     """
-    corpus = run.study.corpus
     assert isinstance(vae, TextVAE)
-    split = corpus.split("train")
-    indices = np.arange(min(NORMALISATION_TEXTS, len(split)))
-    cuts = fixed_cuts(split.lengths[indices], run.config.context, 0, run.config.seed)
     total = torch.zeros(3, vae.config.latent_width, dtype=torch.float64)
     count = 0
-    for start in range(0, len(indices), ENCODE_BATCH):
-        rows = slice(start, start + ENCODE_BATCH)
-        batch = load_texts(split, indices[rows], corpus.window, cuts[rows])
-        batch = batch.to(place.device)
-        segments = None if run.config.context.joint else batch.segments
+    for batch, segments in first_texts(run, NORMALISATION_TEXTS, place):
         posterior = vae.encode(batch.token_ids, segments)
         mu = posterior.mu.double().flatten(0, 1).cpu()
         variance = posterior.logvar.double().exp().flatten(0, 1).cpu()
@@ -303,3 +314,17 @@ def normalise_latents(vae: nn.Module, run: Run, place: Placement) -> None:
     mean = total[0] / count
     std = (total[1] / count - mean.square() + total[2] / count).clamp(min=0).sqrt()
     vae.set_normalisation(mean.float(), std.float())
+
+
+def first_texts(
+    run: Run, count: int, place: Placement
+) -> Iterator[tuple[TextBatch, Tensor | None]]:
+    """Batches of the first `count` training texts, and their segments as for latents."""
+    corpus, context = run.study.corpus, run.config.context
+    split = corpus.split("train")
+    indices = np.arange(min(count, len(split)))
+    cuts = fixed_cuts(split.lengths[indices], context, 0, run.config.seed)
+    for start in range(0, len(indices), ENCODE_BATCH):
+        rows = slice(start, start + ENCODE_BATCH)
+        batch = load_texts(split, indices[rows], corpus.window, cuts[rows]).to(place.device)
+        yield batch, None if context.joint else batch.segments

@@ -15,7 +15,8 @@ import torch
 from data.batches import BatchConfig, BatchPlan
 from data.corpus_store import Corpus
 from models.text_vae import TextVAE
-from workbench.config.study import STANDARD_ARMS, StudyConfig
+from workbench.config.arms import STANDARD_ARMS
+from workbench.config.study import StudyConfig
 from workbench.errors import InputError
 from workbench.machine.context import StageContext
 from workbench.pipeline.run_stage import run_stage

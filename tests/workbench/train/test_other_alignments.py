@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from models.dit import TextDiT
+from workbench.config.arms import STANDARD_ARMS
 from workbench.config.presets import PRESETS
-from workbench.config.study import STANDARD_ARMS, StudyConfig, needs_teacher
+from workbench.config.study import StudyConfig, needs_teacher
 from workbench.machine.context import StageContext
 from workbench.pipeline.run_stage import run_stage
 from workbench.store.checkpoints import load_latest

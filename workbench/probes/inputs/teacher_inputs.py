@@ -16,7 +16,6 @@ from workbench.config.study import needs_teacher
 from workbench.store.json_files import read_json
 
 if TYPE_CHECKING:
-    from models.teachers import Teacher
     from workbench.config.study import RunConfig
     from workbench.probes.inputs.run_inputs import RunInputs
     from workbench.study.folders import Study
@@ -78,8 +77,9 @@ def several_layers(inputs: RunInputs, config: RunConfig) -> TeacherTable:
     """
     from models.configs.teacher import resolve_layer
     from models.teachers import RunningMoments, Standardiser
+    from workbench.train.frozen_teacher import load_frozen
 
-    teacher = _load(inputs, config)
+    teacher = load_frozen(inputs.run.study, config.teacher, inputs.place)
     last = teacher.num_layers
     layers = sorted({0, last // 2, resolve_layer(config.teacher.layer, last), last})
     texts = inputs.token_texts
@@ -94,14 +94,3 @@ def several_layers(inputs: RunInputs, config: RunConfig) -> TeacherTable:
         standardiser = Standardiser.from_moments("dimension", moments)
         states[layer] = standardiser.apply(found.states[layer], kept)[kept].numpy()
     return TeacherTable(config.teacher.name, torch.nonzero(kept).ravel().numpy(), states)
-
-
-def _load(inputs: RunInputs, config: RunConfig) -> Teacher:
-    from models.teachers import OwnBackbone, load_teacher
-    from workbench.train.language_model import load_language_model
-
-    own = None
-    if config.teacher.name == "own":
-        model = load_language_model(inputs.run.study, inputs.place)
-        own = OwnBackbone(model, inputs.corpus.tokenizer.encode_batch)
-    return load_teacher(config.teacher, inputs.place.device, own)

@@ -32,6 +32,7 @@ ARM_MEANING: Mapping[str, str] = {
     "deep": "aligned through a Transformer block that sees the whole text",
     "masked": "as deep, with a quarter of the words hidden and told from the others",
     "predictive": "as deep, with the continuation's meaning told from the prompt",
+    "teacher-reference": "a reference, no twin: the teacher's own states, only a decoder learns",
     "repa-dit": "autoencoder alone; a block of the flow is aligned with a language model",
     "repa-both": "autoencoder and a block of the flow are aligned with a language model",
 }

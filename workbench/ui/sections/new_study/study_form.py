@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from models.configs.teacher import TEACHER_NAMES
-from workbench.config.study import STANDARD_ARMS
+from workbench.config.arms import STANDARD_ARMS
 from workbench.machine.schedulers import has_slurm
 from workbench.ui.kit.theme import ARM_MEANING
 from workbench.ui.sections.new_study.study_request import (

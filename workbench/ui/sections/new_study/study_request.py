@@ -119,8 +119,8 @@ def terminal_command(arguments: Sequence[str]) -> str:
 
 def _chosen(request: StudyRequest) -> dict[str, Any]:
     """Dotted key -> value of what the form sets apart from its preset."""
+    from workbench.config.arms import REPA_WEIGHT, standard_arms
     from workbench.config.presets import PRESETS
-    from workbench.config.study import REPA_WEIGHT, standard_arms
 
     preset = PRESETS[request.preset]()
     chosen: dict[str, Any] = {"name": request.name, **_corpus(request, preset.base.corpus.name)}
