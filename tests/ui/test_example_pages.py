@@ -29,6 +29,12 @@ def test_page_shows_the_example_where_there_is_no_study(page, open_page, example
     assert not any("not finished" in info.value for info in app.info)
 
 
+def test_example_shows_a_miss_of_each_arm(open_page, example_runs):
+    app = open_page("study", example_runs)
+    shown = [part.proto.body for part in app.get("html")]
+    assert sum("meant" in body and "point by" in body for body in shown) == 2
+
+
 def test_pages_write_beside_the_runs_and_not_into_the_checkout(open_page, example_runs):
     open_page("study", example_runs)
     assert list((example_runs / FOLDER).glob("*/example/study.json"))

@@ -60,15 +60,36 @@ def test_text_that_ends_at_once_is_called_that(play):
     assert "Ended at once" in page.inner_text(".lane .note")
     assert "No text at any step" in page.inner_text("#curve-note")
     page = play(silent((1,)))
+    page.fill("#step", "0")
     assert page.inner_text(".lane .note") == ""
     page.fill("#step", "1")
     assert "No text yet" in page.inner_text(".lane .note")
 
 
-def test_it_opens_on_noise(play):
-    page = play(lane())
+def test_it_opens_where_half_of_the_words_have_settled_and_plays_from_noise(play):
+    """Five words in two lanes settle at 1, 1, 3, 4, 4; a sixth is no text in the end."""
+    first, second = (
+        replace(lane(), commit=np.array(commit)) for commit in ([1, 1, 4, 4], [3, 0, 0, 0])
+    )
+    is_text = second.is_text.copy()
+    is_text[-1, 1:] = False
+    page = play(first, replace(second, is_text=is_text))
+    assert page.input_value("#step") == "3"
+    page.select_option("#speed", "2")  # slow enough to be seen at its start
+    page.click("#play")
     assert page.input_value("#step") == "0"
+    page.click("#play")
+    page.fill("#step", "2")
+    page.click("#play")  # touched: it goes on from here
+    assert page.input_value("#step") == "2"
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Home")
     assert "step 0 of 4, t = 0.00" in page.inner_text("#clock")
+    assert page.get_attribute("#play", "aria-label") == "Play"
+
+
+def test_nothing_written_opens_on_noise(play):
+    assert play(silent((0, 1, 2, 3, 4))).input_value("#step") == "0"
 
 
 def test_facts_are_marked_kept_or_lost_at_each_step(play):

@@ -20,6 +20,7 @@ def test_page_shows_what_the_engine_finds(open_page, tmp_path, quick):
     app = open_page("scorecard", tmp_path)
     assert not app.exception
     assert not app.error
+    assert app.selectbox(key="score").index == 0
     mauve, nats = app.selectbox(key="score").options
     assert mauve.startswith("MAUVE")
     assert "nats" in nats or "per token" in nats
@@ -47,7 +48,8 @@ def test_too_few_arms_are_said_to_be_too_few(open_page, smoke_runs):
     every_row, runs = (frame.value for frame in app.dataframe)
     assert len(every_row) > 60
     assert set(runs["arm"]) == {"none", "repa"}
-    assert app.selectbox(key="sixteen").value == "generation.valid_4gram"
+    assert app.selectbox(key="score").value == "generation.valid_4gram"
+    assert [box.label for box in app.selectbox].count("How writing is scored") == 1
 
 
 def test_sixteen_are_the_numbers_of_the_document():

@@ -11,6 +11,7 @@ import pytest
 from tests.ui.mapped import packed_map
 from workbench.report.plain_words import label_words, result_words
 from workbench.ui.sections.separability.captions import beyond_sentence, parted_sentence
+from workbench.ui.sections.shared.held_out import displacement_sentence
 
 
 def figure(app, name: str) -> str:
@@ -92,7 +93,18 @@ def test_texts_of_tables_have_room(page, level, open_page, smoke_runs):
     assert json.loads(table.proto.columns)["text"]["width"] > 500
     assert table.proto.row_height > 64  # below, the browser does not wrap
     (caption,) = [c.value for c in app.caption if "isplace" in c.value or "keeps its n" in c.value]
-    assert "Chance averages 0.5" in caption
+    assert "unrelated spaces would average 0.5" in caption
+    assert any("what a near miss would become" in c.value for c in app.caption) == (
+        page == "neighbours"
+    )
+
+
+def test_a_displacement_is_laid_beside_its_chance():
+    below = displacement_sentence(np.array([0.1, 0.4, np.nan]))
+    assert "All lie below" in below
+    beyond = displacement_sentence(np.array([0.1, 0.6, 0.7]))
+    assert "2 of 3 lie beyond" in beyond
+    assert "unrelated" not in displacement_sentence(np.array([np.nan]))
 
 
 def test_ends_of_paths_are_told_apart_from_their_chance(open_page, smoke_runs):

@@ -36,13 +36,14 @@ CHANCE: Mapping[str, float] = {"c2st": 0.5, "energy": 0.0}
 OF_ALL_TEXTS = ("mauve[", "energy[")
 FIDELITY = "generation.fidelity"
 FIDELITY_NOTE = (
-    "Fidelity measures when a flow learns to attend to its prompt, which happens late and all at "
-    "once. At a given number of steps, one arm may be before that jump and the other after it. Do "
-    "not read it as a property of the space alone."
+    "The prompt's facts kept (fidelity) tell when a flow learns to attend to its prompt, late and "
+    "all at once. At a given number of steps, one arm may be before that jump and the other after "
+    "it. Do not read it as a property of the space alone."
 )
 NATS_NOTE = (
     "Few nats alone are no merit: text that repeats itself or says only what is likely also has "
-    "few. Read them together with unigram entropy and repetition."
+    "few. Read them with the variety of words (unigram entropy) and the 4-word runs said again "
+    "(repetition)."
 )
 
 

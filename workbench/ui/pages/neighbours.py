@@ -11,6 +11,7 @@ from workbench.ui.sections.neighbours.neighbour_lists import show_neighbours
 from workbench.ui.sections.shared.empty_state import require_runs, selection_or_stop
 
 st.title("Neighbours")
+st.caption("Which words, or texts, lie next to one in each space: what a near miss would become.")
 selection = selection_or_stop()
 require_runs(selection, bundles=True)
 asked = ask(selection)

@@ -3,10 +3,8 @@
 import streamlit as st
 
 from workbench.report.findings.shown import arm_numbers, foretelling_numbers
-from workbench.report.plain_words import plain_words
 from workbench.ui.kit.cached import comparison_of
 from workbench.ui.kit.keep_finding import keep_this
-from workbench.ui.kit.named_choice import choose_named
 from workbench.ui.sections.scorecard.foretelling import (
     scorecard_or_stop,
     show_foretelling,
@@ -21,8 +19,7 @@ st.caption(
 )
 selection = selection_or_stop()
 card = scorecard_or_stop()
-score = choose_named("How writing is scored", list(card.table.scores), "score", words=plain_words)
-rows = show_foretelling(card, score)
+score, rows = show_foretelling(card)
 show_runs(card)
 
 keep_this(

@@ -4,7 +4,7 @@ const $ = (id) => document.getElementById(id);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const lanes = data.lanes;
 const last = Math.max(...lanes.map((lane) => lane.t.length - 1));
-let step = 0, timer = null, lit = null, curve = null;
+let step = 0, untouched = true, timer = null, lit = null, curve = null;
 
 // Viridis at five stops: even in lightness, safe for colour-blind eyes.
 const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
@@ -337,7 +337,7 @@ function draw() {
   drawScale();
 }
 
-function go(to) { step = Math.min(last, Math.max(0, to)); draw(); }
+function go(to) { untouched = false; step = Math.min(last, Math.max(0, to)); draw(); }
 function pause() {
   clearInterval(timer);
   timer = null;
@@ -345,7 +345,7 @@ function pause() {
   $("play").setAttribute("aria-label", "Play");
 }
 function play() {
-  if (step >= last) go(0);
+  if (untouched || step >= last) go(0);
   $("play").classList.add("playing");
   $("play").setAttribute("aria-label", "Pause");
   timer = setInterval(() => {
@@ -368,6 +368,7 @@ document.onkeydown = (event) => {
   if (tag === "INPUT") return; // the slider moves by itself
   if (event.key === "ArrowRight") go(step + 1);
   if (event.key === "ArrowLeft") go(step - 1);
+  if (event.key === "Home") { pause(); go(0); }
 };
 // Room for the longest text of any step, so that nothing jumps while it plays.
 function reserve() {
@@ -382,6 +383,13 @@ function reserve() {
   lanes.forEach((lane, n) => { lane.words.style.minHeight = `${tallest[n]}px`; });
   step = before;
 }
+// The step at which half of the words that are left in the end have settled, over all lanes.
+function half() {
+  const settled = lanes.flatMap((lane) =>
+    lane.commit.filter((_, k) => lane.is_text[lane.is_text.length - 1][k])).sort((a, b) => a - b);
+  return settled.length ? settled[Math.ceil(settled.length / 2) - 1] : 0;
+}
 window.onresize = () => { reserve(); draw(); };
 reserve();
-go(0);
+step = half();
+draw();

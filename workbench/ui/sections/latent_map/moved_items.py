@@ -9,6 +9,7 @@ import streamlit as st
 
 from workbench.report.plain_words import label_words
 from workbench.ui.kit.exhibits import LONG_TEXTS, show_table
+from workbench.ui.sections.shared.held_out import displacement_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +30,7 @@ def show_moved(choice: MapChoice, chosen: list[int]) -> dict[int, float]:
     order = order[: MOST_KEPT if chosen else MOST_LISTED]
     show_table(
         _frame(choice, order), f"moved-{choice.level}",
-        caption="Displacement: how far an item's neighbours in one arm stand from it in the other, "
-        "0 = the same neighbours. Chance averages 0.5, so a single item can lie above it.",
+        caption=displacement_sentence(choice.moved),
         **LONG_TEXTS,
     )  # fmt: skip
     return {int(row): float(choice.moved[row]) for row in order}

@@ -9,7 +9,7 @@ import streamlit as st
 
 from workbench.ui.kit.exhibits import LONG_TEXTS, show_table
 from workbench.ui.sections.neighbours.asked_item import remember_row
-from workbench.ui.sections.shared.held_out import displaced
+from workbench.ui.sections.shared.held_out import displaced, displacement_sentence
 
 if TYPE_CHECKING:
     from workbench.ui.kit.selection import Selection
@@ -38,8 +38,7 @@ def show_disagreements(selection: Selection, asked: Asked) -> None:
     picked = show_table(
         frame.drop(columns="item") if asked.level == "texts" else frame,
         f"disagree-{asked.level}", on_select="rerun", selection_mode="single-row",
-        caption="Choose a row to see its neighbours above. 0 = it keeps its neighbours from one "
-        "arm to the other. Chance averages 0.5, so a single item can lie beyond.",
+        caption=f"Choose a row to see its neighbours above. {displacement_sentence(moved)}",
         **LONG_TEXTS,
     )  # fmt: skip
     if picked and picked.selection.rows:

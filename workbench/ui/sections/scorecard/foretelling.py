@@ -12,6 +12,7 @@ from workbench.report.predictors import MIN_ARMS
 from workbench.report.scorecard import table_rows
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure, show_table
+from workbench.ui.kit.named_choice import choose_named
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.scorecard.all_studies import finished_keys, scorecard_of
 from workbench.ui.sections.scorecard.sixteen import show_sixteen
@@ -33,8 +34,11 @@ def scorecard_or_stop() -> Card:
     st.stop()
 
 
-def show_foretelling(card: Card, score: str) -> list[ScorecardRow]:
-    """Draw and list what foretells the score; with too few arms, say how many are needed."""
+def show_foretelling(card: Card) -> tuple[str, list[ScorecardRow]]:
+    """Draw and list what foretells a score to choose, which is handed back with the rows.
+
+    With too few arms, say how many are needed, and show the sixteen autoencoders instead.
+    """
     import pandas as pd
 
     num_arms = len(set(card.table.arms))
@@ -44,8 +48,10 @@ def show_foretelling(card: Card, score: str) -> list[ScorecardRow]:
             "order of arms is likely by chance.",
             icon=":material/groups:",
         )
-        show_sixteen()
-        return []
+        return show_sixteen() or next(iter(card.table.scores)), []
+    score = choose_named(
+        "How writing is scored", list(card.table.scores), "score", words=plain_words
+    )
     rows = [row for row in card.rows if row.score == score]
     show_figure(
         foretelling_figure(rows, theme=theme()),
@@ -62,7 +68,7 @@ def show_foretelling(card: Card, score: str) -> list[ScorecardRow]:
         "the best, 1 = as a random pick. Partial: what is left once reconstruction is known. "
         "p (Holm): chance of so strong a correlation by luck, corrected for all rows.",
     )  # fmt: skip
-    return rows
+    return score, rows
 
 
 def show_runs(card: Card) -> None:

@@ -19,8 +19,10 @@ from workbench.ui.sections.study.score_tables import KEY_SCORES
 MOST_DRAWN = 12
 
 
-def show_sixteen() -> None:
-    """Draw what the document holds; nothing where this checkout lacks it.
+def show_sixteen() -> str | None:
+    """Draw what the document holds, for a score to choose, which is handed back.
+
+    Nothing where this checkout lacks the document.
 
     It opens on the first key score that was measured. Drawn are the strongest probes and every
     trivial baseline, reconstruction among them.
@@ -28,13 +30,15 @@ def show_sixteen() -> None:
     import pandas as pd
 
     if not SIXTEEN.is_file():
-        return
+        return None
     with guarded("The scorecard over sixteen autoencoders"):
         st.subheader("Measured before: sixteen autoencoders")
         rows = written_rows(SIXTEEN)
         scores = list(dict.fromkeys(row.score for row in rows))
         first = next(f"generation.{k}" for k in KEY_SCORES if f"generation.{k}" in scores)
-        score = choose_named("Score", scores, "sixteen", words=plain_words, first=first)
+        score = choose_named(
+            "How writing is scored", scores, "score", words=plain_words, first=first
+        )
         own = [replace(r, predictor=result_words(r.predictor)) for r in rows if r.score == score]
         probes = sorted(
             (row for row in own if not row.is_baseline),
@@ -56,3 +60,5 @@ def show_sixteen() -> None:
                 caption="Regret: 0 = the measure picks the best arm, 1 = as a random pick. "
                 "Partial: once reconstruction is known. p (Holm): by permuting arms.",
             )  # fmt: skip
+        return score
+    return None

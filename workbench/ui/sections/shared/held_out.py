@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from workbench.ui.kit.selection import Selection
 
+CHANCE = 0.5  # mean displacement between unrelated spaces
+
 
 def key_of(selection: Selection, level: str) -> str:
     """Names the items of a selection: runs, their weights, the teacher's states."""
@@ -48,3 +50,19 @@ def _displaced(key: str, first: str, second: str, _spaces: Mapping[str, np.ndarr
     found = displacement(_spaces[first], _spaces[second])
     n = len(_spaces[first])
     return np.asarray(found.per_item.get("displacement", np.full(n, np.nan)), np.float64)
+
+
+def displacement_sentence(moved: np.ndarray) -> str:
+    """What the numbers (N,) mean, and on which side of chance the largest lies."""
+    said = "Displacement: 0 = it keeps its neighbours from one arm to the other"
+    if not np.isfinite(moved).any():
+        return f"{said}."
+    if np.nanmax(moved) < CHANCE:
+        return (
+            f"{said}; unrelated spaces would average {CHANCE}. All lie below: even these keep "
+            "part of their neighbours."
+        )
+    beyond = int((moved > CHANCE).sum())
+    return (
+        f"{said}; unrelated spaces would average {CHANCE}, and {beyond} of {len(moved)} lie beyond."
+    )
