@@ -93,8 +93,8 @@ def measure_infilling(
 def over_edges(before: int, gap: int, behind: int) -> np.ndarray:
     """(n - 3,) bool: which runs of four of a text's n tokens stand over an edge of its gap."""
     start = np.arange(before + gap + behind - ORDER + 1)
-    edges = np.array([before, before + gap])[:, None]
-    return ((start < edges) & (edges < start + ORDER)).any(axis=0)
+    first, second = ((start < edge) & (edge < start + ORDER) for edge in (before, before + gap))
+    return first | second
 
 
 def held_out_gaps(
