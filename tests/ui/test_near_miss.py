@@ -12,6 +12,7 @@ from workbench.errors import InputError
 from workbench.probes.spaces import Items
 from workbench.probes.typical_word import typical_miss, typical_place
 from workbench.study.folders import open_study
+from workbench.ui.kit.theme import meaning_of
 from workbench.ui.sections.shared.real_miss import sentence_around
 from workbench.ui.sections.shared.typical_view import FOLDER
 from workbench.ui.sections.shared.word_company import Near, company_sentence, neighbours_of
@@ -110,6 +111,8 @@ def test_page_shows_the_share_over_all_words_and_its_chance(page, open_page, smo
     shown = " ".join(part.proto.body for part in app.get("html"))
     # Neighbours of both arms and the teacher; misses of both arms.
     assert shown.count("], n ") == 5
+    for space in ("none", "repa", "teacher"):  # a name alone tells nothing
+        assert f'<b>{space}</b> <span style="opacity:.75">{meaning_of(space)}</span>' in shown
     assert sum("by chance" in caption.value for caption in app.caption) == 2
 
 

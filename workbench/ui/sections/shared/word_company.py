@@ -160,6 +160,6 @@ def company_caption(shares: Shares, label: str) -> str:
     chance = next((own.get("chance") for own in shares.values()), None)
     known = "" if chance is None else f"; by chance {chance:.0%}"
     return (
-        f"Large: over all words, the share of nearest latents of other words that are the same "
+        f"Large: over all words, the share of nearest other words of the same "
         f"{label_words(label)} (✓){known}."
     )
