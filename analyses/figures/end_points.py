@@ -57,7 +57,7 @@ def end_points_figure(
     figure.add_vline(x=1.0, line={"color": SURFACES[theme].muted, "dash": "dot"})
     figure.update_xaxes(
         type="log",
-        title_text="distance to the nearest real latent",
+        title_text="distance to real latents",
         tickvals=[2.0**power for power in range(-6, 11)],
         tickformat=".3~g",
     )
