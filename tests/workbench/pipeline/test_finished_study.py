@@ -21,6 +21,7 @@ from workbench.study.folders import Study
 
 # Cheap, and made anew whenever what is scored or how it is scored changes.
 MADE_ANEW = {"baselines", "evaluation"}
+PROBES_THEN = 16  # quick ones of that release; later ones are added to a finished study
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,8 @@ def test_a_finished_stage_is_still_done(stage, finished):
     for owner in owners(finished, stage):
         state = stage.state(owner)
         assert state.total > 0
-        assert state.is_done, f"{owner}: {state}"
+        wanted = PROBES_THEN if stage.name == "probes" else state.total
+        assert state.done == wanted, f"{owner}: {state}"
 
 
 def test_it_is_done_without_the_file_that_its_corpus_was_read_from(finished, tmp_path):
@@ -50,7 +52,7 @@ def test_it_is_done_without_the_file_that_its_corpus_was_read_from(finished, tmp
     (study.corpus_dir / MANIFEST).unlink()
     write_manifest(study.corpus_dir, meta)
     file.unlink()
-    stages = [stage for name, stage in STAGES.items() if name not in MADE_ANEW]
+    stages = [stage for name, stage in STAGES.items() if name not in {*MADE_ANEW, "probes"}]
     assert all(stage.state(o).is_done for stage in stages for o in owners(study, stage))
     assert verify_path(folder).sound
     file.write_text("another text\n")
