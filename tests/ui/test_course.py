@@ -97,12 +97,12 @@ def test_geometry_has_no_such_view_without_a_course(open_page, copied_runs):
 def test_checkpoints_are_shown_on_request_and_not_counted(open_page, probed_runs):
     score = "generation.valid_4gram"
     app = open_page("why", probed_runs, score=score)
-    before = next(c.value for c in app.caption if "Runs above" in c.value)
+    before = next(c.value for c in app.caption if " arms" in c.value and " runs of " in c.value)
     (toggle,) = [t for t in app.toggle if "checkpoints" in t.label]
     assert not toggle.disabled
     toggle.set_value(True).run()
     assert not app.exception
-    after = next(c.value for c in app.caption if "Runs above" in c.value)
+    after = next(c.value for c in app.caption if " arms" in c.value and " runs of " in c.value)
     assert after.startswith(before)
     assert "does not count them" in after
 

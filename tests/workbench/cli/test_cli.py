@@ -178,7 +178,7 @@ def test_what_is_mistyped_is_named(arguments, words, command, tmp_path):
         ("base.flow_training.bucket_multiple=8", ["bucket_multiple must be 0"]),
         ("base.teacher.name=minilmm", ["teacher must be one of minilm"]),
         ("base.corpus.name=storys", ["name must be one of stories"]),
-        ("base.corpus.path=a.txt", ["path is read by the corpus file only"]),
+        ("base.corpus.path=a.txt", ["path is read by the corpus glosses and file only"]),
         ("base.sampling.guidance_scales=[]", ["guidance_scales"]),
         ("base.sampling.sampler.num_steps=0", ["num_steps must be >= 1"]),
         ("base.device=cuda:x", ["device 'cuda:x'"]),

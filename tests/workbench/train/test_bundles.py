@@ -71,7 +71,7 @@ def test_what_decodes_or_trains_needs_models() -> None:
     lacking = {n for n, probe in PROBES.items() if probe.lacks({"per_token": True}) is not None}
     assert lacking == {
         "reconstruction", "decoder_basin", "decoder_basin_flow", "manifold_continuity",
-        "flow_excess", "denoising", "flow_layers", "trajectory", "trajectory_map",
+        "flow_excess", "denoising", "flow_layers", "trajectory", "trajectory_map", "near_misses",
     }  # fmt: skip
 
 

@@ -204,16 +204,16 @@ class FlowInputs:
         device = inputs.place.device
         ctx_mask = torch.from_numpy(~inputs.is_target[:count])
         with autocast(inputs.place, "auto"):
-            out, hidden = generator.dit(
+            found = generator.dit(
                 z_t.to(device),
                 times.to(device),
                 mu.to(device),
                 ctx_mask.to(device),
                 return_hidden=True,
             )
-        z_hat = to_estimate(out.float().cpu(), z_t, times, generator.flow.prediction)
+        z_hat = to_estimate(found.out.float().cpu(), z_t, times, generator.flow.prediction)
         z_hat = torch.where(ctx_mask[..., None], mu, z_hat)
-        return Denoised(z_t.numpy(), z_hat.numpy(), [_array(states) for states in hidden])
+        return Denoised(z_t.numpy(), z_hat.numpy(), [_array(states) for states in found.hidden])
 
     @cached_property
     def finished(self) -> np.ndarray:

@@ -15,7 +15,7 @@ from workbench.ui.kit.cached import corpus_of, read_table
 from workbench.ui.kit.escape import html_text
 from workbench.ui.kit.scan import stamp
 from workbench.ui.kit.theme import colours
-from workbench.ui.sections.shared.stored_results import results_of
+from workbench.ui.sections.shared.typical_example import known_results
 from workbench.ui.sections.shared.word_company import company_sentence, heading, interval_and_n
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class RealMiss:
 
 def show_real_misses(selection: Selection, label: str) -> bool:
     """A column per arm; returns False, and shows nothing, where an arm stores no miss."""
-    results = results_of(selection)
+    results = known_results(selection)
     shares = {arm: own.get(SAME + label, {}) for arm, own in results.items()}
     rates = {arm: own.get(RATE, {}) for arm, own in results.items()}
     if any(own.get("score") is None for own in (*shares.values(), *rates.values())):

@@ -37,7 +37,7 @@ class Typical:
 
 def typical_word(selection: Selection, items: Items) -> Typical | None:
     """The typical word of the first kind that is probed in every arm; None where none is."""
-    results = _known_results(selection)
+    results = known_results(selection)
     label = next(
         (
             name
@@ -60,7 +60,7 @@ def typical_word(selection: Selection, items: Items) -> Typical | None:
     return Typical(int(rows[place]), label, shares)
 
 
-def _known_results(selection: Selection) -> dict[str, dict[str, dict[str, Any]]]:
+def known_results(selection: Selection) -> dict[str, dict[str, dict[str, Any]]]:
     """Stored results of each arm; none of an arm whose files cannot be read.
 
     An example has no card of its own: the page that shows the numbers says what is damaged.
@@ -83,7 +83,7 @@ def neighbour_shares(selection: Selection, label: str, level: str) -> dict[str, 
 
     At level `tokens` neighbours that are the same word do not count, for they share every label.
     """
-    return _shares(_known_results(selection), label, level)
+    return _shares(known_results(selection), label, level)
 
 
 def _shares(results: Mapping[str, Any], label: str, level: str) -> dict[str, float]:
@@ -96,7 +96,7 @@ def parting_label(selection: Selection, items: Items, level: str) -> str:
 
     Empty where the items have no label.
     """
-    results = _known_results(selection)
+    results = known_results(selection)
     shares = {name: _shares(results, name, level) for name in items.labels}
     gaps = {
         name: max(own.values()) - min(own.values())
