@@ -24,7 +24,7 @@ PAGE_STYLE = """<style>
 # Standard arms in plain words, for readers who did not read the paper.
 ARM_MEANING: Mapping[str, str] = {
     "none": "autoencoder alone",
-    "repa": "aligned with a language model while training",
+    "repa": "aligned with a language model",
     "permuted": "aligned with states of other texts: the same statistics, no meaning",
     "random": "aligned with an untrained language model",
     "gram": "each text's latents resemble each other as a language model's states do",

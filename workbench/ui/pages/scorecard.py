@@ -15,7 +15,7 @@ from workbench.ui.sections.shared.empty_state import selection_or_stop
 st.title("Scorecard")
 st.caption(
     "Which number, measured on the autoencoder alone, tells beforehand how well the generator will "
-    "write? Seeds of one arm are not independent: arms are resampled whole."
+    "write?"
 )
 selection = selection_or_stop()
 card = scorecard_or_stop()

@@ -26,7 +26,7 @@ st.title("Study")
 selection = selection_or_stop()
 opening = st.container(horizontal=True, vertical_alignment="center")
 opening.caption(
-    "An autoencoder turns words into vectors, *latents*, and reads them back; a diffusion model "
+    "An autoencoder turns words into vectors (*latents*) and back; a diffusion model "
     "writes latents."
 )
 comparison = comparison_or_stop(selection)

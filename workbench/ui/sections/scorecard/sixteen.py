@@ -49,9 +49,8 @@ def show_sixteen() -> str | None:
             foretelling_figure(drawn, theme=theme()), "sixteen",
             caption=f"The {MOST_DRAWN} strongest of {len(probes)} probes, and the trivial "
             "baselines: right of zero foretells. Sixteen arms, two seeds, 95 % intervals over "
-            "arms; by release 0.1.0, no part of the runs here. Numbers of single runs were not "
-            "stored: to have them, train anew, `python -m workbench study --preset scorecard` "
-            "(hours). docs/evidence/scorecard.md says how to read it.",
+            "arms; by release 0.1.0, no part of the runs here. How to read it and make it anew: "
+            "docs/evidence/scorecard.md.",
             table=lambda: pd.DataFrame([row.flat() for row in own]),
         )  # fmt: skip
         with st.expander("Every row"):

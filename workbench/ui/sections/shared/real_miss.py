@@ -56,7 +56,7 @@ def show_real_misses(selection: Selection, label: str) -> bool:
     if any(own.get("score") is None for own in (*shares.values(), *rates.values())):
         return False
     st.markdown(
-        "The diffusion model finishes a real text, half noise, and misses a word. "
+        "The diffusion model finishes a half-noised text and misses a word. "
         + company_sentence(selection.arms, shares, label)
     )
     palette = colours(selection.all_arms)
@@ -135,6 +135,6 @@ def _caption(
     missed = ", ".join(f"{arm} {own['score']:.1%}" for arm, own in rates.items())
     n = next(iter(rates.values()))["n"]
     return (
-        f"✓ the same {label_words(label)}{known}. Missed of {n:,} words: {missed}. Shown by rule: "
-        "the miss whose neighbours are ✓ about as often as those of all."
+        f"✓ the same {label_words(label)}{known}. Missed of {n:,} words: {missed}. "
+        "Chosen by a rule: a usual miss."
     )

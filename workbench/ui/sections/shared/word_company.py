@@ -149,9 +149,7 @@ def company_sentence(arms: Sequence[str], shares: Shares, label: str) -> str:
     low, high = sorted(arms, key=lambda arm: shares[arm]["score"])
     above, below = shares[low].get("high"), shares[high].get("low")
     if above is None or below is None or above >= below:
-        return (
-            f"Here it is as often the same {kind} in both arms: this does not tell the arms apart."
-        )
+        return f"Whether it is the same {kind} does not tell the arms apart."
     return f"In **{high}** it is more often the same {kind}."
 
 

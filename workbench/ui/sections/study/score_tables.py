@@ -29,6 +29,12 @@ CONTROLS = ("human", "autoregressive")
 LEVEL = 0.05
 UNCLEAR = "not distinguishable"
 UNCLEAR_NAMES = ("none",)  # reads like "nothing" within a sentence
+# The first that tells two arms apart is said in words: what anyone would call a fault goes first.
+INSTANCES = {
+    "generation.grammar_texts": "For instance, of its stories {} writes {:.0%} without a fault, "
+    "{} {:.0%}.",
+    FIDELITY: "For instance, of a prompt's facts {} keeps {:.0%} and {} {:.0%}.",
+}
 
 
 def metric_names(comparison: Mapping[str, Any], family: str = "") -> list[str]:
@@ -139,12 +145,10 @@ def findings(comparison: Mapping[str, Any], first: str, second: str) -> list[str
         f"Writing: of {len(scores)} scores {second} is better on {len(better)} and worse on "
         f"{len(worse)}; {unclear} cannot be told apart.",
     ]
-    if FIDELITY in better + worse:
-        kept = [arms[arm][FIDELITY]["mean"] for arm in (first, second)]
-        lines.append(
-            "For instance, of the facts that a prompt sets (who, where, with what), "
-            f"{first} keeps {kept[0]:.0%} and {second} {kept[1]:.0%}."
-        )
+    told_by = next((metric for metric in INSTANCES if metric in better + worse), None)
+    if told_by is not None:
+        means = [arms[arm][told_by]["mean"] for arm in (first, second)]
+        lines.append(INSTANCES[told_by].format(first, means[0], second, means[1]))
     return [*lines, _lesson(first, second, apart=apart, parted=bool(better or worse))]
 
 

@@ -47,7 +47,7 @@ def show_findings(selection: Selection, comparison: Mapping[str, Any]) -> None:
 def _seeds_sentence(count: int) -> str:
     """What the intervals cover, so that nobody takes one training for many."""
     if count == 1:
-        return "Each trained once; intervals are over prompts."
+        return "Trained once; intervals over prompts."
     return f"Each was trained under {count} seeds."
 
 
