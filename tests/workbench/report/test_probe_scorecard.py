@@ -163,7 +163,7 @@ def test_the_verb_prints_and_writes(tmp_path, monkeypatch, capsys):
 
 def test_the_preset_sweeps_what_it_says():
     config = PRESETS["scorecard"]()
-    assert len(config.arms) >= 12
+    assert len(config.arms) == 25
     assert len(config.seeds) == 3
     assert config.base.evaluation.probes == "all"
     changed = {key for overrides in config.arms.values() for key in overrides}
@@ -175,5 +175,12 @@ def test_the_preset_sweeps_what_it_says():
         "teacher.layer",
         "teacher.permuted",
         "teacher.name",
+        "vae.repa_site",
+        "vae_loss.alignment",
+        "vae_loss.repa_stop_step",
     }
-    assert len({str(sorted(o.items())) for o in config.arms.values()}) == len(config.arms)
+    vaes = [config.run(arm, 0) for arm in config.arms]
+    assert len({repr((v.vae, v.vae_loss, v.teacher)) for v in vaes}) == len(config.arms)
+    assert {repr((v.flow, v.dit, v.flow_training)) for v in vaes} == {
+        repr((config.base.flow, config.base.dit, config.base.flow_training))
+    }
