@@ -72,7 +72,8 @@ def scores_figure(
 
 def _heading(title: str) -> str:
     """A title in short lines, so that narrow panels keep theirs apart."""
-    return "<br>".join(plain(line) for line in wrap(title, HEADING_CHARACTERS))
+    kept = title.replace(" ↑", "\u00a0↑").replace(" ↓", "\u00a0↓")  # an arrow never stands alone
+    return "<br>".join(plain(line) for line in wrap(kept, HEADING_CHARACTERS))
 
 
 def wide_range(entries: Sequence[Mapping[str, Any]]) -> list[float] | None:

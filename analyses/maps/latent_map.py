@@ -1,6 +1,6 @@
 """Two-dimensional maps of twin spaces, laid over each other, with a trust value for every point.
 
-For looking only: never measure on the coordinates. UMAP runs in a child process, one at a time, on
+For looking only: never measure on the coordinates. UMAP runs in a child process that is kept, on
 exact neighbours found here. Later spaces start from the first one's layout and are aligned to it by
 Procrustes. Where UMAP cannot run, the map is PCA and a notice says why.
 """
@@ -8,10 +8,7 @@ Procrustes. Where UMAP cannot run, the map is PCA and a notice says why.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +18,7 @@ import numpy as np
 
 from analyses.maps.linear_basis import fit_linear_basis, procrustes_aligned
 from analyses.maps.map_faithfulness import MapFaithfulnessConfig, map_faithfulness
+from analyses.maps.umap_process import UmapProcess
 from analyses.numerics.features import check_features
 from analyses.numerics.neighbors import Metric, NeighborConfig, nearest_neighbors
 from analyses.numerics.settings import check_at_least, check_choice, check_positive
@@ -31,7 +29,7 @@ _FEWEST_UMAP_ROWS = 16
 
 Method = Literal["umap", "pca"]
 
-_ONE_AT_A_TIME = threading.Lock()
+UMAP_PROCESS = UmapProcess(Path(__file__).with_name("umap_worker.py"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,8 +89,8 @@ def latent_map(
 ) -> LatentMap:
     """Draw every space in two dimensions, aligned, with per-point faithfulness.
 
-    Cost: O(N^2 F) for neighbours and ranks, plus a child process of some 10 s (numba) and UMAP's
-    own time. PCA answers at once.
+    Cost: O(N^2 F) for neighbours and ranks, plus UMAP's own time, and before this process's first
+    UMAP some 10 s for numba. PCA answers at once.
 
     Args:
         spaces: Name -> (N, F_s); the same N items in the same order, widths may differ.
@@ -154,8 +152,7 @@ def _umap_in_child(
     arrays: list[np.ndarray], config: LatentMapConfig
 ) -> tuple[list[np.ndarray] | None, str]:
     """Layouts of all arrays from one child process, or None and why there are none."""
-    worker = Path(__file__).with_name("umap_worker.py")
-    with _ONE_AT_A_TIME, tempfile.TemporaryDirectory(prefix="umap-") as name:
+    with tempfile.TemporaryDirectory(prefix="umap-") as name:
         folder = Path(name)
         for index, rows in enumerate(arrays):
             _write_space(folder, index, rows, config)
@@ -166,17 +163,9 @@ def _umap_in_child(
             "seed": config.seed,
         }
         (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-        # -P keeps this folder off the child's path, where `statistics` would hide the standard one.
-        command = [sys.executable, "-P", str(worker), str(folder)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=config.timeout_s, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return None, f"UMAP took more than {config.timeout_s:g} s"
-        if done.returncode != 0:
-            lines = done.stderr.strip().splitlines() or ["no message"]
-            return None, f"UMAP ended with code {done.returncode} ({lines[-1]})"
+        failure = UMAP_PROCESS.draw(folder, config.timeout_s)
+        if failure:
+            return None, failure
         layouts = [
             np.load(folder / f"coords-{index}.npy", allow_pickle=False)
             for index in range(len(arrays))

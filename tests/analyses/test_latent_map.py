@@ -1,8 +1,6 @@
-"""Maps: PCA oracles, Procrustes, what the UMAP child is handed, and every way it can fail."""
+"""Maps: PCA oracles, Procrustes, what the UMAP process is handed, and what stands in for it."""
 
 import json
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,13 +64,11 @@ def test_widths_may_differ_and_one_column_or_none_of_spread_is_drawn():
     assert drawn.faithfulness["flat"].score is None
 
 
-def test_the_child_is_handed_exact_neighbours_with_the_point_itself_first(monkeypatch):
+def test_the_process_is_handed_exact_neighbours_with_the_point_itself_first(monkeypatch):
     seen = {}
 
-    def run(command, **kwargs):
-        folder = Path(command[-1])
-        assert command[1] == "-P"
-        assert kwargs["timeout"] == 900.0
+    def draw(folder, timeout_s):
+        assert timeout_s == 900.0
         seen["settings"] = json.loads((folder / "settings.json").read_text())
         for i in range(2):
             seen[i] = {
@@ -80,9 +76,9 @@ def test_the_child_is_handed_exact_neighbours_with_the_point_itself_first(monkey
                 for part in ("features", "indices", "distances")
             }
             np.save(folder / f"coords-{i}.npy", seen[i]["features"][:, :2])
-        return subprocess.CompletedProcess(command, 0, "", "")
+        return ""
 
-    monkeypatch.setattr(module.subprocess, "run", run)
+    monkeypatch.setattr(module.UMAP_PROCESS, "draw", draw)
     spaces = {"a": cloud(), "b": cloud(seed=1) + 40.0}
     drawn = latent_map(spaces, LatentMapConfig(num_neighbors=8, metric="euclidean", seed=5))
     assert drawn.method == "umap"
@@ -97,22 +93,14 @@ def test_the_child_is_handed_exact_neighbours_with_the_point_itself_first(monkey
         np.testing.assert_allclose(seen[i]["features"].mean(axis=0), 0.0, atol=1e-5)
 
 
-def test_a_child_that_takes_too_long_leaves_pca_and_a_notice():
-    drawn = latent_map({"a": cloud()}, LatentMapConfig(timeout_s=0.01))
-    assert drawn.method == "pca"
-    assert "more than 0.01 s" in drawn.notice
+def test_a_process_that_fails_leaves_pca_and_its_last_words(monkeypatch):
+    said = "UMAP ended with code 1 (ImportError: no umap)"
+    monkeypatch.setattr(module.UMAP_PROCESS, "draw", lambda folder, timeout_s: said)
+    drawn = latent_map({"a": cloud()}, LatentMapConfig())
+    assert (drawn.method, drawn.notice) == ("pca", f"PCA in place of UMAP: {said}")
     np.testing.assert_array_equal(
         drawn.coords["a"], latent_map({"a": cloud()}, PCA_CONFIG).coords["a"]
     )
-
-
-def test_a_child_that_fails_leaves_pca_and_its_last_words(monkeypatch):
-    def run(command, **kwargs):
-        return subprocess.CompletedProcess(command, 1, "", "Traceback\nImportError: no umap\n")
-
-    monkeypatch.setattr(module.subprocess, "run", run)
-    drawn = latent_map({"a": cloud()}, LatentMapConfig())
-    assert drawn.notice == "PCA in place of UMAP: UMAP ended with code 1 (ImportError: no umap)"
 
 
 def test_few_points_are_drawn_by_pca_with_a_notice():

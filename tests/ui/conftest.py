@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analyses.maps.latent_map import UMAP_PROCESS
 from workbench.study.folders import Study
 from workbench.ui.navigation import MENU
 
@@ -23,6 +24,14 @@ def smoke_runs(smoke: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("ui") / "runs"
     shutil.copytree(smoke.directory, runs / "smoke")
     return runs
+
+
+@pytest.fixture(autouse=True)
+def warmed(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """Grows whenever a page here would start UMAP's process, which takes seconds of a core."""
+    asked: list[None] = []
+    monkeypatch.setattr(UMAP_PROCESS, "warm_up", lambda: asked.append(None))
+    return asked
 
 
 @pytest.fixture

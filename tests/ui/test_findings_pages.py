@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.ui.mapped import packed_map
+from analyses.maps.latent_map import UMAP_PROCESS
+from tests.ui.mapped import flat, packed_map
 from workbench.report.findings import Finding, check_finding, finding_files, read_finding
 from workbench.ui.kit.opened_finding import link_of
 from workbench.ui.map.look import Look
 
-START = subprocess.run
+DRAW = UMAP_PROCESS.draw
 SENTENCE = "Both arms read alike & one writes on."
 # Page -> the query of the view that is kept.
 VIEWS = {
@@ -75,21 +73,11 @@ def test_what_is_kept_holds_and_its_link_reopens_the_view(page, open_page, copie
     assert second.view == finding.view
 
 
-def flat(command: list[str], **settings: Any) -> subprocess.CompletedProcess[str]:
-    """In the place of UMAP's process: the first two columns of every space."""
-    if not command[-2].endswith("umap_worker.py"):
-        return START(command, **settings)
-    folder = Path(command[-1])
-    for file in folder.glob("features-*.npy"):
-        np.save(folder / file.name.replace("features", "coords"), np.load(file)[:, :2])
-    return subprocess.CompletedProcess(command, 0, "", "")
-
-
-@pytest.mark.parametrize("start", [flat, pytest.param(START, marks=pytest.mark.long)])
-def test_finding_on_a_map_by_umap_holds(start, open_page, copied_runs, monkeypatch):
-    monkeypatch.setattr(subprocess, "run", start)
+@pytest.mark.parametrize("draw", [flat, pytest.param(DRAW, marks=pytest.mark.long)])
+def test_finding_on_a_map_by_umap_holds(draw, open_page, copied_runs, monkeypatch):
+    monkeypatch.setattr(UMAP_PROCESS, "draw", draw)
     app = open_page("latent_map", copied_runs, level="texts", method="umap")
-    next(button for button in app.button if button.label == "Draw it").click().run()
+    assert "Draw it" not in [button.label for button in app.button]  # few points: drawn unasked
     assert not app.warning  # no PCA in its place
     keep(app)
     path, finding = kept(copied_runs)

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tests.ui.mapped import component, packed_map
+from analyses.maps.latent_map import UMAP_PROCESS
+from tests.ui.mapped import component, flat, packed_map
 from workbench.probes.spaces import Items, nearest_items
 from workbench.ui.sections.shared.typical_example import parting_label
 
@@ -30,6 +31,18 @@ def test_a_rerun_sends_the_same_bytes_whatever_is_asked(open_page, smoke_runs):
     assert app.query_params["asked"] == "3"
     app.selectbox(key="colour").set_value("side of the cut").run()
     assert component(app, "latent_map").SerializeToString() != before
+
+
+def test_umap_gets_ready_while_pca_is_looked_at_until_it_is_stored(
+    open_page, copied_runs, warmed, monkeypatch
+):
+    open_page("latent_map", copied_runs, level="texts")
+    assert len(warmed) == 1
+    monkeypatch.setattr(UMAP_PROCESS, "draw", flat)
+    drawn = open_page("latent_map", copied_runs, level="texts", method="umap")
+    assert not drawn.exception
+    open_page("latent_map", copied_runs, level="texts")
+    assert len(warmed) == 1
 
 
 def test_neighbours_are_those_of_the_space(open_page, smoke_runs, monkeypatch):

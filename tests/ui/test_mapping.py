@@ -6,10 +6,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from analyses.maps import latent_map
 from analyses.maps.latent_map import LatentMapConfig
 from workbench.ui.sections.latent_map import stored_maps as mapping
 
@@ -54,7 +56,15 @@ def test_sessions_at_once_draw_a_map_once_and_one_at_a_time(
 
 
 @pytest.mark.parametrize(
-    ("items", "said"), [(1_000, "10 seconds"), (3_972, "20 seconds"), (50_000, "11 minutes")]
+    ("items", "warm", "said"),
+    [
+        (1_000, False, "10 seconds"),
+        (1_000, True, "5 seconds"),
+        (3_972, False, "20 seconds"),
+        (3_972, True, "10 seconds"),
+        (50_000, True, "11 minutes"),
+    ],
 )
-def test_the_promise_of_umap_follows_the_items(items, said):
-    assert mapping.umap_time(items, 3) == said
+def test_the_promise_of_umap_follows_the_items_and_its_process(items, warm, said, monkeypatch):
+    monkeypatch.setattr(latent_map, "UMAP_PROCESS", SimpleNamespace(is_warm=warm))
+    assert mapping.in_words(mapping.umap_seconds(items, 3)) == said

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.ui.mapped import packed_map
+from workbench.ui.sections.latent_map import stored_maps
 from workbench.ui.sections.runs.label_columns import label_sets
 
 COUNT = 60
@@ -53,10 +54,11 @@ def test_page_opens_on_the_label_with_trust_and_neighbours(uploaded):
     assert next(button.label for button in uploaded.get("download_button")) == "CSV: the numbers"
 
 
-def test_trust_is_a_colour_and_umap_is_drawn_when_asked_for(uploaded):
+def test_trust_is_a_colour_and_a_long_umap_waits_to_be_asked_for(uploaded, monkeypatch):
     app = uploaded.selectbox(key="own-colour").set_value("trust in each point").run()
     assert not app.exception
     assert not app.error
+    monkeypatch.setattr(stored_maps, "PATIENCE_S", 0)
     app = app.segmented_control(key="own-method").set_value("umap").run()
     assert any("UMAP bends the space" in info.value for info in app.info)
     assert any(button.label == "Draw it" for button in app.button)

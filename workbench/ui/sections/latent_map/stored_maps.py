@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analyses.maps.latent_map import LatentMapConfig
 
 FOLDER = ".maps"
+PATIENCE_S = 15  # for which a UMAP is drawn unasked
 _DRAWING = threading.Lock()
 
 
@@ -52,7 +53,7 @@ def maps_of(key: str, config: LatentMapConfig, _spaces: Mapping[str, np.ndarray]
     file = _map_file(key, config)
     if not file.is_file():
         count = len(next(iter(_spaces.values())))
-        takes = f"UMAP: about {umap_time(count, len(_spaces))} on a core to itself …"
+        takes = f"UMAP: about {in_words(umap_seconds(count, len(_spaces)))} on a core to itself …"
         told = "Drawing the maps …" if config.method == "pca" else takes
         # One at a time over all sessions: a map needs gigabytes for a moment, and whoever waited
         # for another's finds it stored.
@@ -63,31 +64,41 @@ def maps_of(key: str, config: LatentMapConfig, _spaces: Mapping[str, np.ndarray]
 
 
 def drawn_or_stop(key: str, method: str, spaces: Mapping[str, np.ndarray]) -> Maps:
-    """The stored maps; UMAP, which takes a while, is drawn when asked for, else the page ends."""
-    from analyses.maps.latent_map import LatentMapConfig
+    """The stored maps; a UMAP that takes long is drawn when asked for, else the page ends."""
+    from analyses.maps.latent_map import UMAP_PROCESS, LatentMapConfig
 
     config = LatentMapConfig(method="umap" if method == "umap" else "pca")
-    if method == "umap" and not is_drawn(key, config):
-        takes = umap_time(len(next(iter(spaces.values()))), len(spaces))
+    seconds = umap_seconds(len(next(iter(spaces.values()))), len(spaces))
+    if method == "umap" and seconds > PATIENCE_S and not is_drawn(key, config):
         st.info(
             "UMAP bends the space to keep neighbours together. On a core to itself it takes about "
-            f"{takes}, once; the map is stored."
+            f"{in_words(seconds)}, once; the map is stored."
         )
         if not st.button("Draw it", type="primary"):
+            UMAP_PROCESS.warm_up()
             st.stop()
     maps = maps_of(key, config, spaces)
     if maps.notice:
         st.warning(maps.notice)
+    if method == "pca" and not is_drawn(key, LatentMapConfig(method="umap")):
+        UMAP_PROCESS.warm_up()  # while the reader looks at this one
     return maps
 
 
-def umap_time(num_items: int, num_spaces: int) -> str:
-    """About how long UMAP takes on a core to itself, in words.
+def umap_seconds(num_items: int, num_spaces: int) -> float:
+    """About how long UMAP takes on a core to itself.
 
-    Eight seconds for the child process to compile, then by item and space, and by pair of items
-    for exact neighbours and trust: as measured at 1,000 and 3,972 items of three spaces.
+    Eight seconds to compile unless its process is warm, then by item and space, and by pair of
+    items for exact neighbours and trust: as measured at 1,000 and 3,972 items of three spaces.
     """
-    seconds = 8 + num_spaces * (4e-4 * num_items + 7.6e-8 * num_items**2)
+    from analyses.maps.latent_map import UMAP_PROCESS
+
+    start = 0 if UMAP_PROCESS.is_warm else 8
+    return start + num_spaces * (4e-4 * num_items + 7.6e-8 * num_items**2)
+
+
+def in_words(seconds: float) -> str:
+    """A duration, rounded up."""
     if seconds < 90:
         return f"{math.ceil(seconds / 5) * 5} seconds"
     return f"{math.ceil(seconds / 60)} minutes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,8 +102,8 @@ def sentence_around(text: str, start: int, end: int) -> tuple[int, int]:
     """The half-open span of the sentence that holds a half-open span of characters."""
     before = [text.rfind(mark, 0, start) + len(mark) for mark in (". ", "! ", "? ")
               if mark in text[:start]]  # fmt: skip
-    after = [found + 1 for mark in ".!?" if (found := text.find(mark, end)) >= 0]
-    return max(before, default=0), min(after, default=len(text))
+    after = re.search(r"[.!?](?=\s|$)", text[end:])
+    return max(before, default=0), end + after.end() if after else len(text)
 
 
 def _column(arm: str, colour: str, miss: RealMiss, share: Mapping[str, Any]) -> str:
