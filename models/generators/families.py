@@ -35,7 +35,7 @@ class Family:
         streams: How often a training step reads a text; its compute is multiplied by it.
         learns_padding: It learns the end-of-text tokens up to the window as part of a text.
         has_masks: What is not settled yet is a mask to the model, and shown as one.
-        infills: It can write a middle part between what stands around it: an `Infiller`.
+        infills: It can write around what is given anywhere, as a gap or a word: an `Infiller`.
         controls: A classifier of its noisy states can move it towards a label.
         released: Imports and returns the class that reads released weights by name; None = none
             can be read.
@@ -58,7 +58,11 @@ class Family:
 
     def tasks(self) -> tuple[str, ...]:
         """What it can be asked for; every family continues a prompt, an empty one included."""
-        more = {"infilling": self.infills, "control by a label": self.controls}
+        more = {
+            "infilling": self.infills,
+            "control by a label": self.controls,
+            "control by a keyword": self.infills,
+        }
         return ("continuation", "unconditional", *(task for task, can in more.items() if can))
 
 

@@ -1,4 +1,4 @@
-"""Verbs of the tasks beyond continuing a prompt: filling gaps, and writing towards a label.
+"""Verbs of the tasks beyond continuing a prompt: filling gaps, and writing under control.
 
 Heavy imports stand inside the functions. Every verb returns its exit code.
 """
@@ -72,38 +72,74 @@ def _show_infilling(output: Output, result: dict[str, Any]) -> None:
 def control(
     run: Name,
     *,
-    label: str,
-    target: str,
+    label: str | None = None,
+    target: str | None = None,
+    keyword: str | None = None,
     texts: int = 100,
     common: CommonOptions = DEFAULTS,
 ) -> int:
-    """Lead a generator towards a label, and count how often its texts have it.
+    """Ask a generator for a label or for a word, and count how often its texts have it.
+
+    Towards a label it is led by a classifier. A word is given: it stands in the text from the first
+    step, and the rest is written around it.
 
     Args:
-        run: STUDY/GENERATOR, of a family that `generators` lists with control by a label.
+        run: STUDY/GENERATOR, of a family that `generators` lists with control by the one asked for.
         label: a label of whole texts, such as `mood`.
         target: the wanted class of it.
+        keyword: a word to write around, instead of --label and --target.
         texts: how many are written with control, and how many without.
         common: options of every verb.
     """
-    from workbench.report.number_text import interval_text, number_text
     from workbench.score.control import measure_control
+    from workbench.score.keyword import measure_keyword
     from workbench.study.generators import find_generator
 
     if texts < 2:
         raise InputError(f"--texts must be >= 2, got {texts}")
     found = find_generator(run)
     if found is None:
-        raise InputError(f"{run!r} names no generator: an arm is not controlled by a label")
+        raise InputError(f"{run!r} names no generator: an arm cannot be controlled")
+    if (label is None) != (target is None) or (label is None) == (keyword is None):
+        raise InputError("give either --label with --target, or --keyword")
     with Output(common) as output, output.context(found.study.config.base.device) as context:
-        result = measure_control(found, label, target, texts, context)
-
-        def for_people() -> None:
-            kinds = ("controlled", "free", "difference")
-            rows = [[kind, interval_text(result[kind]), str(result[kind]["n"])] for kind in kinds]
-            print_table([f"{label} = {target}", "share", "texts"], rows)
-            right, most = (number_text(result[key]) for key in ("judge_accuracy", "majority"))
-            print(f"the judge is right on {right} of held-out texts; the largest class has {most}")
-
-        output.result(result, for_people)
+        if label is not None and target is not None:
+            _show_label(
+                output, f"{label} = {target}", measure_control(found, label, target, texts, context)
+            )
+        elif keyword is not None:
+            _show_keyword(output, keyword, measure_keyword(found, keyword, texts, context))
     return 0
+
+
+def _show_label(output: Output, wanted: str, result: dict[str, Any]) -> None:
+    from workbench.report.number_text import interval_text, number_text
+
+    def for_people() -> None:
+        kinds = ("controlled", "free", "difference")
+        rows = [[kind, interval_text(result[kind]), str(result[kind]["n"])] for kind in kinds]
+        print_table([wanted, "share", "texts"], rows)
+        right, most = (number_text(result[key]) for key in ("judge_accuracy", "majority"))
+        print(f"the judge is right on {right} of held-out texts; the largest class has {most}")
+
+    output.result(result, for_people)
+
+
+def _show_keyword(output: Output, keyword: str, result: dict[str, Any]) -> None:
+    from workbench.report.number_text import interval_text
+
+    def for_people() -> None:
+        shares = [
+            [kind, *(interval_text(result[kind][name]) for name in ("has_word", "fits"))]
+            for kind in ("controlled", "free", "pasted", "human")
+        ]
+        numbers = [str(result[kind]["fits"]["n"]) for kind, *_ in shares]
+        rows = [[*row, number] for row, number in zip(shares, numbers, strict=True)]
+        for name, against in (("over_free", "free"), ("over_pasted", "pasted")):
+            difference = result[name]
+            row = [f"controlled - {against}", "", interval_text(difference), str(difference["n"])]
+            rows.append(row)
+        print_table([f"keyword {keyword}", "has it", "it fits there", "texts"], rows)
+        print("\n".join(result["texts"]["controlled"]))
+
+    output.result(result, for_people)

@@ -64,6 +64,7 @@ def write_texts(
     trace: bool = False,
     stage: str = "sampling",
     given: np.ndarray | None = None,
+    end_given: bool = True,
     control: Any = None,
 ) -> tuple[Continuations, WritingTrace | None]:
     """Continue every prompt; but for rounding, a text does not depend on the others in its batch.
@@ -79,6 +80,7 @@ def write_texts(
         trace: keep every step.
         stage: name shown with the progress.
         given: (N, window) bool, tokens of the prompts that stay; None = those before the cuts.
+        end_given: with `given`, where a text ends is given too; False = it is written.
         control: a `Control` towards a label; None = free.
     """
     start = time.monotonic()
@@ -114,7 +116,7 @@ def write_texts(
         context.reporter.update(stage, rows.stop, len(prompts), {})
     ids = torch.cat(tokens).numpy()
     continuations, ended = cut_continuations(ids, prompts.cuts, corpus)
-    if given is not None:  # the text's end is given: end-of-text within a gap is nothing
+    if given is not None and end_given:  # end-of-text within a gap is nothing
         behind = [row[cut:] for row, cut in zip(ids, prompts.cuts, strict=True)]
         continuations = [row[row != corpus.tokenizer.eot_id] for row in behind]
     written = Continuations(

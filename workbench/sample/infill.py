@@ -59,15 +59,19 @@ def fill_gaps(
     return written
 
 
-def refuse_one_sided(run: GeneratorRun) -> None:
-    """Refuse a generator that does not see what stands behind a gap.
+def refuse_one_sided(run: GeneratorRun, task: str = "fill a gap") -> None:
+    """Refuse a generator that does not see what stands behind the place it writes at.
+
+    Args:
+        run: the generator.
+        task: what it is asked to do.
 
     Raises:
         InputError: naming the families that do.
     """
     if not run.config.kind.infills:
         known = ", ".join(name for name, family in FAMILIES.items() if family.infills)
-        raise InputError(f"{run.config.family} cannot fill a gap: it sees one side; {known} can")
+        raise InputError(f"{run.config.family} cannot {task}: it sees one side; {known} can")
 
 
 def gapped_prompts(corpus: Corpus, texts: list[str], length: int) -> tuple[Prompts, np.ndarray]:
