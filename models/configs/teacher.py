@@ -10,6 +10,7 @@ from models.configs.checks import check_choice
 Standardisation = Literal["dimension", "sequence", "none"]
 # The architectures of the two embedded models, untrained.
 UNTRAINED = {"random": "minilm", "random-smollm2": "smollm2"}
+LAYERS = {"minilm": 6, "smollm2": 30}  # of the embedded models, known before they are read
 TEACHER_NAMES = ("minilm", "smollm2", *UNTRAINED, "own")
 HF_PREFIX = "hf:"
 
@@ -68,3 +69,16 @@ def resolve_layer(layer: int, num_layers: int) -> int:
             f"(0 = embeddings, {num_layers} or -1 = last layer), got {layer}"
         )
     return layer % (num_layers + 1)
+
+
+def check_space_layers(count: int, num_layers: int) -> None:
+    """Refuse to average more hidden states than a model of `num_layers` layers has.
+
+    Raises:
+        ValueError: with the most that it has.
+    """
+    if count > num_layers + 1:
+        raise ValueError(
+            f"vae.space_layers must be <= {num_layers + 1}, the hidden states of this teacher, "
+            f"got {count}"
+        )

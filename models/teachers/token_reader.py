@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.configs.teacher import check_space_layers
 from models.precision import bfloat16_autocast
 from models.teachers.backbone import Backbone
 from models.teachers.batching import is_content
@@ -33,10 +34,7 @@ class TokenReader:
         self, backbone: Backbone, original_ids: Tensor, num_layers: int, window: int
     ) -> None:
         last = backbone.num_layers
-        if num_layers > last + 1:
-            raise ValueError(
-                f"space_layers must be <= {last + 1} for this teacher, got {num_layers}"
-            )
+        check_space_layers(num_layers, last)
         self._backbone = backbone
         self._layers = range(last + 1 - num_layers, last + 1)
         self._original = original_ids.to(backbone.device)

@@ -82,7 +82,7 @@ def test_a_text_without_a_token_has_no_state(backbone):
 
 
 def test_what_a_reader_cannot_do_is_refused(backbone):
-    with pytest.raises(ValueError, match=rf"space_layers must be <= {LAYERS + 1} .*, got 9"):
+    with pytest.raises(ValueError, match=rf"space_layers must be <= {LAYERS + 1}, .*, got 9"):
         read(backbone, num_layers=9)
     with pytest.raises(ValueError, match=r"lower corpus\.window"):
         read(backbone, window=65)

@@ -17,7 +17,13 @@ from models.configs.flow import (
     TextDiTConfig,
 )
 from models.configs.language_model import CausalLMConfig
-from models.configs.teacher import HF_PREFIX, UNTRAINED, TeacherConfig
+from models.configs.teacher import (
+    HF_PREFIX,
+    LAYERS,
+    UNTRAINED,
+    TeacherConfig,
+    check_space_layers,
+)
 from models.configs.vae import TextVAEConfig, VAELossConfig
 from workbench.config import settings
 from workbench.config.adapters import AdapterConfig
@@ -344,6 +350,11 @@ def _check_hidden_words(config: RunConfig) -> None:
             "vae.mask_share and vae.mask_target hide words from the projector, and "
             "vae_loss.alignment 'gram' has none"
         )
+    if hides and not aligns_latents(config):
+        raise ValueError(
+            "vae.mask_share and vae.mask_target hide words from the projector, which learns "
+            "nothing with vae_loss.repa_weight=0; set a weight, or leave them out"
+        )
 
 
 def _check_teacher_space(config: RunConfig) -> None:
@@ -354,6 +365,12 @@ def _check_teacher_space(config: RunConfig) -> None:
         found = getattr(getattr(config, component), name)
         if found != wanted:
             raise ValueError(f"vae.space 'teacher' needs {key}={wanted}, got {found!r}")
+    name = config.teacher.name
+    layers = (
+        config.language_model.layers if name == "own" else LAYERS.get(UNTRAINED.get(name, name))
+    )
+    if in_teacher_space(config) and layers is not None:
+        check_space_layers(config.vae.space_layers, layers)
 
 
 def _check_reference(arm: str, config: RunConfig, study: StudyConfig) -> None:

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.configs.teacher import is_untrained
-from workbench.config.study import needs_teacher, reads_teacher
+from models.configs.teacher import check_space_layers, is_untrained
+from workbench.config.study import in_teacher_space, needs_teacher, reads_teacher
 from workbench.errors import DamagedArtefactError, InputError, NumericalError
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
 from workbench.store.checkpoints import list_checkpoints
 from workbench.store.faults import check_room
+from workbench.store.json_files import read_json
 from workbench.store.manifest import MANIFEST, is_complete
 from workbench.study.model_content import TEACHER_CONTENT, is_exchanged, stored_content
 from workbench.train.frozen_teacher import load_frozen
@@ -56,12 +57,13 @@ def prepare_teacher(study: Study, config: RunConfig, context: StageContext) -> P
     Raises:
         NumericalError: more than 0.1 % of the states are missing, zero or not finite.
         ResourceError: the disk has no room for them.
-        ValueError: the teacher is not available or lacks the layer, or its files changed after
-            runs were aligned with it.
+        ValueError: the teacher is not available or lacks the layer, or layers that its space is
+            over, or its files changed after runs were aligned with it.
     """
     corpus = study.corpus
     directory = study.teacher_dir(config)
     if states_fit(study, config, directory):
+        _check_depth(config, read_json(directory / "report.json").get("num_layers"))
         if teacher_content(study, config.teacher) is None:
             context.reporter.note(
                 f"teacher {config.teacher.name} is not on this machine: using its stored states"
@@ -71,6 +73,7 @@ def prepare_teacher(study: Study, config: RunConfig, context: StageContext) -> P
     print_ = states_fingerprint(study, config.teacher)
     with context.stop.interrupting("teacher states"):
         teacher = _load_teacher(study, config.teacher, context)
+    _check_depth(config, teacher.num_layers)
     check_room(directory, teacher_bytes(corpus, teacher.width))
     content = teacher_content(study, config.teacher)
     with publish(directory, meta={"fingerprint": print_, TEACHER_CONTENT: content}) as folder:
@@ -143,6 +146,12 @@ def _refuse_exchange(study: Study, config: RunConfig) -> None:
         )
 
 
+def _check_depth(config: RunConfig, num_layers: int | None) -> None:
+    """Refuse a teacher's space of more layers than it has; an earlier report does not tell."""
+    if in_teacher_space(config) and num_layers is not None:
+        check_space_layers(config.vae.space_layers, num_layers)
+
+
 def teacher_bytes(corpus: Corpus, width: int) -> int:
     """Bytes that a teacher's states of every token take in bfloat16."""
     return sum(int(corpus.split(name).lengths.sum()) for name in SPLITS) * width * 2
@@ -177,6 +186,7 @@ def _write_states(
     return {
         "teacher": config.name,
         "layer": config.layer,
+        "num_layers": teacher.num_layers,
         "width": teacher.width,
         "num_tokens": tally.num_tokens,
         "masked_tokens": tally.num_tokens - tally.num_valid,

@@ -129,6 +129,13 @@ def test_the_tiny_flow_of_a_probe_is_never_aligned(prepared: Study, context: Sta
             {"vae.projector": "deep", "vae.mask_share": 0.2, "vae_loss.alignment": "gram"},
             "hide words from the projector, and vae_loss.alignment 'gram' has none",
         ),
+        *(
+            (
+                {**STANDARD_ARMS[arm], "vae_loss.repa_weight": 0.0},
+                "hide words from the projector, which learns nothing with vae_loss.repa_weight=0",
+            )
+            for arm in ("masked", "predictive")
+        ),
     ],
 )
 def test_half_a_setting_is_refused(

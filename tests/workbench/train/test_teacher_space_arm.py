@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from finishing import finish_with_two_probes
+from tiny_pretrained import LAYERS, save_tiny_bert
 
 from workbench.config.arms import STANDARD_ARMS, standard_arms
 from workbench.config.study import StudyConfig
@@ -142,6 +144,13 @@ FULL = dict(STANDARD_ARMS[ARM])
             {"none": {}, ARM: {**FULL, "teacher.name": "smollm2"}},
             "'smollm2' does not read the pieces",
         ),
+        *(
+            (
+                {"none": {}, ARM: {**FULL, "vae.space_layers": 8, "teacher.name": name}},
+                f"vae.space_layers must be <= {most}, the hidden states of this teacher, got 8",
+            )
+            for name, most in (("minilm", 7), ("random", 7), ("own", 2))
+        ),
     ],
 )
 def test_a_reference_that_cannot_be_is_refused(
@@ -151,10 +160,31 @@ def test_a_reference_that_cannot_be_is_refused(
         dataclasses.replace(smoke_config, arms=arms)
 
 
+def test_layers_that_a_named_teacher_lacks_are_refused_before_training(
+    prepared: Study, context: StageContext, tmp_path: Path
+) -> None:
+    """Its depth is known when it is loaded, and later from what is stored beside its states."""
+    teacher = f"hf:{save_tiny_bert(tmp_path / 'teacher')}"
+    base = dataclasses.replace(
+        prepared.config.base,
+        teacher=dataclasses.replace(prepared.config.base.teacher, name=teacher, layer=1),
+    )
+    config = dataclasses.replace(prepared.config, base=base)
+    message = rf"space_layers must be <= {LAYERS + 1}, the hidden states of this teacher, got 9"
+    for stored in (False, True):
+        study = Study(prepared.directory, with_reference(config, **{"vae.space_layers": 9}))
+        run = study.run(ARM, 0)
+        if stored:
+            prepare_teacher(study, study.run("repa", 0).config, context)
+        with pytest.raises(ValueError, match=message):
+            prepare_teacher(study, run.config, context)
+        assert (study.teacher_dir(run.config) / "report.json").is_file() == stored
+
+
 def test_the_teacher_must_read_the_corpuss_tokens(smoke_config: StudyConfig) -> None:
     corpus = dataclasses.replace(smoke_config.base.corpus, vocabulary="bpe")
     base = dataclasses.replace(smoke_config.base, corpus=corpus)
     with pytest.raises(ValueError, match=r"needs corpus\.vocabulary=teacher, got 'bpe'"):
         dataclasses.replace(smoke_config, base=base, arms={"none": {}, ARM: FULL})
-    own = {**FULL, "teacher.name": "own"}
+    own = {**FULL, "teacher.name": "own", "vae.space_layers": 2}
     assert dataclasses.replace(smoke_config, base=base, arms={"none": {}, ARM: own})
