@@ -17,9 +17,10 @@ HEAVY = ("torch", "transformers", "umap", "mauve", "sklearn", "streamlit")
 
 
 def command_line(setting: Setting) -> Iterator[Row]:
-    """`--help`, a verb's `--help`, and `runs`."""
+    """`--help`, a verb's `--help`, `runs`, and the catalogues."""
     runs = str(setting.directory.parent)
-    for arguments in (["--help"], ["study", "--help"], ["runs", runs]):
+    catalogues = (["presets"], ["generators"], ["probes"])
+    for arguments in (["--help"], ["study", "--help"], ["runs", runs], *catalogues):
         loaded = heavy_imports(arguments)
         shown = " ".join(argument for argument in arguments if argument != runs)
         yield Row(

@@ -78,6 +78,17 @@ assert main(["--help"]) == 0
     assert "['torch']" in found.stderr
 
 
+def test_a_verb_without_arguments_needs_no_parser(command, monkeypatch):
+    """Tyro's default values are the signature's own, so both ways answer the same."""
+    by_parser = {verb: command(verb, "--quiet") for verb in ("presets", "generators", "probes")}
+    monkeypatch.setattr("tyro.cli", lambda *_, **__: pytest.fail("parsed"))
+    assert all(command(verb) == answer for verb, answer in by_parser.items())
+
+
+def test_a_verb_that_needs_arguments_names_them(command):
+    refused(command("verify"), "Missing", "a run, a study")
+
+
 def test_the_module_runs():
     done = subprocess.run(
         [sys.executable, "-m", "workbench", "presets", "--json"],
