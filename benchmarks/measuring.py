@@ -131,6 +131,7 @@ def compare(
     repeats: int,
     scale: float = 1.0,
     warm_up: int = 1,
+    settle: Callable[[], object] = lambda: None,
 ) -> Ratio:
     """Time both by turns and return the ratio.
 
@@ -140,17 +141,24 @@ def compare(
         repeats: number of paired calls; their order alternates.
         scale: factor on the peer's time if its unit of work differs.
         warm_up: uncounted calls of each.
+        settle: called after each of our calls, uncounted, to end what it left in the background.
     """
+
+    def measured() -> tuple[float, float]:
+        cost = costs_of(ours)
+        settle()
+        return cost
+
     for _ in range(warm_up):
-        ours()
+        measured()
         peer()
     mine, theirs = list[tuple[float, float]](), list[tuple[float, float]]()
     for repeat in range(repeats):
         if repeat % 2:
             theirs.append(costs_of(peer))
-            mine.append(costs_of(ours))
+            mine.append(measured())
         else:
-            mine.append(costs_of(ours))
+            mine.append(measured())
             theirs.append(costs_of(peer))
     wall, used = (
         ([cost[kind] for cost in mine], [cost[kind] * scale for cost in theirs]) for kind in (0, 1)

@@ -10,13 +10,13 @@ from workbench.store.checkpoints import (
     load_checkpoint,
     load_latest,
     prune,
-    save_checkpoint,
 )
 from workbench.store.faults import check_room
 from workbench.store.json_files import read_json, write_json
 from workbench.store.lock import Holder, read_holder, run_lock
 from workbench.store.manifest import Manifest, is_complete, read_manifest, verify
 from workbench.store.metrics_log import MetricsLog, read_metrics
+from workbench.store.new_checkpoint import save_checkpoint
 from workbench.store.paths import (
     RunEntry,
     check_writable,

@@ -16,24 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import DamagedArtefactError, InputError
-from workbench.store.atomic import (
-    publish,
-    remove_directory,
-    rename_directory,
-    sweep_within,
-)
-from workbench.store.durable import write_durably
-from workbench.store.faults import check_room
+from workbench.store.atomic import remove_directory, rename_directory
 from workbench.store.manifest import verify
 from workbench.store.schema import Schema
-from workbench.store.tensors import (
-    count_bytes,
-    detached,
-    load_tensors,
-    refuse_non_finite,
-    save_tensors,
-)
-from workbench.store.trees import pack, unpack
+from workbench.store.tensors import load_tensors
+from workbench.store.trees import unpack
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,60 +73,6 @@ class Checkpoint:
             optimizer.load_state_dict(self.optimizer["state_dict"])
         except ValueError as error:
             raise InputError(f"{self.path}: {error}") from error
-
-
-def save_checkpoint(
-    directory: Path,
-    step: int,
-    model: Mapping[str, Tensor],
-    optimizer: Optimizer | None,
-    state: Mapping[str, Any],
-    tensors: Mapping[str, Tensor] | None = None,
-    keep: int = 1,
-    files: Mapping[str, str] | None = None,
-) -> Path:
-    """Save `directory/step-<n>`; older ones are removed only after the new one is verified.
-
-    Args:
-        directory: Holds the checkpoints of one training.
-        step: Steps done so far, >= 0; must not lie before a sound checkpoint.
-        model: Name -> weights.
-        optimizer: Its state is stored too, unless None.
-        state: JSON values (position, losses, fingerprint).
-        tensors: Further tensors, such as generator states.
-        keep: Newest checkpoints to retain, >= 1.
-        files: File name -> text to store beside the weights, such as `config.json`.
-
-    Returns:
-        The directory of the new checkpoint.
-
-    Raises:
-        NumericalError: Weights or optimizer state hold NaN or infinity; nothing was written.
-        ResourceError: No room; the previous checkpoint is unchanged.
-        InputError: `state` is not JSON, `step` lies behind a sound checkpoint, or `directory`
-            cannot be written.
-        DamagedArtefactError: The written files do not read back the same: the disk is failing.
-    """
-    if step < 0 or keep < 1:
-        raise ValueError(f"step must be >= 0 and keep >= 1, got {step} and {keep}")
-    document, training = _training_state(step, optimizer, state, tensors or {})
-    weights = detached(model)
-    refuse_non_finite(weights, f"step {step}: model")
-    refuse_non_finite(training, f"step {step}: training state")
-    _make_way(directory, step)
-    if directory.is_dir():
-        sweep_within(directory)
-    check_room(directory, count_bytes([*weights.values(), *training.values()]) + SLACK_BYTES)
-    path = directory / f"step-{step}"
-    with publish(path, meta={"kind": "checkpoint", "step": step}) as temporary:
-        save_tensors(temporary / MODEL, weights)
-        save_tensors(temporary / OPTIMIZER, training)
-        write_durably(temporary / STATE, document)
-        for name, text in (files or {}).items():
-            write_durably(temporary / name, text.encode())
-    verify(path, cold=True)
-    prune(directory, keep)
-    return path
 
 
 def load_latest(
@@ -210,13 +143,13 @@ def list_checkpoints(directory: Path) -> list[Path]:
     """Published checkpoint directories, damaged or not, in the order of their steps."""
     if not directory.is_dir():
         return []
-    found = [(step, path) for path in directory.iterdir() if (step := _step(path)) is not None]
+    found = [(step, path) for path in directory.iterdir() if (step := step_of(path)) is not None]
     return [path for _, path in sorted(found)]
 
 
 def newest_step(directory: Path) -> int:
     """Step of the newest published checkpoint, damaged or not; -1 if there is none."""
-    return max((_step(path) or 0 for path in list_checkpoints(directory)), default=-1)
+    return max((step_of(path) or 0 for path in list_checkpoints(directory)), default=-1)
 
 
 def prune(directory: Path, keep: int) -> list[Path]:
@@ -252,52 +185,16 @@ def set_aside(path: Path) -> Path:
     return target
 
 
-def _training_state(
-    step: int,
-    optimizer: Optimizer | None,
-    state: Mapping[str, Any],
-    tensors: Mapping[str, Tensor],
-) -> tuple[bytes, dict[str, Tensor]]:
-    """`state.json` as bytes, and the tensors of `optimizer.safetensors`."""
-    stored = optimizer and {
-        "class": type(optimizer).__name__,
-        "state_dict": optimizer.state_dict(),
-    }
-    tree, training = pack({"optimizer": stored, "tensors": dict(tensors)})
-    document = SCHEMA.stamp({"step": step, "state": dict(state), "training": tree})
-    try:
-        text = json.dumps(document, indent=1, allow_nan=False)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"state of step {step} is not JSON: {error}") from error
-    return f"{text}\n".encode(), detached(training)
-
-
-def _make_way(directory: Path, step: int) -> None:
-    """Set damaged checkpoints at or after `step` aside, so that they do not shadow the new one."""
-    for path in list_checkpoints(directory):
-        if (_step(path) or 0) < step:
-            continue
-        try:
-            verify(path)
-        except DamagedArtefactError:
-            set_aside(path)
-            continue
-        if _step(path) != step:
-            raise InputError(
-                f"{path}: lies after step {step}, which is to be saved; resume from it, or train "
-                "in another directory"
-            )
-
-
 def _losses(path: Path, damage: Mapping[Path, str]) -> list[str]:
     """One line per damaged newer checkpoint."""
     return [
-        f"{problem}; {path.name} is used instead, {(_step(bad) or 0) - (_step(path) or 0)} steps "
-        "are lost and done again"
+        f"{problem}; {path.name} is used instead, "
+        f"{(step_of(bad) or 0) - (step_of(path) or 0)} steps are lost and done again"
         for bad, problem in damage.items()
     ]
 
 
-def _step(path: Path) -> int | None:
+def step_of(path: Path) -> int | None:
+    """Step of a checkpoint directory; None if it is none."""
     match = _NAME.fullmatch(path.name)
     return int(match[1]) if match and path.is_dir() else None

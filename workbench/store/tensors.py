@@ -30,6 +30,15 @@ def detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
+def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """As `detached`, and sharing no memory with `tensors`, which may change afterwards."""
+    given = {tensor.untyped_storage().data_ptr() for tensor in tensors.values()}
+    return {
+        name: tensor.clone() if tensor.untyped_storage().data_ptr() in given else tensor
+        for name, tensor in detached(tensors).items()
+    }
+
+
 def refuse_non_finite(tensors: Mapping[str, Tensor], where: str) -> None:
     """Refuse NaN and infinity.
 

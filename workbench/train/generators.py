@@ -15,7 +15,8 @@ from models.teachers.pretrained import local_directory
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.machine.seeds import step_generator
-from workbench.store.checkpoints import list_checkpoints, save_checkpoint
+from workbench.store.checkpoints import list_checkpoints
+from workbench.store.new_checkpoint import save_checkpoint
 from workbench.train.log import record_steps
 from workbench.train.loop import fit
 from workbench.train.saving import load_finished

@@ -176,7 +176,7 @@ def fit(
         facts=_bit_facts(config, place),
         hooks=hooks or Hooks(),
     )
-    with process_group(place):
+    with process_group(place), saver.writes:
         state, objective = build_state(task, config, place)
         saver.resume(state, tuple(beginnings), restart)
         window = Window()

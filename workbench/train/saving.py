@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import nn
 
-from workbench.store.checkpoints import Checkpoint, load_latest, newest_step, save_checkpoint
+from workbench.store.background import BackgroundWrites
+from workbench.store.checkpoints import Checkpoint, load_latest, newest_step
 from workbench.store.faults import check_room
 from workbench.store.milestones import save_milestone
+from workbench.store.new_checkpoint import HeldCheckpoint, hold_checkpoint
 from workbench.train.state import (
     LIVE,
     Snapshot,
@@ -37,12 +40,15 @@ class Hooks:
         """Complete the final weights before they are saved."""
 
     def after_save(self, weights: nn.Module, step: int) -> None:
-        """Look at the weights of a new checkpoint; not called when the training is stopping."""
+        """Look at a new checkpoint's weights; it may still be written. Not called when stopping."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Saver:
     """Resumes one training, and saves it where its settings say.
+
+    Checkpoints are written in the background while the training goes on, each from a copy in
+    memory; the last one is on the disk before `save_if_due` returns.
 
     Attributes:
         directory: folder of the `step-<n>` checkpoints and the milestones.
@@ -51,6 +57,7 @@ class Saver:
         fingerprint: of the whole stage.
         facts: what affects a step's exact bits besides settings and seed.
         hooks: what the stage does around its checkpoints.
+        writes: the checkpoint that is being written.
     """
 
     directory: Path
@@ -59,6 +66,7 @@ class Saver:
     fingerprint: str
     facts: Mapping[str, object]
     hooks: Hooks
+    writes: BackgroundWrites = field(default_factory=BackgroundWrites)
 
     def resume(self, state: TrainState, beginnings: tuple[str, ...], restart: bool) -> None:
         """Restore the newest sound checkpoint, if there is one, and check the room for the rest.
@@ -87,7 +95,12 @@ class Saver:
             state: after the step.
             window: its means go into the model card.
             stopping: write a checkpoint in any case.
+
+        Raises:
+            NumericalError, ResourceError, InputError, DamagedArtefactError: this checkpoint, or the
+                one before, cannot be written; see `hold_checkpoint` and `HeldCheckpoint.write`.
         """
+        self.writes.check()
         finished = state.step == self.config.num_steps
         is_milestone = state.step in self.config.milestone_steps
         is_due = finished or stopping or state.step % self.config.checkpoint_every == 0
@@ -102,14 +115,17 @@ class Saver:
         if is_due:
             if finished:
                 self.hooks.before_last_save(snapshot.weights)
-            self._write_checkpoint(snapshot, state, window.means())
+            held = self._hold(snapshot, state, window.means())
+            self.writes.start(partial(held.write, self.directory, self.config.keep_checkpoints))
+            if finished or stopping:
+                self.writes.wait()
             if not stopping:
                 self.hooks.after_save(snapshot.weights, state.step)
 
-    def _write_checkpoint(
+    def _hold(
         self, snapshot: Snapshot, state: TrainState, metrics: Mapping[str, float]
-    ) -> None:
-        """Write `step-<n>`; its `model.safetensors` holds the weights to use afterwards.
+    ) -> HeldCheckpoint:
+        """A copy of `step-<n>`; its `model.safetensors` holds the weights to use afterwards.
 
         `config.json` is stored beside them, so the model's `from_pretrained` can load them. The
         model card shows `metrics`.
@@ -122,14 +138,12 @@ class Saver:
         }
         if state.average is not None:
             known["num_averaged"] = int(state.average.n_averaged)
-        save_checkpoint(
-            self.directory,
+        return hold_checkpoint(
             state.step,
             snapshot.weights.state_dict(),
             snapshot.optimizer,
             known,
             {LIVE + name: tensor for name, tensor in snapshot.live.items()},
-            keep=self.config.keep_checkpoints,
             files={
                 "config.json": _config_text(snapshot.weights),
                 "README.md": model_card(snapshot.weights, state.step, metrics),

@@ -14,7 +14,7 @@ from tiny_training import TinyTraining, restored_bits
 
 from workbench import store
 from workbench.errors import DamagedArtefactError, InputError, NumericalError, ResourceError
-from workbench.store import checkpoints, faults
+from workbench.store import checkpoints, faults, new_checkpoint
 
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "manifest.json")
 
@@ -218,8 +218,7 @@ def test_retention_keeps_the_newest_by_step_whatever_the_clock(tmp_path):
 
 
 def test_the_old_one_stays_when_the_new_one_reads_back_otherwise(two_saved, monkeypatch):
-    save_tensors = checkpoints.save_tensors
-    publish = checkpoints.publish
+    publish = new_checkpoint.publish
 
     def rotten(directory: Path, **options: object) -> object:
         from contextlib import contextmanager
@@ -233,11 +232,10 @@ def test_the_old_one_stays_when_the_new_one_reads_back_otherwise(two_saved, monk
 
         return published()
 
-    monkeypatch.setattr(checkpoints, "publish", rotten)
+    monkeypatch.setattr(new_checkpoint, "publish", rotten)
     with pytest.raises(DamagedArtefactError, match="changed"):
         TinyTraining().run(6).save(two_saved)
     monkeypatch.undo()
-    assert save_tensors is checkpoints.save_tensors
     assert store.load_latest(two_saved).step == 5
 
 
@@ -276,6 +274,21 @@ def test_opposite_infinities_are_refused_and_huge_values_are_not(tmp_path):
     weights = {"pair": torch.tensor([float("inf"), -float("inf"), 0.0])}
     with pytest.raises(NumericalError, match="pair holds 2 values"):
         store.save_checkpoint(tmp_path / "vae", 2, weights, None, {})
+
+
+def test_what_is_held_stays_while_the_training_goes_on(tmp_path):
+    training = TinyTraining().run(2)
+    weights = training.model.state_dict()
+    weights["tied"] = weights["0.weight"]
+    tensors = {"generator": training.generator.get_state()}
+    before = training.bits()
+    held = new_checkpoint.hold_checkpoint(2, weights, training.optimizer, {}, tensors)
+    training.run(3)
+    tensors["generator"].zero_()
+    held.write(tmp_path)
+    found = store.load_latest(tmp_path)
+    assert torch.equal(found.model.pop("tied"), found.model["0.weight"])
+    assert TinyTraining(seed=7).restore(found).bits() == before
 
 
 def test_state_must_be_json(tmp_path):
@@ -325,7 +338,7 @@ def test_a_newer_schema_is_refused_with_the_release_needed(tmp_path):
         name="checkpoint", version=2, needs_release="3.1.4", migrations={1: lambda old: old}
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoints, "SCHEMA", later)
+        patch.setattr(new_checkpoint, "SCHEMA", later)
         TinyTraining().run(1).save(tmp_path)
     with pytest.raises(InputError, match=r"schema 2 is newer .* install release 3\.1\.4 or later"):
         store.load_latest(tmp_path)
