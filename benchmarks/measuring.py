@@ -87,11 +87,13 @@ class Row:
 class Growth:
     """How cost grows: the exponent of size in a power law, with its interval over repeats.
 
+    Cost is processor time: other work on the machine would bend a curve of wall times.
+
     Attributes:
         stage: what is measured.
         size: name of the size that grows.
         sizes: its values.
-        seconds: median cost at each size.
+        seconds: median processor time at each size.
         exponent: slope in log-log, median over repeats; `low` and `high` its 95 % interval.
         last_exponent: the exponent between the two largest sizes.
     """
@@ -104,11 +106,6 @@ class Growth:
     low: float
     high: float
     last_exponent: float
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    return costs_of(work)[0]
 
 
 def costs_of(work: Callable[[], object]) -> tuple[float, float]:
@@ -195,7 +192,7 @@ def measure_growth(
     """Fit cost against size; each repeat times every size once and gives one slope."""
     for call in work.values():
         call()
-    table = np.array([[seconds_of(call) for call in work.values()] for _ in range(repeats)])
+    table = np.array([[costs_of(call)[1] for call in work.values()] for _ in range(repeats)])
     sizes = np.log(list(work))
     slopes = np.array([np.polyfit(sizes, np.log(row), 1)[0] for row in table])
     low, high = median_interval(slopes)
