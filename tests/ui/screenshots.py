@@ -18,7 +18,7 @@ from tests.ui.conftest import PAGES, ROOT
 
 WIDTH, HEIGHT, TALLEST = 1360, 900, 3000
 THEMES = ("light", "dark")
-COLOURS = 128  # of a picture; enough for text and figures, at a third of the size
+COLOURS = 256  # of a picture; enough for text and figures, at a third of the size
 SETTLE_MS = 2500
 
 
@@ -33,7 +33,9 @@ def take(page: Any, address: str, name: str, study: str, file: Path) -> None:
     page.set_viewport_size({"width": WIDTH, "height": min(max(HEIGHT, tall + 60), TALLEST)})
     page.wait_for_timeout(SETTLE_MS // 2)
     page.screenshot(path=file)
-    Image.open(file).convert("RGB").quantize(COLOURS).save(file, optimize=True)
+    Image.open(file).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(
+        file, optimize=True
+    )
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
 

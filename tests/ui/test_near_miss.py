@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,15 @@ from workbench.probes.spaces import Items
 from workbench.probes.typical_word import typical_miss, typical_place
 from workbench.study.folders import open_study
 from workbench.ui.kit.theme import meaning_of
+from workbench.ui.sections.shared import word_company
 from workbench.ui.sections.shared.real_miss import sentence_around
 from workbench.ui.sections.shared.typical_view import FOLDER
-from workbench.ui.sections.shared.word_company import Near, company_sentence, neighbours_of
+from workbench.ui.sections.shared.word_company import (
+    Near,
+    company_sentence,
+    neighbours_of,
+    show_company,
+)
 from workbench.ui.sections.why.near_miss import words_of
 
 NAMES = ["the", "dog", "cat", "runs", "dog", "cat", "hat"]
@@ -95,6 +102,22 @@ def test_without_stored_misses_the_neighbours_say_it(open_page, copied_runs):
     shown = [part.proto.body for part in app.get("html")]
     assert not any("meant" in body for body in shown)
     assert any("A miss lands on a neighbour" in text.value for text in app.markdown)
+
+
+@pytest.mark.parametrize(("after", "shown"), [
+    ("", "A miss lands on a neighbour. In **repa** it is more often"),
+    ("They miss. Whether it is the same part of speech does not tell the arms apart.",
+     "Every word has neighbours, few are missed. In **repa** it is more often"),
+    ("They miss. In **repa** it is more often the same part of speech.", None),
+])  # fmt: skip
+def test_neighbours_say_what_the_misses_did_not(after, shown, monkeypatch):
+    told = []
+    monkeypatch.setattr(word_company.st, "markdown", told.append)
+    selection = SimpleNamespace(arms=("none", "repa"), all_arms=("none", "repa"))
+    found = shares(none=(0.1, 0.2), repa=(0.5, 0.6))
+    company = {arm: {**own, "n": 100} for arm, own in found.items()}
+    show_company(selection, company, {"none": [], "repa": []}, "pos", after=after)
+    assert [text.startswith(shown) for text in told] == ([True] if shown else [])
 
 
 def test_the_rule_needs_places_that_pair():

@@ -36,7 +36,7 @@ ARM_MEANING: Mapping[str, str] = {
     "repa-dit": "autoencoder alone; a block of the flow is aligned with a language model",
     "repa-both": "autoencoder and a block of the flow are aligned with a language model",
 }
-TEACHER_MEANING = "the language model that arms align with"
+TEACHER_MEANING = "language model aligned with"
 
 
 def meaning_of(space: str) -> str:

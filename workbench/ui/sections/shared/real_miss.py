@@ -49,22 +49,21 @@ class RealMiss:
     others: tuple[tuple[str, str, bool], ...]
 
 
-def show_real_misses(selection: Selection, label: str) -> bool:
-    """A column per arm; returns False, and shows nothing, where an arm stores no miss."""
+def show_real_misses(selection: Selection, label: str) -> str:
+    """A column per arm, and what they tell; empty, and nothing shown, where an arm has no miss."""
     results = known_results(selection)
     shares = {arm: own.get(SAME + label, {}) for arm, own in results.items()}
     rates = {arm: own.get(RATE, {}) for arm, own in results.items()}
     if any(own.get("score") is None for own in (*shares.values(), *rates.values())):
-        return False
-    st.markdown(
-        "The diffusion model finishes a half-noised text and misses a word. "
-        + company_sentence(selection.arms, shares, label)
-    )
+        return ""
+    told = company_sentence(selection.arms, shares, label)
+    said = f"The diffusion model finishes a half-noised text and misses a word. {told}"
+    st.markdown(said)
     palette = colours(selection.all_arms)
     for column, arm in zip(st.columns(len(shares)), shares, strict=True):
         column.html(_column(arm, palette[arm], real_miss(selection, arm, label), shares[arm]))
     st.caption(_caption(shares, rates, label))
-    return True
+    return said
 
 
 def real_miss(selection: Selection, arm: str, label: str) -> RealMiss:

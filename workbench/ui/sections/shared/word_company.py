@@ -70,15 +70,16 @@ def show_company(
     near: Mapping[str, Sequence[Near]],
     label: str,
     *,
-    lesson: bool = True,
+    after: str = "",
 ) -> None:
     """A column per space: its share, and this word's nearest other words.
 
-    With `lesson`, what the shares say stands above.
+    What the shares say stands above, unless it was told before (`after`) of the misses.
     """
     said = company_sentence(selection.arms, shares, label)
-    if said and lesson:
-        st.markdown(f"A miss lands on a neighbour. {said}")
+    if said and not after.endswith(said):
+        few = "Every word has neighbours, few are missed."
+        st.markdown(f"{few if after else 'A miss lands on a neighbour.'} {said}")
     palette = {**colours(selection.all_arms), TEACHER: surface().muted}
     for column, space in zip(st.columns(len(near)), near, strict=True):
         share = _share(shares[space]) if space in shares else ""

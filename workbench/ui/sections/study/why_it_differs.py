@@ -26,9 +26,9 @@ def show_why(selection: Selection, score: str | None) -> str:
         if view is None:
             return ""
         st.subheader("Why: a miss becomes a neighbour")
-        told_by_misses = show_real_misses(selection, view.label)
+        of_misses = show_real_misses(selection, view.label)
         st.markdown(f"**What lies next to a word, such as *{inline(view.word)}***")
-        show_company(selection, view.shares, view.near, view.label, lesson=not told_by_misses)
+        show_company(selection, view.shares, view.near, view.label, after=of_misses)
         st.html(block(view.text, label=f"{view.word} in:", muted=True))
         told = foretold_sentence(view.label, score)
         st.caption(f"{company_caption(view.shares, view.label)} {told} {RULE}")

@@ -44,7 +44,7 @@ def show_near_miss(selection: Selection) -> None:
         typical = typical_word(selection, items)
         words = words_of(items, None if typical is None else typical.row)
         label = typical.label if typical else next(iter(items.labels))
-        told_by_misses = show_real_misses(selection, label)
+        of_misses = show_real_misses(selection, label)
         row = st.container(horizontal=True, vertical_alignment="center")
         row.markdown("**What lies next to a word**", width="content")
         word = row.selectbox("A word", list(words), key="miss", bind="query-params", width=220,
@@ -52,5 +52,5 @@ def show_near_miss(selection: Selection) -> None:
         place = words.get(word, next(iter(words.values())))
         shares = shares_of(selection, items, typical) if typical else {}
         near = {space: neighbours_of(items, space, place, label) for space in items.spaces}
-        show_company(selection, shares, near, label, lesson=not told_by_misses)
+        show_company(selection, shares, near, label, after=of_misses)
         st.caption(company_caption(shares, label))
