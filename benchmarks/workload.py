@@ -18,7 +18,7 @@ from data.batches import BatchConfig, BatchPlan
 from models.dit import TextDiT
 from models.text_vae import TextVAE
 from workbench.config import settings
-from workbench.config.presets import demo
+from workbench.config.presets.on_two_cores import demo
 from workbench.machine.context import StageContext
 from workbench.machine.devices import Placement, find_placement
 from workbench.store.json_files import write_json
@@ -31,7 +31,7 @@ from workbench.train.vae import build_vae, teacher_width, vae_config
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
-    from workbench.config.study import RunConfig
+    from workbench.config.run import RunConfig
     from workbench.config.training import TrainingConfig
     from workbench.study.folders import Run
     from workbench.train.latents import Latents

@@ -29,7 +29,7 @@ for library in ("OMP", "MKL", "OPENBLAS"):
 @pytest.fixture(scope="session")
 def smoke_config() -> StudyConfig:
     """The smoke preset on one thread, so that its bits do not depend on the machine's cores."""
-    from workbench.config.presets import smoke
+    from workbench.config.presets.on_two_cores import smoke
 
     return dataclasses.replace(smoke(), threads=1)
 

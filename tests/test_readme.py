@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from workbench.cli.main import parse
-from workbench.config.presets import study_config
+from workbench.config.request import study_config
 from workbench.errors import InputError
 
 ROOT = Path(__file__).parents[1]

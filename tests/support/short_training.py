@@ -16,7 +16,8 @@ import torch
 from data.corpora import CorpusConfig
 from data.corpus_store import Corpus, open_corpus
 from models.configs.vae import TextVAEConfig
-from workbench.config.study import RunConfig, StudyConfig
+from workbench.config.run import RunConfig
+from workbench.config.study import StudyConfig
 from workbench.config.training import TrainingConfig
 from workbench.machine.context import StageContext
 from workbench.machine.devices import find_placement

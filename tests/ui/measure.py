@@ -129,7 +129,7 @@ def map_reruns(browser: Any) -> dict[str, Any]:
 
 def make_wide_study(directory: Path) -> None:
     """A study whose test split has 50,000 words; trained for a few steps, it means nothing."""
-    from workbench.config.presets import smoke
+    from workbench.config.presets.on_two_cores import smoke
     from workbench.machine.context import StageContext
     from workbench.machine.devices import find_placement
     from workbench.pipeline.run_stage import run_stage

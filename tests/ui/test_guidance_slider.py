@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 def page(guidance: float, internal: float) -> None:
     import streamlit as st
 
-    from workbench.config.study import SamplingConfig
+    from workbench.config.sampling import SamplingConfig
     from workbench.ui.kit.guidance_slider import guidance_slider
 
     sampling = SamplingConfig(guidance_scales=(guidance,), internal_scale=internal)

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save
 
 from workbench.config.arms import STANDARD_ARMS, standard_arms
-from workbench.config.presets import study_config
+from workbench.config.request import study_config
 from workbench.errors import InputError
 from workbench.ui.sections.new_study import study_request
 from workbench.ui.sections.new_study.study_request import (

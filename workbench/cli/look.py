@@ -100,7 +100,7 @@ def presets(
         if overrides:
             raise InputError("--set changes the settings of one preset: give its NAME too")
         return _catalogue("presets", common)
-    from workbench.config.presets import study_config
+    from workbench.config.request import study_config
     from workbench.config.settings import dump_yaml, to_dict
 
     values = to_dict(study_config(preset=name, overrides=settings_given(overrides)))

@@ -48,7 +48,7 @@ def demo(*, out: str = "", common: CommonOptions = DEFAULTS) -> int:
 
 def _fitting(common: Common) -> Overrides:
     """Settings under which the demo fits into its ten minutes here; says how long it will take."""
-    from workbench.config.presets import demo as preset
+    from workbench.config.presets.on_two_cores import demo as preset
     from workbench.pipeline.demo_pace import pace
 
     config = preset()
@@ -98,7 +98,7 @@ def study(
     """
     from workbench.cli.machines import run_on_machines
     from workbench.config.places import absolute
-    from workbench.config.presets import study_config
+    from workbench.config.request import study_config
     from workbench.machine.jobs import attended
     from workbench.pipeline.fork import fork_study
     from workbench.pipeline.run_study import run_study

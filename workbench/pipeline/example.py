@@ -19,7 +19,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from workbench.config.study import needs_teacher
+from workbench.config.run import needs_teacher
 from workbench.errors import InputError
 from workbench.machine.context import StageContext
 from workbench.store.atomic import publish, write_file

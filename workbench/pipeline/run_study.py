@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from analyses.result import json_safe
-from workbench.config.study import StudyConfig, settings
+from workbench.config import settings
+from workbench.config.study import StudyConfig
 from workbench.machine.context import StageContext, stage_fingerprint, update_json
 from workbench.machine.devices import process_group
 from workbench.machine.loggers import Contained, check_loggers

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.config.study import needs_teacher
+from workbench.config.run import needs_teacher
 from workbench.config.training import TrainingConfig
 from workbench.errors import DamagedArtefactError, InputError
 from workbench.machine.context import StageContext

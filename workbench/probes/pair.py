@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.config.study import in_teacher_space
+from workbench.config.run import in_teacher_space
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.probes.catalogue.entry import named

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.config.study import needs_teacher
+from workbench.config.run import needs_teacher
 from workbench.errors import InputError
 
 if TYPE_CHECKING:

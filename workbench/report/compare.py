@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.config.study import in_teacher_space
+from workbench.config.run import in_teacher_space
 from workbench.errors import InputError
 from workbench.report.verdicts import with_verdicts
 from workbench.sample.held_out import scale_name

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from models.configs.flow import FlowConfig
     from models.dit import TextDiT
     from models.text_vae import TextVAE
-    from workbench.config.study import RunConfig
+    from workbench.config.run import RunConfig
     from workbench.machine.devices import Placement
     from workbench.study.folders import Run
 

@@ -24,7 +24,7 @@ from workbench.train.language_model import language_model_fingerprint
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.config.study import RunConfig
+    from workbench.config.run import RunConfig
     from workbench.sample.continued import Continuations
     from workbench.study.folders import Run, Study
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from analyses.texts.c2st import C2STConfig
     from analyses.texts.energy import EnergyConfig
     from analyses.texts.mauve_score import MauveConfig
-    from workbench.config.study import EvaluationConfig
+    from workbench.config.evaluation import EvaluationConfig
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from data.corpora import CorpusConfig
     from data.corpus_store import Corpus
     from models.configs.teacher import TeacherConfig
-    from workbench.config.study import RunConfig
+    from workbench.config.run import RunConfig
     from workbench.study.folders import Study
 
 SOURCE = "source"  # in the manifest's meta: the source's hash

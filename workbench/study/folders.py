@@ -21,7 +21,8 @@ from workbench.store.schema import Schema
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
     from models.configs.teacher import TeacherConfig
-    from workbench.config.study import RunConfig, StudyConfig
+    from workbench.config.run import RunConfig
+    from workbench.config.study import StudyConfig
 
 
 def _with_former_initial_values(document: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from workbench.store.manifest import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
-    from workbench.config.study import EvaluationConfig, RunConfig
+    from workbench.config.evaluation import EvaluationConfig
+    from workbench.config.run import RunConfig
 
 # Keys in the manifests' meta.
 TEACHER_CONTENT = "teacher_content"

@@ -14,8 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from workbench.config import settings
 from workbench.config.places import settled
-from workbench.config.study import StudyConfig, needs_teacher, settings
+from workbench.config.run import needs_teacher
+from workbench.config.study import StudyConfig
 from workbench.config.training import HARMLESS as HARMLESS_TRAINING
 from workbench.config.training import TrainingConfig
 from workbench.errors import InputError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from workbench.config.presets import demo
-from workbench.config.study import RunConfig, StudyConfig
+from workbench.config.presets.on_two_cores import demo
+from workbench.config.run import RunConfig
+from workbench.config.study import StudyConfig
 
 # Two quiet cores of the kind in docs/evidence/demo.md, one arm on each.
 REFERENCE_CORES = 2

@@ -15,7 +15,7 @@ from models.configs.flow import FlowConfig
 from models.dit import TextDiT
 from models.flow import draw_latents, flow_loss
 from models.time_samplers import TimeSampler
-from workbench.config.study import aligns_flow
+from workbench.config.run import aligns_flow
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint, update_json
 from workbench.machine.seeds import step_generator
@@ -30,7 +30,7 @@ from workbench.train.vae import teacher_width
 from workbench.train.window import StepRecord
 
 if TYPE_CHECKING:
-    from workbench.config.study import RunConfig
+    from workbench.config.run import RunConfig
     from workbench.config.training import TrainingConfig
     from workbench.machine.devices import Placement
     from workbench.study.folders import Run

@@ -22,7 +22,7 @@ from workbench.train.saving import load_finished
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
-    from workbench.config.study import RunConfig
+    from workbench.config.run import RunConfig
     from workbench.config.training import TrainingConfig
     from workbench.machine.devices import Placement
     from workbench.study.folders import Study

@@ -26,7 +26,7 @@ from workbench.train.vae import load_vae, vae_fingerprint
 
 if TYPE_CHECKING:
     from data.corpus_store import Corpus, Split
-    from workbench.config.study import ContextConfig
+    from workbench.config.sampling import ContextConfig
     from workbench.machine.devices import Placement
     from workbench.study.folders import Run, Study
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from models.configs.teacher import check_space_layers, is_untrained
-from workbench.config.study import in_teacher_space, needs_teacher, reads_teacher
+from workbench.config.run import in_teacher_space, needs_teacher, reads_teacher
 from workbench.errors import DamagedArtefactError, InputError, NumericalError
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.store.atomic import publish
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from data.corpus_store import Corpus, Split
     from models.configs.teacher import TeacherConfig
     from models.teachers import Teacher, TokenStates
-    from workbench.config.study import RunConfig
+    from workbench.config.run import RunConfig
     from workbench.study.folders import Study
 
 TEXTS_AT_ONCE = 4096

@@ -11,7 +11,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from data.corpus_store import Split
-    from workbench.config.study import ContextConfig
+    from workbench.config.sampling import ContextConfig
 
 
 @dataclass(frozen=True, slots=True)

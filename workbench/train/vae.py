@@ -12,13 +12,8 @@ from torch import Tensor, nn
 from data.batches import BatchConfig, BatchPlan, random_cuts
 from models.text_vae import TextVAE
 from models.vae_loss import vae_loss
-from workbench.config.study import (
-    aligns_latents,
-    in_teacher_space,
-    needs_teacher,
-    reads_teacher,
-    settings,
-)
+from workbench.config import settings
+from workbench.config.run import aligns_latents, in_teacher_space, needs_teacher, reads_teacher
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint, update_json
 from workbench.machine.seeds import step_generator
@@ -35,7 +30,7 @@ from workbench.train.texts import TextBatch, fixed_cuts, load_texts
 if TYPE_CHECKING:
     from data.corpus_store import Corpus
     from models.configs.vae import TextVAEConfig, VAELossConfig
-    from workbench.config.study import RunConfig
+    from workbench.config.run import RunConfig
     from workbench.config.training import TrainingConfig
     from workbench.machine.devices import Placement
     from workbench.study.folders import Run, Study

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from workbench.config import settings
-from workbench.config.presets import study_config
+from workbench.config.request import study_config
 from workbench.config.study import StudyConfig
 from workbench.errors import InputError
 

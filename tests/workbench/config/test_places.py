@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from workbench.config.places import absolute, settled
-from workbench.config.presets import study_config
+from workbench.config.request import study_config
 from workbench.config.study import StudyConfig
 
 NAMES = ("c.txt", "with space.txt", "Project #1.txt", "Zoë ✓ данные.txt", "a: b.txt", "007")

@@ -11,8 +11,11 @@ import torch
 from models.dit import TextDiT
 from models.text_vae import TextVAE
 from workbench.cli.main import main
-from workbench.config.presets import PRESETS, families, study_config
-from workbench.config.study import StudyConfig, settings
+from workbench.config import settings
+from workbench.config.presets import PRESETS
+from workbench.config.presets.on_two_cores import families
+from workbench.config.request import study_config
+from workbench.config.study import StudyConfig
 from workbench.config.training import TrainingConfig
 from workbench.errors import InputError
 from workbench.machine.context import StageContext

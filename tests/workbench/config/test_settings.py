@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from models.configs.checks import added
 from models.configs.language_model import CausalLMConfig
 from workbench.config import settings
-from workbench.config.study import SamplingConfig
+from workbench.config.sampling import SamplingConfig
 from workbench.errors import InputError
 from workbench.machine.context import stage_fingerprint
 

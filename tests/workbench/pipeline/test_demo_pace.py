@@ -5,7 +5,7 @@ import json
 import pytest
 
 from workbench.cli.main import main
-from workbench.config.presets import demo, smoke
+from workbench.config.presets.on_two_cores import demo, smoke
 from workbench.pipeline import demo_pace
 from workbench.pipeline.demo_pace import BUDGET, fit_steps, pace
 

@@ -20,7 +20,8 @@ from finishing import finish_here
 from slurm_machine import ask, missing, slurm
 from training_tasks import checkpoint_bits
 
-from workbench.config.study import StudyConfig, settings
+from workbench.config import settings
+from workbench.config.study import StudyConfig
 from workbench.machine.schedulers import Task, read_tasks, task_of
 from workbench.pipeline.verify import verify_path
 from workbench.store.checkpoints import load_latest

@@ -17,7 +17,7 @@ from study_process import start_study, wait_until_free
 from training_tasks import checkpoint_bits
 
 from analyses.texts.ladder import RUNGS
-from workbench.config.study import settings
+from workbench.config import settings
 from workbench.errors import InputError
 from workbench.machine.progress import PROGRESS
 from workbench.pipeline.run_study import run_study

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from workbench.machine.devices import find_placement
@@ -42,3 +43,8 @@ def many_inputs(new_inputs) -> Callable[[], ProbeInputs]:
 @pytest.fixture
 def inputs(new_inputs) -> ProbeInputs:
     return new_inputs()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

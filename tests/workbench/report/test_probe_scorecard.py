@@ -11,7 +11,8 @@ import pytest
 from analyses.scorecard.predictors import ScorecardConfig
 from analyses.statistics.intervals import BootstrapConfig
 from workbench.cli.main import main
-from workbench.config.presets import PRESETS, smoke
+from workbench.config.presets import PRESETS
+from workbench.config.presets.on_two_cores import smoke
 from workbench.config.settings import to_dict
 from workbench.config.study import StudyConfig
 from workbench.errors import InputError

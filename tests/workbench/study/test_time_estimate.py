@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from workbench.config.presets import demo, laptop, smoke
+from workbench.config.presets.on_two_cores import demo, laptop, smoke
 from workbench.pipeline.demo_pace import fit_steps
 from workbench.study.time_estimate import reference_seconds
 from workbench.ui.sections.new_study.cost_estimate import whole_sentence

@@ -11,7 +11,7 @@ from short_training import new_run, short_config, train
 from speller import SPELLER
 
 from workbench.cli.main import main
-from workbench.config.presets import study_config
+from workbench.config.request import study_config
 from workbench.config.settings import dump_yaml, to_dict
 from workbench.errors import InputError
 from workbench.study.folders import Study

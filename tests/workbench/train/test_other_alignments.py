@@ -11,7 +11,8 @@ import torch
 from models.dit import TextDiT
 from workbench.config.arms import STANDARD_ARMS
 from workbench.config.presets import PRESETS
-from workbench.config.study import StudyConfig, needs_teacher
+from workbench.config.run import needs_teacher
+from workbench.config.study import StudyConfig
 from workbench.machine.context import StageContext
 from workbench.pipeline.run_stage import run_stage
 from workbench.store.checkpoints import load_latest

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from workbench.config.study import needs_teacher
+from workbench.config.run import needs_teacher
 from workbench.store.json_files import read_json
 
 if TYPE_CHECKING:
-    from workbench.config.study import RunConfig
+    from workbench.config.run import RunConfig
     from workbench.probes.inputs.run_inputs import RunInputs
     from workbench.study.folders import Study
 

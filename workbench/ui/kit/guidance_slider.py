@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from workbench.config.study import SamplingConfig
+    from workbench.config.sampling import SamplingConfig
 
 LARGEST, APART = 8.0, 0.25
 

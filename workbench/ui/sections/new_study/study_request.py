@@ -99,7 +99,7 @@ def study_arguments(request: StudyRequest) -> tuple[StudyConfig, list[str]]:
     Raises:
         InputError: a setting is unknown or out of range.
     """
-    from workbench.config.presets import study_config
+    from workbench.config.request import study_config
     from workbench.config.settings import as_override
 
     chosen = [as_override(key, value) for key, value in _chosen(request).items()]

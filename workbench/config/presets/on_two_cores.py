@@ -1,30 +1,21 @@
-"""Ready-made studies. Each docstring's first line says what it costs and reaches."""
+"""Studies for two CPU cores. Each docstring's first line says what it costs and reaches."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from data.corpus_config import CorpusConfig
-from models.configs.flow import FlowConfig, SamplerConfig, TextDiTConfig, TimeSamplerConfig
+from models.configs.flow import FlowConfig, SamplerConfig, TextDiTConfig
 from models.configs.language_model import CausalLMConfig
-from models.configs.teacher import TeacherConfig
-from models.configs.vae import TextVAEConfig, VAELossConfig
+from models.configs.vae import TextVAEConfig
 from models.generators.families import FAMILIES
 from workbench.config.arms import standard_arms
-from workbench.config.places import settled
-from workbench.config.study import (
-    ContextConfig,
-    EvaluationConfig,
-    RunConfig,
-    SamplingConfig,
-    StudyConfig,
-    settings,
-)
+from workbench.config.evaluation import EvaluationConfig
+from workbench.config.run import RunConfig
+from workbench.config.sampling import SamplingConfig
+from workbench.config.study import StudyConfig
 from workbench.config.training import TrainingConfig
-from workbench.errors import InputError
 
 DEMO_WEIGHT = 3.0  # of the alignment, where a demonstration has minutes
 
@@ -203,170 +194,3 @@ def scorecard() -> StudyConfig:
         "noise-repa": {**repa, "vae.decoder_noise": 0.5},
     }
     return StudyConfig(name="scorecard", base=base, arms=arms, seeds=(0, 1, 2))
-
-
-def gpu() -> StudyConfig:
-    """Three arms on one GPU, docstrings of installed packages: meant for under 20 minutes."""
-    base = RunConfig(
-        corpus=CorpusConfig(name="docs", window=128, vocabulary_size=8192),
-        vae=TextVAEConfig(width=384, encoder_layers=4, decoder_layers=4, heads=6, latent_width=32),
-        vae_training=TrainingConfig(
-            num_steps=4000, batch_size=128, learning_rate=6e-4, warmup_steps=400, compile=True
-        ),
-        dit=TextDiTConfig(width=512, layers=8, heads=8),
-        flow=FlowConfig(time=TimeSamplerConfig(loc=1.35)),
-        flow_training=TrainingConfig(
-            num_steps=12_000,
-            batch_size=128,
-            learning_rate=4e-4,
-            warmup_steps=1000,
-            ema_decay=0.9995,
-            checkpoint_every=2000,
-            compile=True,
-        ),
-        language_model=CausalLMConfig(width=384, layers=6, heads=6),
-        language_model_training=TrainingConfig(num_steps=4000, batch_size=128, warmup_steps=400),
-        sampling=SamplingConfig(num_prompts=1000, batch_size=256, guidance_scales=(1.0, 2.5)),
-        evaluation=EvaluationConfig(mauve_buckets=50),
-    )
-    return StudyConfig(name="gpu", base=base, arms=standard_arms(("none", "repa", "permuted")))
-
-
-def _textldm(name: str, width: int, layers: int, heads: int, mlp_ratio: float) -> StudyConfig:
-    """TextLDM (arXiv 2605.07748), with conservative choices where the paper is not specific.
-
-    Chosen here: depth and feed-forward width (three shapes that have the
-    paper's numbers of parameters), warm-up, normalisation per channel, EMA 0.9999, end-of-text
-    padding; the velocity is predicted from posterior samples, t is given to the network, no
-    self-conditioning, plain Euler steps.
-    """
-    training = TrainingConfig(
-        num_steps=200_000,
-        batch_size=256,
-        learning_rate=1e-4,
-        warmup_steps=2000,
-        final_lr_fraction=1.0,
-        checkpoint_every=5000,
-        keep_checkpoints=2,
-        log_every=100,
-        compile=True,
-        ema_decay=0.9999,
-        shard="fsdp",
-    )
-    base = RunConfig(
-        corpus=CorpusConfig(
-            name="hf",
-            hf_name="Skylion007/openwebtext",
-            window=512,
-            vocabulary_size=32_768,
-            valid_fraction=0.001,
-            test_fraction=0.001,
-        ),
-        teacher=TeacherConfig(name="hf:Qwen/Qwen3-1.7B-Base"),
-        context=ContextConfig(truncation_prob=0.1),
-        vae=TextVAEConfig(
-            width=768,
-            encoder_layers=6,
-            decoder_layers=6,
-            heads=12,
-            latent_width=64,
-            mu_norm="none",
-            projector="linear",
-        ),
-        vae_loss=VAELossConfig(beta=1e-3),
-        vae_training=dataclasses.replace(training, ema_decay=0.0, shard="none"),
-        dit=TextDiTConfig(
-            width=width,
-            layers=layers,
-            heads=heads,
-            mlp_ratio=mlp_ratio,
-            self_conditioning=False,
-            drop_mode="zeros",
-        ),
-        flow=FlowConfig(
-            prediction="v",
-            time=TimeSamplerConfig(loc=0.0, scale=1.5),
-            self_conditioning_prob=0.0,
-        ),
-        flow_training=training,
-        language_model=CausalLMConfig(width=768, layers=12, heads=12),
-        language_model_training=dataclasses.replace(training, ema_decay=0.0, shard="none"),
-        sampling=SamplingConfig(
-            num_prompts=1000, sampler=SamplerConfig(churn=0.0), guidance_scales=(7.0, 1.0)
-        ),
-        evaluation=EvaluationConfig(mauve_buckets=100),
-    )
-    return StudyConfig(name=name, base=base, arms=standard_arms(("none", "repa")))
-
-
-def textldm_114m() -> StudyConfig:
-    """The paper's small size, a DiT of 114 M parameters; several GPUs for days."""
-    return _textldm("textldm-114m", width=768, layers=12, heads=12, mlp_ratio=3.0)
-
-
-def textldm_328m() -> StudyConfig:
-    """The paper's middle size, a DiT of 328 M parameters; several GPUs for days."""
-    return _textldm("textldm-328m", width=896, layers=24, heads=14, mlp_ratio=3.5)
-
-
-def textldm_768m() -> StudyConfig:
-    """The paper's large size, a DiT of 768 M parameters; several GPUs for a week or more."""
-    return _textldm("textldm-768m", width=1088, layers=36, heads=17, mlp_ratio=4.0)
-
-
-PRESETS: Mapping[str, Callable[[], StudyConfig]] = {
-    "smoke": smoke,
-    "demo": demo,
-    "families": families,
-    "laptop": laptop,
-    "gpu": gpu,
-    "alignments": alignments,
-    "scorecard": scorecard,
-    "textldm-114m": textldm_114m,
-    "textldm-328m": textldm_328m,
-    "textldm-768m": textldm_768m,
-}
-
-
-def study_config(
-    *,
-    preset: str = "",
-    file: str = "",
-    overrides: Sequence[str] = (),
-    stored: StudyConfig | None = None,
-) -> StudyConfig:
-    """A study's settings from a preset or a YAML file, with dotted overrides on top.
-
-    A file may name a `preset` to start from; its other keys are those of `StudyConfig`. Without a
-    preset and a file, the settings are those `stored` in the study that is resumed or forked. Paths
-    are resolved here, see `settled`.
-
-    Raises:
-        InputError: neither or both are given, the preset is unknown, or a setting is wrong.
-    """
-    if (preset and file) or not (preset or file or stored):
-        raise InputError(f"give --preset or --config; presets: {', '.join(PRESETS)}")
-    mapping: dict[str, Any] = {}
-    if stored is not None and not preset and not file:
-        mapping = settings.to_dict(stored)
-    if file:
-        mapping = settings.load_yaml(file)
-        preset = mapping.pop("preset", "")
-    if preset:
-        if preset not in PRESETS:
-            near = difflib.get_close_matches(preset, PRESETS, n=1)
-            hint = f"did you mean {near[0]}? There are" if near else "choose from"
-            raise InputError(f"no preset {preset!r}; {hint} {', '.join(PRESETS)}")
-        mapping = _merged(settings.to_dict(PRESETS[preset]()), mapping)
-    mapping = settings.apply_overrides(mapping, overrides, StudyConfig)
-    return settled(settings.build(StudyConfig, mapping), stored)
-
-
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` laid over it, mapping by mapping; `arms` are replaced whole."""
-    result = dict(base)
-    for key, value in changes.items():
-        inner = result.get(key)
-        both = isinstance(inner, Mapping) and isinstance(value, Mapping) and key != "arms"
-        result[key] = _merged(inner, value) if both else value  # type: ignore[arg-type]
-    return result
