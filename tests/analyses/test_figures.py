@@ -223,7 +223,7 @@ def test_narrow_differences_are_not_blown_up():
     broken = scores_figure(
         {"none": arm(0.998)}, titles={"accuracy": "read back, share of tokens ↑"}
     )
-    assert broken.layout.annotations[0].text == "read back, share of<br>tokens ↑"
+    assert broken.layout.annotations[0].text == "read back, share of<br>tokens\N{NO-BREAK SPACE}↑"
     assert scores_figure({"none": arm(0.5), "repa": arm(0.9)}).layout.xaxis.range is None
     points = [
         RunPoint(arm=name, seed=0, reconstruction=interval(mean, 0.001), generation=interval(0.5))

@@ -71,7 +71,8 @@ def test_a_segment_is_read_as_a_text_of_its_own(backbone):
         torch.testing.assert_close(row[int(one) :], known[int(one) :])
     changed = torch.where(is_target & valid, (ids % 20) + 1, ids)
     assert torch.equal(reader(changed, is_target.long())[0][~is_target], states[~is_target])
-    seen = not torch.equal(reader(changed, None)[0][~is_target], states[~is_target])
+    # As one text the same products have other shapes, so last bits may differ.
+    seen = not torch.allclose(reader(changed, None)[0][~is_target], states[~is_target], atol=1e-4)
     assert seen != backbone.causal, "read as one, the context sees the target"
 
 

@@ -11,7 +11,14 @@ import pytest
 from models.generators.families import FAMILIES
 from tests.ui.conftest import PAGES
 from tests.ui.test_playback_page import player_data
+from workbench.report.ladder import headline_score
+from workbench.report.plain_words import plain_words
 from workbench.sample.writing_playback import MASK
+from workbench.ui.sections.study.every_number import (
+    MOST_ROWS,
+    SCROLLING_HEIGHT,
+    contrasts_height,
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +58,26 @@ def test_runs_offers_the_stages_and_logs_of_a_generator(open_page, runs):
     logs = open_page("runs", runs, section="Logs", stage="generator")
     assert not logs.exception
     assert any("Training records" in caption.value for caption in logs.caption)
+
+
+def test_runs_lists_the_generators_with_their_state_and_scores(open_page, runs):
+    app = open_page("runs", runs)
+    assert not app.exception
+    table = app.dataframe[0].value.set_index("name")
+    comparison = json.loads((runs / "smoke" / "comparison.json").read_text())
+    score = headline_score(comparison)
+    for name in FAMILIES:
+        row = table.loc[f"smoke/generators/{name}/seed-0"]
+        assert (row["kind"], row["state"]) == ("generator", "done")
+        assert row["progress"] == "generator step 8"
+        assert row["open"] == "/?study=smoke"
+        known = comparison["generators"][name][score]["seeds"][0]
+        assert row[plain_words(score)] == pytest.approx(known, abs=1e-4)
+
+
+def test_many_contrasts_scroll():
+    assert contrasts_height(MOST_ROWS) == "content"
+    assert contrasts_height(MOST_ROWS + 1) == SCROLLING_HEIGHT
 
 
 def test_generate_shows_what_each_wrote_after_a_held_out_prompt(open_page, runs):

@@ -92,7 +92,7 @@ def control(
         common: options of every verb.
     """
     from workbench.score.control import measure_control
-    from workbench.score.keyword import measure_keyword
+    from workbench.score.keyword_control import measure_keyword
     from workbench.study.generators import find_generator
 
     if texts < 2:

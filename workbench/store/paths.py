@@ -28,7 +28,8 @@ class RunEntry:
     Attributes:
         name: Path below the runs directory, with `/`, as `resolve_run` takes it.
         path: The directory.
-        kind: `study` or `run`, depending on the file that marks it.
+        kind: `study` or `run`, depending on the file that marks it; `workbench.study.listing` adds
+            `generator`.
     """
 
     name: str

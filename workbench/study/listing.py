@@ -18,15 +18,27 @@ from workbench.store.lock import read_holder
 from workbench.store.metrics_log import read_metrics
 from workbench.store.paths import RunEntry, list_runs
 
+GENERATOR = "generator"  # has no document of its own: its settings are the study's
+
 
 def list_states(directory: Path | None = None) -> list[dict[str, Any]]:
-    """One row per study or run: name, kind, state, and the progress of its last stage."""
-    entries = list_runs(directory)
+    """One row per study, run or generator: name, kind, state, and its last stage's progress."""
+    entries = [own for entry in list_runs(directory) for own in (entry, *_generators(entry))]
     queued: dict[Path, str] = {}
     for entry in entries:
         if entry.kind == "study" and not (entry.path / "comparison.json").is_file():
             queued |= _queued(entry.path)
     return [_state(entry, queued) for entry in entries]
+
+
+def _generators(study: RunEntry) -> list[RunEntry]:
+    """The generators beside a study's arms, begun or done."""
+    folders = sorted(study.path.glob("generators/*/seed-*")) if study.kind == "study" else []
+    names = [f"{study.name}/{folder.relative_to(study.path).as_posix()}" for folder in folders]
+    return [
+        RunEntry(name=name, path=folder, kind=GENERATOR)
+        for name, folder in zip(names, folders, strict=True)
+    ]
 
 
 def _queued(study: Path) -> dict[Path, str]:
@@ -49,7 +61,8 @@ def _state(entry: RunEntry, queued: Mapping[Path, str]) -> dict[str, Any]:
     row = {"name": entry.name, "kind": entry.kind, "state": "", "progress": ""}
     try:
         done = "comparison.json" if entry.kind == "study" else "evaluation.json"
-        read_json(entry.path / f"{entry.kind}.json")
+        if entry.kind != GENERATOR:
+            read_json(entry.path / f"{entry.kind}.json")
         if (entry.path / done).is_file():
             read_json(entry.path / done)
         holder = read_holder(entry.path)

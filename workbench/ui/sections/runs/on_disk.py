@@ -14,9 +14,10 @@ import streamlit as st
 from workbench.errors import WorkbenchError
 from workbench.machine.progress import PROGRESS
 from workbench.report.plain_words import plain_words
+from workbench.report.writers import writers_of
 from workbench.store.json_files import read_json
 from workbench.store.paths import runs_directory
-from workbench.study.listing import list_states
+from workbench.study.listing import GENERATOR, list_states
 from workbench.ui.kit.exhibits import show_table
 from workbench.ui.kit.scan import stamp
 from workbench.ui.sections.study.score_tables import headline_metrics
@@ -25,7 +26,7 @@ MOST_SCORES = 4
 
 
 def show_on_disk() -> None:
-    """One row per run; a damaged one stands here with the reason."""
+    """One row per study, run and generator; a damaged one stands here with the reason."""
     import pandas as pd
 
     rows = [_row(state) for state in list_states()]
@@ -47,9 +48,10 @@ def show_on_disk() -> None:
 
 def _row(state: Mapping[str, Any]) -> dict[str, Any]:
     folder = runs_directory() / state["name"]
-    study, _, run = state["name"].partition("/arms/")
+    is_generator = state["kind"] == GENERATOR
+    study, _, run = state["name"].partition("/generators/" if is_generator else "/arms/")
     arm, _, seed = run.partition("/seed-")
-    query = {"study": study, **({"a": arm, "seed": seed} if run else {})}
+    query = {"study": study, **({"a": arm, "seed": seed} if run and not is_generator else {})}
     row = {
         "open": f"/?{urlencode(query)}",
         **state,
@@ -98,7 +100,7 @@ def _scores(study: Path, arm: str, seed: int) -> dict[str, float]:
 def _headline(study: str, arm: str, seed: int, stamp: tuple[int, int]) -> dict[str, float]:
     comparison = read_json(Path(study) / "comparison.json")
     seeds = read_json(Path(study) / "study.json")["config"]["seeds"]
-    own, place = comparison["arms"].get(arm, {}), seeds.index(seed)
+    own, place = writers_of(comparison).get(arm, {}), seeds.index(seed)
     values = {}
     for metric in headline_metrics(comparison)[:MOST_SCORES]:
         per_seed = own.get(metric, {}).get("seeds") or []

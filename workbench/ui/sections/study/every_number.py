@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -20,6 +20,9 @@ from workbench.ui.sections.study.score_tables import (
     metric_names,
     score_frame,
 )
+
+MOST_ROWS = 40  # of contrasts that are shown without scrolling; five families make 187
+SCROLLING_HEIGHT = 720  # pixels
 
 
 def choose_family(comparison: Mapping[str, Any]) -> str:
@@ -58,6 +61,11 @@ def show_costs(comparison: Mapping[str, Any]) -> None:
     show_table(pd.DataFrame(rows), "costs", height="content", caption=COST_NOTE)
 
 
+def contrasts_height(rows: int) -> int | Literal["content"]:
+    """As high as its rows up to `MOST_ROWS`; a longer table scrolls, and the page stays short."""
+    return "content" if rows <= MOST_ROWS else SCROLLING_HEIGHT
+
+
 def show_contrasts(comparison: Mapping[str, Any], family: str) -> None:
     """Which differences between arms stand out of the noise; the others in grey."""
     if not comparison["contrasts"]:
@@ -72,7 +80,7 @@ def show_contrasts(comparison: Mapping[str, Any], family: str) -> None:
         shown,
         f"contrasts-{family}",
         faded=lambda row: row["verdict"] == UNCLEAR,
-        height="content",
+        height=contrasts_height(len(shown)),
         column_config={"verdict": st.column_config.TextColumn(width="medium")},
         caption=f"Family *{family_words(family)}*, paired over prompts and seeds. A difference "
         "stands when its interval excludes zero and its p, after Holm's correction for looking at "

@@ -13,8 +13,8 @@ from models.generators.families import FAMILIES
 from models.generators.writing import WritingStep
 from workbench.cli import main as cli
 from workbench.errors import InputError
-from workbench.score import keyword as keyword_module
-from workbench.score.keyword import _Word, measure_keyword
+from workbench.score import keyword_control as keyword_module
+from workbench.score.keyword_control import _Word, measure_keyword
 from workbench.study.folders import Study
 from workbench.study.generators import GeneratorRun
 
