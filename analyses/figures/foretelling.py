@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from analyses.figures.theme import SURFACES, Theme, plain, themed
@@ -11,6 +12,7 @@ from analyses.scorecard.row import ScorecardRow
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+NAME_CHARACTERS = 30  # of a line; where the window is narrow, names leave the numbers their room
 KINDS = (("probe", "circle", "#56B4E9"), ("trivial baseline", "diamond", "#E69F00"))
 
 
@@ -37,7 +39,7 @@ def foretelling_figure(rows: Sequence[ScorecardRow], *, theme: Theme = "light") 
         )
         figure.add_scatter(
             x=values,
-            y=[plain(row.predictor) for row in own],
+            y=[_name(row) for row in own],
             error_x={
                 "array": [high - v for high, v in zip(highs, values, strict=True)],
                 "arrayminus": [v - low for low, v in zip(lows, values, strict=True)],
@@ -48,10 +50,14 @@ def foretelling_figure(rows: Sequence[ScorecardRow], *, theme: Theme = "light") 
             marker={"symbol": symbol, "size": 10, "color": colour},
         )
     figure.add_vline(x=0.0, line={"color": SURFACES[theme].muted, "width": 1})
-    figure.update_xaxes(title_text="Spearman correlation with the score", range=[-1.05, 1.05])
+    figure.update_xaxes(title_text="rank correlation (Spearman)", range=[-1.05, 1.05], dtick=1)
     figure.update_yaxes(
         categoryorder="array",
-        categoryarray=[plain(row.predictor) for row in known],
+        categoryarray=[_name(row) for row in known],
         automargin=True,
     )
-    return themed(figure, theme, height=140 + 24 * max(1, len(known)))
+    return themed(figure, theme, height=140 + 30 * max(1, len(known)))
+
+
+def _name(row: ScorecardRow) -> str:
+    return "<br>".join(plain(line) for line in wrap(row.predictor, NAME_CHARACTERS))

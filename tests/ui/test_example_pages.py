@@ -63,3 +63,10 @@ def test_stages_of_the_example_cannot_be_started(open_page, example_runs):
     assert not app.exception
     assert any("The example is finished" in info.value for info in app.info)
     assert not any(button.label == "Start" for button in app.button)
+
+
+def test_runs_says_that_the_example_is_what_is_shown(open_page, example_runs):
+    said = open_page("runs", example_runs).info[0].value
+    assert "no study of your own yet" in said
+    assert "the example" in said
+    assert "New study" in said

@@ -24,7 +24,7 @@ def test_page_shows_what_the_engine_finds(open_page, tmp_path, quick):
     mauve, nats = app.selectbox(key="score").options
     assert mauve.startswith("MAUVE")
     assert "nats" in nats or "per token" in nats
-    table = app.dataframe[0].value.set_index("predictor")
+    table = app.dataframe[0].value.set_index("code name")
     assert table.loc["knn_coherence.token.pos", "Spearman"].startswith("1.00")
     assert table.loc["alignment.cknna", "Spearman"].startswith("-1.00")
     assert not [name for name in table.index if name.startswith("trajectory")]

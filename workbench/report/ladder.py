@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from analyses.texts.ladder import ORDERS, RUNGS, Reading, headline, read_ladder
-from workbench.report.number_text import number_text
+from workbench.report.number_text import MISSING, number_text
 from workbench.report.writers import writers_of
 from workbench.score.directions import ACCURACY, READY_ACCURACY, direction
 
@@ -70,7 +70,7 @@ def trusted_rows(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
                 "pairs in order": f"{len(reading.right)} of {pairs}",
                 "in the wrong order": str(len(reading.wrong)),
                 "trusted for": ", ".join(reading.trusted) or "nothing",
-                "not for": ", ".join(missed) or "-",
+                "not for": ", ".join(missed) or MISSING,
                 "may be the headline": "yes" if reading.candidate else "no",
             }
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.report.number_text import baseline_text, interval_text, number_text
+from workbench.report.number_text import MISSING, baseline_text, interval_text, number_text
 from workbench.report.writers import COST_NOTE, all_contrasts, cost_rows, writers_of
 from workbench.store.atomic import write_file
 from workbench.store.json_files import read_json
@@ -45,13 +45,14 @@ def study_tables(comparison: Mapping[str, Any]) -> str:
     for metric in dict.fromkeys(metric for values in arms.values() for metric in values):
         measured = next(values[metric] for values in arms.values() if metric in values)
         family = families.setdefault(metric.split(".")[0], [])
+        human = baseline_text(comparison.get("baselines", {}), _without_guidance(metric))
         family.append(
             [
                 metric,
                 *(interval_text(values.get(metric, {})) for values in arms.values()),
                 *(_difference(contrasts.get((arm, first, metric))) for arm in others),
                 number_text(measured.get("chance")),
-                baseline_text(comparison.get("baselines", {}), _without_guidance(metric)) or "-",
+                human or MISSING,
                 str(measured["n"]),
             ]
         )
@@ -70,7 +71,7 @@ def _without_guidance(metric: str) -> str:
 
 def _difference(row: Mapping[str, Any] | None) -> str:
     if row is None or row["difference"] is None:
-        return "-"
+        return MISSING
     text = interval_text({**row, "mean": row["difference"]})
     return f"{text} {UNDECIDED}" if row["verdict"] == UNDECIDED else f"{text} **{row['verdict']}**"
 

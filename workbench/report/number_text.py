@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+# What a cell without a value reads, everywhere; in files it is empty.
+MISSING = "–"
+
 
 def baseline_text(baselines: Mapping[str, Any], metric: str) -> str:
     """The score of human continuations as text; empty if there is no such number."""
@@ -25,9 +28,9 @@ def interval_text(value: Mapping[str, Any]) -> str:
 
 
 def number_text(value: float | None) -> str:
-    """Four decimals for numbers up to one, three beyond; a dash for a missing number."""
+    """Four decimals for numbers up to one, three beyond; `MISSING` for a missing number."""
     if value is None:
-        return "-"
+        return MISSING
     return f"{value:z.4f}" if abs(value) < 1.00005 else f"{value:.3f}"
 
 

@@ -5,7 +5,10 @@ Every page, menu and export uses these; the code name goes along in exports.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+
+_NUMBERED_LAYER = re.compile(r"\blayer(\d+)")
 
 # Name, or its beginning up to a bracket -> what it is; the arrow points at the better end.
 PLAIN_WORDS: Mapping[str, str] = {
@@ -43,6 +46,7 @@ RESULTS: Mapping[str, str] = {
     "knn_coherence.sentence": "sentences' neighbours alike",
     "knn_coherence.text": "texts' neighbours alike",
     "linear_separability": "label read by a straight cut",
+    "learnability.flow_excess": "loss of a small flow above a Gaussian guess",
     "learnability.context_r2": "foretold by the prompt, R²",
     "learnability": "foretold by the prompt",
     "velocity_information": "spread of ways, given",
@@ -56,6 +60,9 @@ RESULTS: Mapping[str, str] = {
     "manifold_continuity.frechet": "between two texts: distance from real text",
     "manifold_continuity.nats_per_token": "between two texts: a judge's surprise",
     "manifold_continuity.valid_4gram": "between two texts: 4-word runs seen",
+    "interpolation.frechet": "between two texts: distance from real text",
+    "interpolation.nats_per_token": "between two texts: a judge's surprise",
+    "interpolation.valid_4gram": "between two texts: 4-word runs seen",
     "interpolation": "between two texts",
     "scale.log_snr": "size against the encoder's noise",
     "floor.velocity": "loss of a Gaussian guess",
@@ -64,6 +71,8 @@ RESULTS: Mapping[str, str] = {
     "intrinsic_dimension.text": "directions around a text",
     "isotropy.mean_cosine": "common direction of all latents",
     "isotropy.uniformity": "evenness of the spread",
+    "latent_map.token": "faithfulness of the map of words",
+    "latent_map.text": "faithfulness of the map of texts",
     "latent_map": "faithfulness of the map",
     "trajectory_map": "faithfulness of the map of paths",
     "sequence_structure.cosine_decay": "likeness fades along a text",
@@ -73,7 +82,10 @@ RESULTS: Mapping[str, str] = {
     "alignment.cknna": "likeness to the teacher, near pairs (CKNNA)",
     "alignment.mutual_knn": "neighbours shared with the teacher",
     "alignment": "likeness to the teacher",
-    "alignment_layers": "likeness to one layer of the teacher",
+    "alignment_layers.linear_cka": "likeness to one teacher layer, all pairs",
+    "alignment_layers.cknna": "likeness to one teacher layer, near pairs",
+    "alignment_layers.mutual_knn": "neighbours shared with one teacher layer",
+    "alignment_layers": "likeness to one teacher layer",
     "parameters.vae": "size of the autoencoder",
     "trajectory.straightness": "straightness of the path",
     "trajectory.efficiency": "directness of the path",
@@ -110,6 +122,28 @@ LABEL_WORDS: Mapping[str, str] = {
     "semantic_class": "kind of thing",
     "hero_kind": "kind of hero",
     "token_id": "the word itself",
+}
+# Label set -> class -> the class in plain words; a class that is not here is plain already.
+CLASS_WORDS: Mapping[str, Mapping[str, str]] = {
+    "pos": {
+        "adj": "adjective",
+        "adp": "preposition",
+        "adv": "adverb",
+        "aux": "auxiliary verb",
+        "cconj": "conjunction",
+        "conj": "conjunction",
+        "det": "determiner",
+        "intj": "interjection",
+        "num": "number word",
+        "part": "particle",
+        "poss": "possessive",
+        "pron": "pronoun",
+        "propn": "name",
+        "punct": "punctuation",
+        "sconj": "conjunction of a clause",
+        "sym": "symbol",
+    },
+    "semantic_class": {"function": "function word"},
 }
 
 
@@ -148,6 +182,12 @@ def family_words(family: str) -> str:
     return FAMILIES.get(family, family.replace("_", " "))
 
 
+def class_words(label: str, name: str) -> str:
+    """A class of a label set in plain words; its name where there are none."""
+    return CLASS_WORDS.get(label, {}).get(name, name)
+
+
 def label_words(label: str) -> str:
     """A label set in plain words; its name, spaced, where there are none."""
-    return LABEL_WORDS.get(label, label.replace("_", " ").replace(".", ", "))
+    spaced = _NUMBERED_LAYER.sub(r"layer \1", label)
+    return LABEL_WORDS.get(label, spaced.replace("_", " ").replace(".", ", "))

@@ -16,6 +16,7 @@ import numpy as np
 
 from workbench.errors import InputError
 from workbench.probes.catalogue import probe_of
+from workbench.report.number_text import MISSING
 from workbench.score.directions import ACCURACY, direction
 from workbench.store.json_files import read_json, write_json
 from workbench.study.folders import Run, Study, open_study
@@ -193,12 +194,13 @@ def table_rows(rows: Sequence[ScorecardRow], score: str = "") -> list[dict[str, 
 
 def _cells(row: ScorecardRow) -> dict[str, str]:
     def text(value: float | None) -> str:
-        return "-" if value is None else f"{value:.2f}"
+        return MISSING if value is None else f"{value:.2f}"
 
-    interval = f"[{text(row.spearman.low)}, {text(row.spearman.high)}]"
+    low, high = row.spearman.low, row.spearman.high
+    interval = "" if low is None else f" [{text(low)}, {text(high)}]"
     return {
         "predictor": row.predictor + (" (baseline)" if row.is_baseline else ""),
-        "Spearman": f"{text(row.spearman.value)} {interval}",
+        "Spearman": text(row.spearman.value) + interval,
         "Kendall": text(row.kendall.value),
         "partial": text(row.partial.value),
         "top-k": text(row.top_k_overlap.value),

@@ -9,14 +9,18 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from workbench.report.number_text import MISSING
+
 if TYPE_CHECKING:
     from analyses.scorecard.row import Foretelling, ScorecardRow
 
 SIXTEEN = Path(__file__).parents[2] / "docs" / "evidence" / "scorecard.md"
 _HEADING = re.compile(r"## (generation\.\S+)")
-_INTERVAL = re.compile(r"(\S+) \[(\S+), (\S+)\]")
+_GIVEN = r"(-?[\d.]+)"
+_INTERVAL = re.compile(rf"{_GIVEN}(?: \[(\S+), (\S+)\])?")
 BASELINE = " (baseline)"
-UNKNOWN = "- [-, -]"
+UNKNOWN = (MISSING, "- [-, -]")  # the second as documents from before have it
+NOTHING = (None, MISSING, "-")
 _CELLS = 9
 
 
@@ -35,7 +39,7 @@ def written_rows(file: Path) -> list[ScorecardRow]:
             cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
             if len(cells) != _CELLS:
                 raise ValueError(f"{file}: {len(cells)} cells, expected {_CELLS}: {line!r}")
-            if cells[1] != UNKNOWN:
+            if cells[1] not in UNKNOWN:
                 rows.append(_row(score, cells))
     return rows
 
@@ -64,5 +68,5 @@ def _row(score: str, cells: list[str]) -> ScorecardRow:
     )
 
 
-def _number(text: str) -> float | None:
-    return None if text == "-" else float(text)
+def _number(text: str | None) -> float | None:
+    return None if text in NOTHING else float(text)

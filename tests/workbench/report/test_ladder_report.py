@@ -45,7 +45,7 @@ def test_the_headline_is_what_sees_most():
     first, second = trusted_rows(document)
     assert first["score"] == "grammar_sentences"
     assert first["pairs in order"] == "18 of 18"
-    assert first["not for"] == "-"
+    assert first["not for"] == "–"
     assert second["trusted for"] == "nothing"
     figure = ladder_of(document)
     assert [*figure.data[0].x][-2:] == ["none", "repa"]

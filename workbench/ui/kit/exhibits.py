@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from workbench.report.number_text import MISSING
 from workbench.ui.kit.escape import html_text
 from workbench.ui.kit.theme import surface
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 CELL = "text-align:left;vertical-align:top;padding:.35rem .5rem;border-bottom:1px solid #8884"
 LONGEST_LINE = 30
 CODE_NAME = "code name"
+NAMES = "measure"  # column of what is measured, in words that end in an arrow
+CHARACTER, CELL_PADDING = 6, 30  # pixels
 # Options of `show_table` for a column `text` of whole texts: wide, and rows of three lines.
 # Streamlit wraps texts only in rows taller than 64 pixels.
 LONG_TEXTS: Mapping[str, Any] = {"column_config": {"text": {"width": 510}}, "row_height": 70}
@@ -79,7 +82,7 @@ def caption_with_files(caption: str) -> DeltaGenerator:
 def _exports(figure: go.Figure, stem: str, table: Callable[[], pd.DataFrame] | None) -> None:
     st.download_button(
         "CSV: the numbers",
-        lambda: (table() if table else drawn_points(figure)).to_csv(index=False),
+        lambda: for_files(table() if table else drawn_points(figure)).to_csv(index=False),
         file_name=f"{stem}.csv",
         mime="text/csv",
         on_click="ignore",
@@ -129,6 +132,8 @@ def show_table(
 ) -> Any:
     """Show a table with its CSV and Parquet.
 
+    A cell without a value reads `MISSING`, and is empty in the files.
+
     Args:
         frame: rows.
         name: of files and widget keys; one a page.
@@ -142,12 +147,22 @@ def show_table(
         shown = frame.style.apply(
             lambda row: [f"color: {surface().muted}" if faded(row) else ""] * len(row), axis=1
         )
-    if CODE_NAME in frame:
-        # For exports; readers see the plain words.
-        options["column_config"] = {CODE_NAME: None, **options.get("column_config", {})}
-    state = st.dataframe(shown, hide_index=True, key=f"{stem}-table", **options)
+    # For exports; readers see the plain words.
+    hidden = {name: None for name in map(str, frame) if name.startswith(CODE_NAME)}
+    options["column_config"] = {**hidden, **_wide_names(frame), **options.get("column_config", {})}
+    state = st.dataframe(
+        shown, hide_index=True, key=f"{stem}-table", placeholder=MISSING, **options
+    )
     _table_footer(frame, stem, caption)
     return state
+
+
+def _wide_names(frame: pd.DataFrame) -> dict[str, Any]:
+    """A column of measures as wide as its longest name; Streamlit would cut its arrow off."""
+    if NAMES not in frame or not len(frame):
+        return {}
+    longest = int(frame[NAMES].astype(str).str.len().max())
+    return {NAMES: st.column_config.Column(width=CELL_PADDING + CHARACTER * longest)}
 
 
 def show_reading_table(
@@ -163,7 +178,7 @@ def show_reading_table(
     """
     head = "".join(f'<th style="{CELL}">{html_text(column)}</th>' for column in frame)
     body = "".join(
-        "<tr>" + "".join(_cell(str(cell)) for cell in row) + "</tr>"
+        "<tr>" + "".join(_cell(cell) for cell in row) + "</tr>"
         for row in frame.itertuples(index=False)
     )
     st.html(
@@ -175,8 +190,9 @@ def show_reading_table(
     _table_footer(kept, re.sub(r"[^\w-]+", "-", name).strip("-"), caption)
 
 
-def _cell(text: str) -> str:
+def _cell(value: Any) -> str:
     """A table cell; numbers and names stay on one line where there is room, sentences wrap."""
+    text = MISSING if is_missing(value) else str(value)
     kind = "" if len(text) > LONGEST_LINE else ' class="short-cell"'
     return f'<td{kind} style="{CELL}">{html_text(text)}</td>'
 
@@ -185,7 +201,7 @@ def _table_footer(frame: pd.DataFrame, stem: str, caption: str) -> None:
     with caption_with_files(caption):
         st.download_button(
             "CSV",
-            lambda: frame.to_csv(index=False),
+            lambda: for_files(frame).to_csv(index=False),
             file_name=f"{stem}.csv",
             mime="text/csv",
             on_click="ignore",
@@ -193,12 +209,22 @@ def _table_footer(frame: pd.DataFrame, stem: str, caption: str) -> None:
         )
         st.download_button(
             "Parquet",
-            lambda: parquet_bytes(frame),
+            lambda: parquet_bytes(for_files(frame)),
             file_name=f"{stem}.parquet",
             mime="application/vnd.apache.parquet",
             on_click="ignore",
             key=f"{stem}-parquet",
         )
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds no value: none, NaN, or text that says so."""
+    return value is None or value == MISSING or value != value
+
+
+def for_files(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table as files hold it: empty where a page writes `MISSING`."""
+    return frame.mask(frame == MISSING, None)
 
 
 def parquet_bytes(frame: pd.DataFrame) -> bytes:

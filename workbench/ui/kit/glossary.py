@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from workbench.report.plain_words import CLASS_WORDS
 from workbench.ui.kit.escape import html_text
 
 GLOSSARY: Mapping[str, str] = {
@@ -47,7 +48,9 @@ GLOSSARY: Mapping[str, str] = {
     "euler, heun, multistep": "Ways of following the flow in steps; more exact ones cost more.",
     "probe": "A measurement of a space that leaves it as it is.",
     "trust": "How far a point's neighbours on the map are its neighbours in the space: 1 = all.",
-    "pos": "Part of speech: noun, verb, adposition (adp), determiner (det), proper noun (propn)...",
+    "part of speech": "What a word does in its sentence. Code names in parentheses: "
+    + ", ".join(f"{words} ({code})" for code, words in CLASS_WORDS["pos"].items())
+    + ".",
 }
 
 

@@ -12,6 +12,8 @@ from workbench.ui.sections.shared.stored_results import Results
 if TYPE_CHECKING:
     import pandas as pd
 
+BETTER = {True: "higher", False: "lower"}
+
 
 def every_result(results: Mapping[str, Results]) -> pd.DataFrame:
     """A row a stored result: each arm's score and interval, chance, points; or why none."""
@@ -28,11 +30,11 @@ def every_result(results: Mapping[str, Results]) -> pd.DataFrame:
                 **{
                     arm: interval_text({**r, "mean": r["score"]})
                     if r.get("score") is not None
-                    else str(r.get("reason"))
+                    else str(r.get("reason") or "not defined")
                     for arm, r in known.items()
                 },
                 "chance": number_text(first.get("chance")),
-                "better": {True: "higher", False: "lower", None: ""}[first.get("higher_is_better")],
+                "better": BETTER.get(first.get("higher_is_better")),
                 "n": first.get("n"),
                 "code name": name,
             }

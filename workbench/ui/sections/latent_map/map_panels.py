@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyses.figures.linked_maps import Colouring
+from workbench.report.plain_words import class_words
 from workbench.ui.kit.opened_finding import replayed_rows
 from workbench.ui.map.component import show_map
 from workbench.ui.map.view import MapView
@@ -54,7 +55,8 @@ def _colouring(choice: MapChoice, maps: Maps) -> Colouring:
     if choice.colour == MOVED and choice.moved is not None:
         return Colouring(name="displacement", values=dict.fromkeys(maps.coords, choice.moved))
     codes, classes = choice.items.labels[choice.colour]
-    return Colouring(name=choice.colour, codes=codes, classes=classes)
+    words = [class_words(choice.colour, name) for name in classes]
+    return Colouring(name=choice.colour, codes=codes, classes=words)
 
 
 def _titles(choice: MapChoice, maps: Maps) -> dict[str, str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from workbench.report.plain_words import label_words
-from workbench.ui.kit.exhibits import LONG_TEXTS, show_table
+from workbench.report.plain_words import class_words, label_words
+from workbench.ui.kit.exhibits import CODE_NAME, LONG_TEXTS, show_table
 from workbench.ui.sections.shared.held_out import displacement_sentence
 
 if TYPE_CHECKING:
@@ -41,16 +41,19 @@ def _frame(choice: MapChoice, order: np.ndarray) -> pd.DataFrame:
 
     items, moved = choice.items, choice.moved
     assert moved is not None
-    labels = {
-        label_words(name): [classes[code] if (code := codes[row]) >= 0 else "" for row in order]
-        for name, (codes, classes) in items.labels.items()
-    }
+    columns: dict[str, list[str | None]] = {}
+    for name, (codes, classes) in items.labels.items():
+        own = [classes[code] if (code := codes[row]) >= 0 else None for row in order]
+        words = [None if one is None else class_words(name, one) for one in own]
+        columns[label_words(name)] = words
+        if words != own:
+            columns[f"{CODE_NAME}: {label_words(name)}"] = own
     frame = pd.DataFrame(
         {
             "item": [items.names[row] for row in order],
-            "text": [items.texts[row] for row in order],
             "displacement": moved[order].round(3),
-            **labels,
+            "text": [items.texts[row] for row in order],
+            **columns,
         }
     )
     return frame.drop(columns="item") if choice.level == "texts" else frame

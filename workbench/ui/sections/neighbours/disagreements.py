@@ -31,8 +31,8 @@ def show_disagreements(selection: Selection, asked: Asked) -> None:
     frame = pd.DataFrame(
         {
             "item": [items.names[n] for n in order],
-            "text": [items.texts[n] for n in order],
             "displacement": moved[order].round(3),
+            "text": [items.texts[n] for n in order],
         }
     )
     picked = show_table(

@@ -97,7 +97,9 @@ def _choose_machines() -> tuple[str, str]:
 
 def _choose_corpus() -> tuple[str, object, str, str]:
     """Corpus, uploaded file, text column, and name on the Hub."""
-    corpus = st.segmented_control("Corpus", list(CORPORA), default="stories", key="corpus")
+    corpus = st.segmented_control(
+        "Corpus", list(CORPORA), default="stories", key="corpus", wrap=True
+    )
     corpus = corpus or "stories"
     st.caption(CORPORA[corpus])
     upload, column, hf_name = None, "", ""
@@ -120,7 +122,7 @@ def _choose_arms(preset: str) -> tuple[tuple[str, ...], int, str, str]:
     own = preset_arms(preset)
     arms = st.pills(
         "Arms", list(dict.fromkeys([*own, *STANDARD_ARMS])), selection_mode="multi",
-        default=own, key=f"arms-{preset}",
+        default=own, key=f"arms-{preset}", wrap=True,
         help="; ".join(f"`{arm}`: {meaning}" for arm, meaning in ARM_MEANING.items()),
     )  # fmt: skip
     seeds = st.number_input("Seeds", 1, 10, 1)

@@ -20,9 +20,16 @@ from workbench.store.paths import runs_directory
 from workbench.study.listing import GENERATOR, list_states
 from workbench.ui.kit.exhibits import show_table
 from workbench.ui.kit.scan import stamp
+from workbench.ui.kit.selection import current_selection
 from workbench.ui.sections.study.score_tables import headline_metrics
 
 MOST_SCORES = 4
+NONE_YET = "There is no study yet. Start one on the page New study; it will be listed here."
+ONLY_THE_EXAMPLE = (
+    "There is no study of your own yet. What the pages show is the example that came with the "
+    "workbench. *Train your own*, above, leads to the page New study; what you start there is "
+    "listed here from its first minute, and opens in the sidebar."
+)
 
 
 def show_on_disk() -> None:
@@ -31,7 +38,11 @@ def show_on_disk() -> None:
 
     rows = [_row(state) for state in list_states()]
     if not rows:
-        st.info("The runs directory is empty. Start a study on the page New study.")
+        selection = current_selection()
+        st.info(
+            NONE_YET if selection is None or not selection.is_example else ONLY_THE_EXAMPLE,
+            icon=":material/folder_open:",
+        )
         return
     show_table(
         pd.DataFrame(rows),

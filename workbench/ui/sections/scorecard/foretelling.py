@@ -9,12 +9,12 @@ import streamlit as st
 from analyses.figures.foretelling import foretelling_figure
 from workbench.report.plain_words import plain_words
 from workbench.report.predictors import MIN_ARMS
-from workbench.report.scorecard import table_rows
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure, show_table
 from workbench.ui.kit.named_choice import choose_named
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.scorecard.all_studies import finished_keys, scorecard_of
+from workbench.ui.sections.scorecard.predictor_words import drawn_rows, predictor_table, worded
 from workbench.ui.sections.scorecard.sixteen import show_sixteen
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ def show_foretelling(card: Card) -> tuple[str, list[ScorecardRow]]:
 
     With too few arms, say how many are needed, and show the sixteen autoencoders instead.
     """
-    import pandas as pd
-
     num_arms = len(set(card.table.arms))
     if num_arms < MIN_ARMS:
         st.info(
@@ -54,16 +52,16 @@ def show_foretelling(card: Card) -> tuple[str, list[ScorecardRow]]:
     )
     rows = [row for row in card.rows if row.score == score]
     show_figure(
-        foretelling_figure(rows, theme=theme()),
+        foretelling_figure(worded(rows), theme=theme()),
         "foretelling",
         caption="Spearman correlation with the score over runs; 1 = the better by this measure "
         "(or the larger, where it has no better end) always wrote better. Intervals that hold zero "
         "foretell nothing. Diamonds are trivial baselines: a probe that does not beat them is not "
         "worth its cost.",
-        table=lambda: pd.DataFrame([row.flat() for row in rows]),
+        table=lambda: drawn_rows(rows),
     )
     show_table(
-        pd.DataFrame(table_rows(rows, score)), "scorecard",
+        predictor_table(rows, score), "scorecard",
         caption="Regret: how much worse the arm that the measure picks writes, 0 = it picks "
         "the best, 1 = as a random pick. Partial: what is left once reconstruction is known. "
         "p (Holm): chance of so strong a correlation by luck, corrected for all rows.",

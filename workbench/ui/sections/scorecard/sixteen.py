@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import streamlit as st
 
 from analyses.figures.foretelling import foretelling_figure
-from workbench.report.plain_words import plain_words, result_words
-from workbench.report.scorecard import table_rows
+from workbench.report.plain_words import plain_words
 from workbench.report.written_scorecard import SIXTEEN, written_rows
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure, show_table
 from workbench.ui.kit.named_choice import choose_named
 from workbench.ui.kit.theme import theme
+from workbench.ui.sections.scorecard.predictor_words import drawn_rows, predictor_table, worded
 from workbench.ui.sections.study.score_tables import KEY_SCORES
 
 MOST_DRAWN = 12
@@ -27,8 +25,6 @@ def show_sixteen() -> str | None:
     It opens on the first key score that was measured. Drawn are the strongest probes and every
     trivial baseline, reconstruction among them.
     """
-    import pandas as pd
-
     if not SIXTEEN.is_file():
         return None
     with guarded("The scorecard over sixteen autoencoders"):
@@ -39,23 +35,23 @@ def show_sixteen() -> str | None:
         score = choose_named(
             "How writing is scored", scores, "score", words=plain_words, first=first
         )
-        own = [replace(r, predictor=result_words(r.predictor)) for r in rows if r.score == score]
+        own = [row for row in rows if row.score == score]
         probes = sorted(
             (row for row in own if not row.is_baseline),
             key=lambda row: -abs(row.spearman.value or 0),
         )
         drawn = [*probes[:MOST_DRAWN], *(row for row in own if row.is_baseline)]
         show_figure(
-            foretelling_figure(drawn, theme=theme()), "sixteen",
+            foretelling_figure(worded(drawn), theme=theme()), "sixteen",
             caption=f"The {MOST_DRAWN} strongest of {len(probes)} probes, and the trivial "
             "baselines: right of zero foretells. Sixteen arms, two seeds, 95 % intervals over "
             "arms; by release 0.1.0, no part of the runs here. How to read it and make it anew: "
             "docs/evidence/scorecard.md.",
-            table=lambda: pd.DataFrame([row.flat() for row in own]),
+            table=lambda: drawn_rows(own),
         )  # fmt: skip
         with st.expander("Every row"):
             show_table(
-                pd.DataFrame(table_rows(own, score)), "sixteen-rows",
+                predictor_table(own, score), "sixteen-rows",
                 caption="Regret: 0 = the measure picks the best arm, 1 = as a random pick. "
                 "Partial: once reconstruction is known. p (Holm): by permuting arms.",
             )  # fmt: skip

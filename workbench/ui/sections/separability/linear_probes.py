@@ -70,10 +70,13 @@ def show_classes(selection: Selection, separable: Mapping[str, Results]) -> str:
             n: own.classes for run in selection.runs.values() for n, own in read_labels(run).items()
         }
         names = {**corpus.label_names, **corpus.token_label_names, **brought}.get(label, ())
-        frame = class_frame({arm: own.get(label) for arm, own in separable.items()}, names)
+        frame = class_frame({arm: own.get(label) for arm, own in separable.items()}, names, label)
         if len(frame):
-            show_table(frame, "classes", caption="Share of each class that the probe gets right. "
-                       "Rare classes are the hard ones; look where the arms part.")  # fmt: skip
+            show_table(
+                frame, "classes", height="content",
+                caption="Share of each class that the probe gets right. Rare classes are the hard "
+                "ones; look where the arms part.",
+            )  # fmt: skip
         else:
             st.info("This label has too few examples a class to be probed.")
     return label

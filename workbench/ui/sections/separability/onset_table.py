@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from workbench.report.number_text import number_text
+from workbench.report.number_text import MISSING, number_text
 from workbench.report.plain_words import label_words
 from workbench.study.folders import open_study
 from workbench.ui.kit.exhibits import show_table
@@ -67,7 +67,7 @@ def _onset_row(row: Mapping[str, Any], arms: Sequence[str]) -> dict[str, Any]:
         cells[f"{arm}: clear"] = ", ".join(clear)
         cells[f"{arm}: half"] = _steps(*(row[f"{arm} {key}"] for key in _HALF))
     known = row["ratio"] is not None
-    interval = f"[{number_text(row['low'])}, {number_text(row['high'])}]" if known else "-"
+    interval = f"[{number_text(row['low'])}, {number_text(row['high'])}]" if known else MISSING
     ratio = {f"{arms[0]} / {arms[-1]}": number_text(row["ratio"]), "interval": interval}
     return {**cells, **ratio, "order": row["order"]}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.report.plain_words import class_words
+from workbench.ui.kit.exhibits import CODE_NAME
 from workbench.ui.sections.shared.stored_results import Results
 
 if TYPE_CHECKING:
@@ -26,9 +28,15 @@ def baseline_marks(results: Results) -> dict[str, dict[str, float | None]]:
 
 
 def class_frame(
-    results: Mapping[str, Mapping[str, Any] | None], names: Sequence[str]
+    results: Mapping[str, Mapping[str, Any] | None], names: Sequence[str], label: str
 ) -> pd.DataFrame:
-    """A row a class: its size and each arm's accuracy on it."""
+    """One row per class: its size and each arm's accuracy on it.
+
+    Args:
+        results: arm -> stored probe of the label.
+        names: the label's classes, by code.
+        label: name of the label set.
+    """
     import pandas as pd
 
     classes: dict[str, dict[str, Any]] = {}
@@ -36,12 +44,14 @@ def class_frame(
         for code, own in ((result or {}).get("detail", {}).get("per_class", {}) or {}).items():
             place = int(code)
             name = names[place] if 0 <= place < len(names) else code
-            row = classes.setdefault(name, {"class": name, "items": own.get("n")})
+            row = classes.setdefault(
+                name, {"class": class_words(label, name), "items": own.get("n")}
+            )
             row[arm] = own.get("accuracy")
     frame = pd.DataFrame(list(classes.values()))
     if len(frame) and len(arms := [arm for arm in results if arm in frame]) == 2:
         frame["difference"] = frame[arms[1]] - frame[arms[0]]
-    return frame.round(3)
+    return frame.assign(**{CODE_NAME: list(classes)}).round(3)
 
 
 def swept_grid(results: Results) -> dict[str, dict[str, float | None]]:

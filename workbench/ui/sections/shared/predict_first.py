@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from workbench.report.number_text import interval_text, number_text
+from workbench.report.number_text import MISSING, interval_text, number_text
 from workbench.report.predictors import known_directions, metric_direction
 from workbench.score.directions import ACCURACY
 from workbench.ui.kit.escape import inline
@@ -79,7 +79,7 @@ def predict_first(page: str, make: Callable[[], Lesson | str], where: Any = st) 
         st.markdown(f"**{inline(lesson.question)}**")
         st.markdown(inline(lesson.given))
         if lesson.table is not None:
-            st.dataframe(lesson.table, hide_index=True, key=f"{page}-given")
+            st.dataframe(lesson.table, hide_index=True, key=f"{page}-given", placeholder=MISSING)
         mark = hashlib.sha256(f"{lesson.question}{lesson.given}".encode()).hexdigest()[:12]
         choice = st.radio(
             "Your prediction", lesson.options, index=None, key=f"{page}-guess-{mark}",

@@ -70,15 +70,15 @@ def score_frame(comparison: Mapping[str, Any], metrics: Sequence[str]) -> pd.Dat
             "measure": plain_words(metric),
             # A generator has no space to measure: its cell stays empty there.
             **{
-                name: "" if name in beside and not value else _cell(value)
+                name: None if name in beside and not value else _cell(value)
                 for name, value in values.items()
             },
         }
         chance = known.get("chance")
-        row["chance"] = "" if chance is None else number_text(chance)
+        row["chance"] = None if chance is None else number_text(chance)
         for name in CONTROLS:
             mean = baselines.get(name, {}).get(metric, {}).get("mean")
-            row[name] = "" if mean is None else number_text(mean)
+            row[name] = None if mean is None else number_text(mean)
         row["n"] = known.get("n", 0)
         row["code name"] = metric
         rows.append(row)
