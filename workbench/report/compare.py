@@ -183,6 +183,14 @@ def adapted_metrics(run: Run) -> dict[str, dict[str, Any]]:
     }
 
 
+def space_metrics(run: Run, writer: GeneratorRun) -> dict[str, dict[str, Any]]:
+    """Metrics of an arm that is a scored generator's own space: its probes and those scores."""
+    return {
+        **_arm_probes([stored_probes(run)]),
+        **arm_generation([load_scores(writer, headline_scale(writer))], run.study, "generation"),
+    }
+
+
 def stored_probes(run: Run) -> dict[str, Any]:
     """Every stored probe result of a run: result name -> result as JSON."""
     probes: dict[str, Any] = {}

@@ -1,8 +1,8 @@
 """The scorecard over studies: which probe, measured on the autoencoder, predicts generation?
 
-Rows come from each study's `scorecard.parquet` (one row per arm and seed), directions from its
-`comparison.json`, sizes from the stored weights. A metric without a good end counts as "more is
-better", so its verdict may be that it predicts the reverse.
+Rows come from each study's `scorecard.parquet` (one row per arm and seed) and from the spaces that
+were imported, directions from its `comparison.json`, sizes from the stored weights. A metric
+without a good end counts as "more is better", so its verdict may be that it predicts the reverse.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from workbench.report.number_text import MISSING
 from workbench.score.directions import ACCURACY, direction
 from workbench.store.json_files import read_json, write_json
 from workbench.study.folders import Run, Study, open_study
+from workbench.study.generators import GeneratorRun, generator_of
 from workbench.study.pairing import NOT_PROVED
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from analyses.scorecard.run_table import RunTable
 
 PARAMETERS = "parameters.vae"
+MIDDLE = "middle"  # the space of a generator that `export` writes unless asked for another
 # Every other score of a study is paired with one of these.
 SCORES = (
     "grammar_sentences",
@@ -71,6 +73,7 @@ def read_study_rows(study: Study) -> StudyRows:
     frames = [
         pd.read_parquet(table),
         *(_adapted_row(run) for run in study.imported if _scored(run)),
+        *_generator_rows(study),
     ]
     return StudyRows(study, pd.concat(frames, ignore_index=True), directions)
 
@@ -81,11 +84,32 @@ def _scored(run: Run) -> bool:
 
 def _adapted_row(run: Run) -> pd.DataFrame:
     """The row of an arm that an adapter encoded and generated with."""
-    import pandas as pd
-
     from workbench.report.compare import adapted_metrics
 
-    values = {name: (own["seeds"] or [None])[0] for name, own in adapted_metrics(run).items()}
+    return _row(run, adapted_metrics(run))
+
+
+def _generator_rows(study: Study) -> list[pd.DataFrame]:
+    """A row of each scored generator, of the probed space of it that was imported.
+
+    One row even if several spaces are there, since they share its scores: that of its middle.
+    """
+    from workbench.report.compare import space_metrics, stored_probes
+
+    found: dict[str, tuple[Run, GeneratorRun]] = {}
+    for run in study.imported:
+        writer = generator_of(run)
+        if writer is None or not writer.evaluation_file.is_file() or not stored_probes(run):
+            continue
+        if writer.name not in found or (run.imported or {})["provenance"]["space"] == MIDDLE:
+            found[writer.name] = run, writer
+    return [_row(run, space_metrics(run, writer)) for run, writer in found.values()]
+
+
+def _row(run: Run, metrics: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    values = {name: (own["seeds"] or [None])[0] for name, own in metrics.items()}
     return pd.DataFrame(
         [{"study": run.study.config.name, "arm": run.arm, "seed": run.seed, **values}]
     )
@@ -142,8 +166,10 @@ def run_table(studies: Sequence[Study]) -> RunTable:
 def family_of(run: Run) -> str:
     """The study, and the settings other than REPA's weight in which the arm differs.
 
-    An arm from a bundle has none that are known.
+    An arm from a bundle has none that are known; a generator's own space is of its own kind.
     """
+    if generator_of(run) is not None:
+        return f"{run.study.directory.name}: space of a generator"
     if run.imported is not None:
         return f"{run.study.directory.name}: from a bundle, {NOT_PROVED}"
     keys = sorted(set(run.study.config.arms[run.arm]) - {"vae_loss.repa_weight"})

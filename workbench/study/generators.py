@@ -46,6 +46,15 @@ def generator_runs(study: Study) -> list[GeneratorRun]:
     return [GeneratorRun(study, name, seed) for seed in config.seeds for name in config.generators]
 
 
+def generator_of(run: Run) -> GeneratorRun | None:
+    """The generator of the same study and seed whose own space an imported arm is, if any."""
+    about = (run.imported or {}).get("provenance") or {}
+    if about.get("study") != run.study.config.name:
+        return None
+    own = [found for found in generator_runs(run.study) if found.seed == run.seed]
+    return next((found for found in own if found.name == about.get("run")), None)
+
+
 def find_generator(name: str) -> GeneratorRun | None:
     """The generator of `STUDY/GENERATOR`, `STUDY/GENERATOR/SEED` or its folder; None if none."""
     path = Path(name)

@@ -18,11 +18,12 @@ from workbench.machine.devices import find_placement
 from workbench.pipeline.run_study import finish_generator
 from workbench.pipeline.stages import OF_A_GENERATOR
 from workbench.report.generators import _generator_cost
+from workbench.report.scorecard import run_table
 from workbench.sample.continued import Continuations
 from workbench.sample.least_risk import least_risk
 from workbench.store.checkpoints import load_latest
 from workbench.store.json_files import read_json
-from workbench.study.folders import Study
+from workbench.study.folders import Study, open_study
 from workbench.study.generators import GeneratorRun, find_writer
 from workbench.study.record import create_study
 from workbench.train.generators import train_generator
@@ -120,6 +121,34 @@ def test_a_generators_states_are_probed_as_an_arm_is(study, tmp_path, capsys):
     words = ["export", f"{folder}/gpt2", "--space", "logits", "--out", str(tmp_path / "x")]
     assert cli.main(words) == 2
     assert "gpt2/seed-0 has none; it has embeddings, middle" in capsys.readouterr().err
+
+
+def test_a_generators_space_stands_in_the_scorecard_with_its_scores(study, tmp_path):
+    """One row for each generator, of its middle if that was imported, with its scores."""
+    folder = tmp_path / "study"
+    shutil.copytree(study.directory, folder, ignore=shutil.ignore_patterns(".lock"))
+    spaces = [("gpt2", "embeddings"), ("llada", "middle"), ("llada", "embeddings")]
+    for name, space in spaces:
+        bundle, arm = str(tmp_path / f"{name}-{space}"), f"{name}-{space}"
+        words = ["export", f"{folder}/{name}", "--space", space, "--out", bundle, "--quiet"]
+        assert cli.main(words) == 0
+        assert cli.main(["import", bundle, "--study", str(folder), "--arm", arm, "--quiet"]) == 0
+    for arm in ("gpt2-embeddings", "llada-middle", "llada-embeddings"):
+        only = ["--only", "isotropy", "--quiet"]
+        assert cli.main(["probe", f"{folder}/{arm}/0", *only]) == 0
+    copied = open_study(folder)
+    table = run_table([copied])
+    rows = {arm.split("/")[1]: row for row, arm in enumerate(table.arms)}
+    assert set(rows) == {"none", "repa", "gpt2-embeddings", "llada-middle"}
+    written = read_json(folder / "comparison.json")["generators"]
+    for arm, name in (("gpt2-embeddings", "gpt2"), ("llada-middle", "llada")):
+        assert table.families[rows[arm]] == "study: space of a generator"
+        for score in ("generation.valid_4gram", "generation.nats_per_token"):
+            assert table.scores[score][rows[arm]] == pytest.approx(written[name][score]["seeds"][0])
+        probed = read_json(folder / f"arms/{arm}/seed-0/probes/isotropy.json")["results"]
+        found = table.probes["isotropy.mean_cosine"][rows[arm]]
+        assert found == pytest.approx(probed["isotropy.mean_cosine"]["score"])
+    assert np.isnan(table.baselines["parameters.vae"][rows["gpt2-embeddings"]])
 
 
 @pytest.mark.parametrize("name", ["diffusion-lm", "none"])
