@@ -46,6 +46,16 @@ def test_sentences_read_the_same_from_either_side():
     assert "none keeps 6% and repa 40%" in forth[2]
 
 
+def test_arms_that_were_not_contrasted_are_said_to_be_so():
+    document = comparison("not distinguishable", "better")
+    document["arms"] |= {"gram": {}, "deep": {}}
+    (line,) = findings(document, "gram", "deep")
+    assert "its first two, none and repa" in line
+    assert "compare STUDY/gram STUDY/deep" in line
+    assert findings(document, "gram", "gram") == []
+    assert findings(document, "gram", "from-a-bundle") == []
+
+
 def test_measures_have_plain_words_and_keep_their_name_without():
     assert plain_words("generation.mauve[minilm]").startswith("MAUVE")
     assert plain_words("generation.not_named_yet") == "not named yet"

@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.config.training import TrainingConfig
-from workbench.report.compare import (
-    arm_generation,
-    generation_contrasts,
-    load_scores,
-)
+from workbench.report.arm_metrics import arm_generation, load_scores
+from workbench.report.contrasts import generation_contrasts
 from workbench.report.verdicts import with_verdicts
 from workbench.sample.held_out import scale_name
 from workbench.store.checkpoints import MODEL, list_checkpoints

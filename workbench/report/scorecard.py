@@ -84,7 +84,7 @@ def _scored(run: Run) -> bool:
 
 def _adapted_row(run: Run) -> pd.DataFrame:
     """The row of an arm that an adapter encoded and generated with."""
-    from workbench.report.compare import adapted_metrics
+    from workbench.report.arm_metrics import adapted_metrics
 
     return _row(run, adapted_metrics(run))
 
@@ -94,7 +94,7 @@ def _generator_rows(study: Study) -> list[pd.DataFrame]:
 
     One row even if several spaces are there, since they share its scores: that of its middle.
     """
-    from workbench.report.compare import space_metrics, stored_probes
+    from workbench.report.arm_metrics import space_metrics, stored_probes
 
     found: dict[str, tuple[Run, GeneratorRun]] = {}
     for run in study.imported:

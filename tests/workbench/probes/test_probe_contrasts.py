@@ -2,7 +2,8 @@
 
 import pytest
 
-from workbench.report.compare import _probe_contrasts, probe_contrast
+from workbench.report.compare import compared_pairs
+from workbench.report.contrasts import probe_contrast, probe_contrasts
 from workbench.report.verdicts import with_verdicts
 
 
@@ -16,7 +17,7 @@ def verdicts(names: list[str], better: bool | None) -> list[str]:
         "repa": {name: {**value(0.532, 0.02), **shared} for name in names},
         "none": {name: {**value(0.5, 0.02), **shared} for name in names},
     }
-    return [row["verdict"] for row in with_verdicts(_probe_contrasts(arms, "repa", "none"))]
+    return [row["verdict"] for row in with_verdicts(probe_contrasts(arms, "repa", "none"))]
 
 
 def test_the_p_of_an_interval_that_just_touches_zero_is_one_in_twenty():
@@ -40,3 +41,15 @@ def test_many_contrasts_of_one_probe_ask_for_more(better, alone):
     assert verdicts([f"scale.{n}" for n in range(20)], better) == ["not distinguishable"] * 20
     several = [f"{family}.a" for family in ("scale", "isotropy", "floor")]
     assert verdicts(several, better) == [alone] * 3
+
+
+def test_contrasts_grow_as_the_arms_do_and_not_by_their_square():
+    assert compared_pairs(["none", "repa"]) == [("none", "repa")]
+    assert compared_pairs(["none", "repa", "own"]) == [
+        ("none", "repa"), ("none", "own"), ("repa", "own"),
+    ]  # fmt: skip
+    arms = [f"arm-{number}" for number in range(25)]
+    pairs = compared_pairs(arms)
+    assert len(pairs) == 24 + 23
+    assert {first for first, _ in pairs} == {"arm-0", "arm-1"}
+    assert compared_pairs(["alone"]) == []

@@ -17,7 +17,7 @@ from workbench.probes.catalogue import PROBES, probe_names, probe_of
 from workbench.probes.inputs.probe_inputs import ProbeInputs
 from workbench.probes.pair import pair_file, pair_results, probe_pair, probe_pairs
 from workbench.probes.run import probe_fingerprint, probe_results, probe_run
-from workbench.report.compare import metric_name
+from workbench.report.arm_metrics import metric_name
 from workbench.study.folders import Run
 
 NAMES = probe_names("all")

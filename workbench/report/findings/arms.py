@@ -32,7 +32,7 @@ def contrast(ground: Ground, source: Mapping[str, Any]) -> Measured:
         return _stored_contrast(ground, a, b, metric)
     if _is_score(metric):
         return _score_contrast(ground, a, b, metric)
-    from workbench.report.compare import probe_contrast
+    from workbench.report.contrasts import probe_contrast
 
     first, second = (_of_probe(ground, arm, metric) for arm in (a, b))
     if first.value is None or second.value is None:
@@ -118,7 +118,7 @@ def _split(ground: Ground, metric: str) -> tuple[str, str, str]:
 
 
 def _of_scores(ground: Ground, arm: str, metric: str) -> Measured:
-    from workbench.report.compare import arm_generation
+    from workbench.report.arm_metrics import arm_generation
 
     family, scale, name = _split(ground, metric)
     found = ground.once(
@@ -135,7 +135,7 @@ def _of_scores(ground: Ground, arm: str, metric: str) -> Measured:
 
 
 def _score_contrast(ground: Ground, a: str, b: str, metric: str) -> Measured:
-    from workbench.report.compare import text_contrast
+    from workbench.report.contrasts import text_contrast
 
     _, scale, name = _split(ground, metric)
     first, second = (ground.scores(arm, scale) for arm in (a, b))
@@ -160,7 +160,7 @@ def _stored_contrast(ground: Ground, a: str, b: str, metric: str) -> Measured:
 
 def _of_probe(ground: Ground, arm: str, metric: str) -> Measured:
     """A probe's metric over the seeds of an arm."""
-    from workbench.report.compare import over_seeds
+    from workbench.report.arm_metrics import over_seeds
 
     runs = [ground.run(arm, seed) for seed in ground.study.config.seeds]
     found = [_results(ground, run, metric) for run in runs]
@@ -178,7 +178,7 @@ def _results(ground: Ground, run: Run, name: str) -> tuple[dict[str, Any], bool]
     Probes that are not part of every study take minutes, so their stored results are read.
     """
     from workbench.probes.catalogue import PROBES, probe_of
-    from workbench.report.compare import metric_name
+    from workbench.report.arm_metrics import metric_name
     from workbench.store.json_files import read_json
 
     probe = probe_of(metric_name(name))

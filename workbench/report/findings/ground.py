@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from analyses.maps.latent_map import LatentMap
     from workbench.probes.spaces import Items
-    from workbench.report.compare import RunScores
+    from workbench.report.arm_metrics import RunScores
     from workbench.sample.playback import Following, PlaybackView
     from workbench.sample.references import References
     from workbench.study.folders import Run, Study
@@ -81,7 +81,7 @@ class Ground:
 
     def scores(self, arm: str, scale: str) -> list[RunScores]:
         """Stored scores of every seed of an arm."""
-        from workbench.report.compare import load_scores
+        from workbench.report.arm_metrics import load_scores
 
         runs = [self.run(arm, seed) for seed in self.study.config.seeds]
         return self.once(("scores", arm, scale), lambda: [load_scores(r, scale) for r in runs])

@@ -82,7 +82,8 @@ def show_contrasts(comparison: Mapping[str, Any], family: str) -> None:
         faded=lambda row: row["verdict"] == UNCLEAR,
         height=contrasts_height(len(shown)),
         column_config={"verdict": st.column_config.TextColumn(width="medium")},
-        caption=f"Family *{family_words(family)}*, paired over prompts and seeds. A difference "
+        caption=f"Family *{family_words(family)}*, paired over prompts and seeds; every "
+        "arm with the study's first two. A difference "
         "stands when its interval excludes zero and its p, after Holm's correction for looking at "
         "many, is at most .05; grey rows are inside the noise. *higher* and *lower* stand where "
         "neither end is the better one.",

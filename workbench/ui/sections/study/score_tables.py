@@ -130,9 +130,14 @@ def findings(comparison: Mapping[str, Any], first: str, second: str) -> list[str
         for name, row in rows.items()
         if name.startswith("generation.") and metric_direction(name, {}) is not None
     ]
+    arms = comparison["arms"]
+    if not rows and first != second and {first, second} <= set(arms):
+        return [
+            f"{first} and {second} were not contrasted: a study contrasts every arm with its first "
+            f"two, {' and '.join(list(arms)[:2])}. `compare STUDY/{first} STUDY/{second}` does it."
+        ]
     if not scores:
         return []
-    arms = comparison["arms"]
     read = [number_text(arms[arm].get(ACCURACY, {}).get("mean")) for arm in (first, second)]
     gate = rows.get(ACCURACY)
     apart = gate is not None and is_clear(gate)
