@@ -13,7 +13,7 @@ RESULTS = Path(__file__).parent / "results"
 def main(
     only: str = "", quick: bool = False, threads: str = "", out: str = "", note: str = ""
 ) -> None:
-    """Measure every stage against its peer; takes about twelve minutes on two CPU cores.
+    """Measure every stage against its peer; exits with 1 if one of them failed.
 
     Args:
         only: Benchmarks, separated by commas; empty runs all.
@@ -25,22 +25,28 @@ def main(
     """
     from benchmarks.catalog import chosen
     from benchmarks.reports import save
-    from benchmarks.running import measure
+    from benchmarks.running import FAILED, measure
     from benchmarks.workload import prepared
 
     names, counts = chosen(only), tuple(int(part) for part in threads.split(",") if part)
-    start = time.monotonic()
+    start, failed = time.monotonic(), list[str]()
     _say("preparing corpus, teacher states and latents", start)
     with prepared(quick) as directory:
         for found in measure(names, directory, quick=quick, threads=counts):
             for record in found:
                 _say(_line(record), start)
+                if record.get("reason", "").startswith(FAILED):
+                    failed.append(record["benchmark"])
             if out or not quick:
                 save(found, Path(out) if out else RESULTS, note)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 def _line(record: dict[str, Any]) -> str:
     head = f"{record['stage']} [{record['threads']} threads]"
+    if "reason" in record:
+        return f"{head}: not run: {record['reason']}"
     if "exponent" in record:
         return f"{head}: {record['size']}^{record['exponent']:.2f}"
     interval = f"{record['ratio']:.3g} ({record['low']:.3g} to {record['high']:.3g})"

@@ -13,11 +13,16 @@ import dataclasses
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+BUDGET_S = 20.0  # after which nothing is repeated again, so that a slow machine comes to an end
+FEWEST = 2  # repeats, whatever they take
+
+Costs = list[tuple[float, float]]  # wall and processor seconds, repeat by repeat
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +40,8 @@ class Setting:
     quick: bool = False
 
     def repeats(self, full: int) -> int:
-        """`full` repeats, or 3 in a quick run."""
-        return 3 if self.quick else full
+        """`full` repeats at most, or 2 in a quick run; see `repeating`."""
+        return FEWEST if self.quick else full
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +55,7 @@ class Ratio:
         ours: our median cost, in seconds unless a row says otherwise.
         peers: the peer's median cost.
         cpu: the median ratio of processor times; None where cost is no time, or either used none.
+        repeats: number of pairs.
     """
 
     median: float
@@ -58,6 +64,7 @@ class Ratio:
     ours: float
     peers: float
     cpu: float | None = None
+    repeats: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +88,23 @@ class Row:
     gate: str
     gate_passed: bool
     unit: str = "s"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotRun:
+    """A line of the table that could not be measured here.
+
+    Attributes:
+        stage: what would be measured.
+        peer: what it would be compared with.
+        goal: the smallest ratio wanted.
+        reason: what this machine lacks, or how the measurement failed.
+    """
+
+    stage: str
+    peer: str
+    goal: float | None
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,15 +132,27 @@ class Growth:
     last_exponent: float
 
 
-def costs_of(work: Callable[[], object]) -> tuple[float, float]:
-    """Wall and processor seconds of one call, the latter with all threads and ended children."""
-    start, used = time.perf_counter(), processor_seconds()
+def repeating(most: int, fewest: int = FEWEST, budget_s: float | None = None) -> Iterator[int]:
+    """Count repeats: `most` of them, or fewer once `budget_s` (`BUDGET_S`) have passed."""
+    end = time.monotonic() + (BUDGET_S if budget_s is None else budget_s)
+    for repeat in range(most):
+        if repeat >= fewest and time.monotonic() > end:
+            return
+        yield repeat
+
+
+def costs_of(
+    work: Callable[[], object], clock: Callable[[], float] | None = None
+) -> tuple[float, float]:
+    """Wall and processor seconds of one call, the latter as `clock` (`processor_seconds`) says."""
+    clock = clock or processor_seconds
+    start, used = time.perf_counter(), clock()
     work()
-    return time.perf_counter() - start, processor_seconds() - used
+    return time.perf_counter() - start, clock() - used
 
 
 def processor_seconds() -> float:
-    """Processor time so far of this process and of its children that have ended."""
+    """Processor time so far of all threads of this process and of its children that have ended."""
     times = os.times()
     return time.process_time() + times.children_user + times.children_system
 
@@ -129,20 +165,24 @@ def compare(
     scale: float = 1.0,
     warm_up: int = 1,
     settle: Callable[[], object] = lambda: None,
+    clock: Callable[[], float] | None = None,
+    fewest: int = FEWEST,
 ) -> Ratio:
     """Time both by turns and return the ratio.
 
     Args:
         ours: one unit of our work.
         peer: one unit of the peer's.
-        repeats: number of paired calls; their order alternates.
+        repeats: most paired calls, see `repeating`; their order alternates.
         scale: factor on the peer's time if its unit of work differs.
         warm_up: uncounted calls of each.
         settle: called after each of our calls, uncounted, to end what it left in the background.
+        clock: processor seconds so far; by default `processor_seconds`.
+        fewest: paired calls to make, however long they take.
     """
 
     def measured() -> tuple[float, float]:
-        cost = costs_of(ours)
+        cost = costs_of(ours, clock)
         settle()
         return cost
 
@@ -150,22 +190,26 @@ def compare(
         measured()
         peer()
     mine, theirs = list[tuple[float, float]](), list[tuple[float, float]]()
-    for repeat in range(repeats):
+    for repeat in repeating(repeats, fewest):
         if repeat % 2:
-            theirs.append(costs_of(peer))
+            theirs.append(costs_of(peer, clock))
             mine.append(measured())
         else:
             mine.append(measured())
-            theirs.append(costs_of(peer))
-    wall, used = (
-        ([cost[kind] for cost in mine], [cost[kind] * scale for cost in theirs]) for kind in (0, 1)
-    )
+            theirs.append(costs_of(peer, clock))
+    return ratio_of_costs(mine, [(wall * scale, used * scale) for wall, used in theirs])
+
+
+def ratio_of_costs(mine: Costs, theirs: Costs) -> Ratio:
+    """The ratio of paired costs, each of wall and processor seconds."""
+    wall, used = zip(*mine, strict=True)
+    peers_wall, peers_used = zip(*theirs, strict=True)
     # What costs less than the processor clock's grain has no ratio.
-    cpu = ratio_of(*used).median if min(*used[0], *used[1]) > 0 else None
-    return dataclasses.replace(ratio_of(*wall), cpu=cpu)
+    cpu = ratio_of(used, peers_used).median if min(*used, *peers_used) > 0 else None
+    return dataclasses.replace(ratio_of(wall, peers_wall), cpu=cpu)
 
 
-def ratio_of(ours: list[float], peers: list[float]) -> Ratio:
+def ratio_of(ours: Sequence[float], peers: Sequence[float]) -> Ratio:
     """The ratio of paired costs."""
     ratios = np.array(peers) / np.array(ours)
     low, high = median_interval(ratios)
@@ -175,6 +219,7 @@ def ratio_of(ours: list[float], peers: list[float]) -> Ratio:
         high=high,
         ours=statistics.median(ours),
         peers=statistics.median(peers),
+        repeats=len(ours),
     )
 
 
@@ -192,7 +237,7 @@ def measure_growth(
     """Fit cost against size; each repeat times every size once and gives one slope."""
     for call in work.values():
         call()
-    table = np.array([[costs_of(call)[1] for call in work.values()] for _ in range(repeats)])
+    table = np.array([[costs_of(call)[1] for call in work.values()] for _ in repeating(repeats)])
     sizes = np.log(list(work))
     slopes = np.array([np.polyfit(sizes, np.log(row), 1)[0] for row in table])
     low, high = median_interval(slopes)

@@ -1,11 +1,15 @@
 """The peers' training loop: nanoGPT's, in eager float32 with unfused AdamW and no autocast.
 
+`best` is what a careful user would run: bfloat16 autocast where the processor gains by it, fused
+AdamW, and on request the whole model under `torch.compile`, as nanoGPT does by default.
+
 Batches, cuts, noise, schedule and clipping match our own tasks at the same step, so the losses of
 both loops can be compared step by step.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +20,7 @@ from torch import Tensor, nn
 from benchmarks.peers import PeerDiT, PeerVAE
 from benchmarks.workload import Workload
 from data.batches import random_cuts
+from models.precision import bfloat16_autocast
 from models.time_samplers import TimeSampler
 from models.vae_loss import beta_at
 from workbench.config.training import TrainingConfig
@@ -31,11 +36,17 @@ class PeerLoop:
         model: the peer's model.
         config: rates, decay, clipping; a plain loop applies its `ema_decay`.
         loss: function from a step to its loss.
+        best: autocast and fused AdamW, see above.
     """
 
     def __init__(
-        self, model: nn.Module, config: TrainingConfig, loss: Callable[[int], Tensor]
+        self,
+        model: nn.Module,
+        config: TrainingConfig,
+        loss: Callable[[int], Tensor],
+        best: bool = False,
     ) -> None:
+        self.best = best
         self.model, self.config, self.loss, self.step_number = model, config, loss, 0
         matrices = [p for p in model.parameters() if p.ndim >= 2]
         others = [p for p in model.parameters() if p.ndim < 2]
@@ -46,7 +57,7 @@ class PeerLoop:
             ],
             lr=config.learning_rate,
             betas=(config.beta1, config.beta2),
-            fused=False,
+            fused=best,
         )
         self.average = [p.detach().clone() for p in model.parameters()]
 
@@ -54,7 +65,8 @@ class PeerLoop:
         """Train one step and return its loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step_number, self.config)
-        loss = self.loss(self.step_number)
+        with bfloat16_autocast("cpu") if self.best else contextlib.nullcontext():
+            loss = self.loss(self.step_number)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
@@ -67,11 +79,18 @@ class PeerLoop:
         return loss.detach()
 
 
-def vae_peer(model: PeerVAE, workload: Workload, noise_seed: int = 0) -> PeerLoop:
+def vae_peer(
+    model: PeerVAE,
+    workload: Workload,
+    noise_seed: int = 0,
+    best: bool = False,
+    compiled: bool = False,
+) -> PeerLoop:
     """The VAE loop on the batches of our `VAETask`; `noise_seed` 0 also gives the same noise."""
     config, split = workload.config, workload.corpus.split("train")
     training, context = config.vae_training, config.context
     plan = workload.plan(training)
+    forward = torch.compile(model) if compiled else model
 
     def loss(step: int) -> Tensor:
         rng = np.random.default_rng([config.seed, 1, step, 0])
@@ -81,22 +100,29 @@ def vae_peer(model: PeerVAE, workload: Workload, noise_seed: int = 0) -> PeerLoo
         batch = load_texts(split, batch_plan.indices, batch_plan.length, cuts)
         segments = batch.segments if rng.random() < context.split_prob else None
         generator = step_generator(torch.device("cpu"), config.seed + noise_seed, "vae", step, 0)
-        logits, mu, logvar = model(batch.token_ids, segments, generator)
+        logits, mu, logvar = forward(batch.token_ids, segments, generator)
         nll = F.cross_entropy(logits.flatten(0, 1), batch.token_ids.flatten(), reduction="none")
         weights = torch.where(batch.mask.flatten(), 1.0, config.vae_loss.eot_weight)
         kl = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(-1).mean()
         beta = beta_at(config.vae_loss, step, training.num_steps)
         return (nll * weights).sum() / weights.sum() + beta * kl
 
-    return PeerLoop(model, training, loss)
+    return PeerLoop(model, training, loss, best)
 
 
-def dit_peer(model: PeerDiT, workload: Workload, noise_seed: int = 0) -> PeerLoop:
+def dit_peer(
+    model: PeerDiT,
+    workload: Workload,
+    noise_seed: int = 0,
+    best: bool = False,
+    compiled: bool = False,
+) -> PeerLoop:
     """The flow loop on the batches of our `FlowTask`; `noise_seed` 0 also gives the same noise."""
     config, latents = workload.config, workload.latents()
     training, flow = config.flow_training, config.flow
     plan = workload.plan(training)
     times = TimeSampler(flow.time)
+    forward = torch.compile(model) if compiled else model
 
     def loss(step: int) -> Tensor:
         rng = np.random.default_rng([config.seed, 2, step, 0])
@@ -111,11 +137,11 @@ def dit_peer(model: PeerDiT, workload: Workload, noise_seed: int = 0) -> PeerLoo
         z_self = None
         if torch.rand((), generator=generator) < flow.self_conditioning_prob:
             with torch.no_grad():
-                z_self = model(z_t, t, z, ctx_mask, cond_drop, None)
-        z_hat = model(z_t, t, z, ctx_mask, cond_drop, z_self)
+                z_self = forward(z_t, t, z, ctx_mask, cond_drop, None)
+        z_hat = forward(z_t, t, z, ctx_mask, cond_drop, z_self)
         remaining = (1 - t).clamp_min(flow.t_clamp)[:, None, None]
         squared = ((z_hat - z) / remaining).square().mean(-1)  # (B, L)
         target = ~ctx_mask
         return ((squared * target).sum(1) / target.sum(1)).mean()
 
-    return PeerLoop(model, training, loss)
+    return PeerLoop(model, training, loss, best)

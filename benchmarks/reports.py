@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measuring import BUDGET_S
+
 LIBRARIES = ("torch", "transformers", "numpy", "scikit-learn", "faiss-cpu", "safetensors")
 
 
@@ -52,7 +54,7 @@ def save(records: Sequence[dict[str, Any]], directory: Path, note: str = "") -> 
     everything = [*kept, *records]
     document = {
         "machine": {**describe_machine(), "note": note or known.get("machine", {}).get("note", "")},
-        "rows": [r for r in everything if "ratio" in r],
+        "rows": [r for r in everything if "exponent" not in r],
         "growth": [r for r in everything if "exponent" in r],
     }
     path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -73,7 +75,8 @@ def as_markdown(document: dict[str, Any], day: str) -> str:
         "",
         "A ratio is the peer's cost divided by ours, taking turns in one process: above 1 we are "
         "cheaper. Median and 95 % bootstrap interval over repeats of wall times; `by CPU` is the "
-        "median of processor times. Goals are minimum ratios. "
+        "median of processor times, `n` the number of repeats: on a slow machine they end after a "
+        f"budget of {BUDGET_S:.0f} s. Goals are minimum ratios. "
         "`load` is the machine's one-minute load average at the start, our work included: "
         f"{min(loads)} to {max(loads)} on {machine['cores']} cores"
         + (
@@ -84,9 +87,9 @@ def as_markdown(document: dict[str, Any], day: str) -> str:
         "Written by `make bench`.",
         "",
         *([machine["note"], ""] if machine["note"] else []),
-        "| stage | threads | peer | ratio | interval | by CPU | goal | met | ours | peer's | gate "
-        "| load |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| stage | threads | peer | ratio | interval | by CPU | n | goal | met | ours | peer's "
+        "| gate | load |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
         *(_row(record) for record in document["rows"]),
         "",
         "## Growth",
@@ -102,6 +105,8 @@ def as_markdown(document: dict[str, Any], day: str) -> str:
 
 
 def _row(record: dict[str, Any]) -> str:
+    if "reason" in record:
+        return _not_run(record)
     goal, met = record["goal"], {True: "yes", False: "**no**", None: ""}[record["goal_met"]]
     gate = record["gate"] if record["gate_passed"] else f"**failed**: {record['gate']}"
     cells = [
@@ -111,6 +116,7 @@ def _row(record: dict[str, Any]) -> str:
         f"{record['ratio']:.3g}",
         f"{record['low']:.3g} to {record['high']:.3g}",
         "" if record.get("cpu") is None else f"{record['cpu']:.3g}",  # older records have none
+        str(record.get("repeats", "")),
         "" if goal is None else f"{goal:.3g}",
         met,
         f"{record['ours']:.3g} {record['unit']}",
@@ -119,6 +125,12 @@ def _row(record: dict[str, Any]) -> str:
         str(record["load"]),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _not_run(record: dict[str, Any]) -> str:
+    goal = "" if record["goal"] is None else f"{record['goal']:.3g}"
+    known = [record["stage"], str(record["threads"]), record["peer"], "not run", "", "", "", goal]
+    return f"| {' | '.join([*known, '', '', '', record['reason'], str(record['load'])])} |"
 
 
 def _growth(record: dict[str, Any]) -> str:

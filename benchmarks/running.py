@@ -1,8 +1,13 @@
-"""Run each measurement in a fresh process with its own threads, one after another."""
+"""Run each measurement in a fresh process with its own threads, one after another.
+
+What needs more cores than this process may use is recorded as not run, and so is what fails: a run
+of all benchmarks comes to its end.
+"""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
@@ -11,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.catalog import BENCHMARKS
-from benchmarks.measuring import Growth, Row, Setting
+from benchmarks.measuring import Growth, NotRun, Row, Setting
 
 THREADS_VARIABLE = "OMP_NUM_THREADS"
+FAILED = "failed, "
 
 
 def measure(
@@ -31,10 +37,28 @@ def measure(
         for count in BENCHMARKS[name].threads:
             if threads and count not in threads:
                 continue
+            if count > available_cores():
+                reason = f"needs {count} cores, this process may use {available_cores()}"
+                yield [_not_run(name, count, reason)]
+                continue
             os.environ[THREADS_VARIABLE] = str(count)  # read once, when a process starts
             setting = Setting(directory=directory, threads=count, quick=quick)
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                yield pool.submit(records_of, name, setting).result()
+                try:
+                    yield pool.submit(records_of, name, setting).result()
+                except Exception as error:  # the others are still worth measuring
+                    yield [_not_run(name, count, f"{FAILED}{type(error).__name__}: {error}")]
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _not_run(name: str, threads: int, reason: str) -> dict[str, Any]:
+    stage = name.replace("_", " ")
+    found = as_record(NotRun(stage=stage, peer="", goal=None, reason=" ".join(reason.split())))
+    return {**found, "benchmark": name, "threads": threads, "load": round(os.getloadavg()[0], 1)}
 
 
 def records_of(name: str, setting: Setting) -> list[dict[str, Any]]:
@@ -42,15 +66,17 @@ def records_of(name: str, setting: Setting) -> list[dict[str, Any]]:
     import torch
 
     torch.set_num_threads(setting.threads)
-    load = os.getloadavg()[0]
+    load, start = os.getloadavg()[0], time.monotonic()
     common = {"benchmark": name, "threads": setting.threads, "load": round(load, 1)}
-    return [{**as_record(found), **common} for found in BENCHMARKS[name].function(setting)]
+    records = [{**as_record(found), **common} for found in BENCHMARKS[name].function(setting)]
+    took = round(time.monotonic() - start, 1)
+    return [{**record, "benchmark_seconds": took} for record in records]
 
 
-def as_record(found: Row | Growth) -> dict[str, Any]:
-    """A row (with its ratio's fields at top level) or a growth, as JSON values."""
+def as_record(found: Row | NotRun | Growth) -> dict[str, Any]:
+    """A row (with its ratio's fields at top level), one not run, or a growth, as JSON values."""
     record = asdict(found)
-    if isinstance(found, Growth):
+    if not isinstance(found, Row):
         return record
     ratio = record.pop("ratio")
     met = found.goal is None or found.ratio.median >= found.goal
@@ -62,5 +88,6 @@ def as_record(found: Row | Growth) -> dict[str, Any]:
         "ours": ratio["ours"],
         "peers": ratio["peers"],
         "cpu": ratio["cpu"],
+        "repeats": ratio["repeats"],
         "goal_met": met if found.goal is not None else None,
     }

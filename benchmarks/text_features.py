@@ -16,7 +16,7 @@ from benchmarks.measuring import Row, Setting, compare
 from benchmarks.workload import open_workload
 from models.text_encoder import load_text_encoder
 
-TEXTS = 200
+TEXTS = 120
 CONFIG = MauveConfig(num_seeds=1, bootstrap=BootstrapConfig(num_resamples=10))
 LARGEST_DIFFERENCE = 1e-3
 

@@ -8,23 +8,27 @@ token passes. The peak is a large matrix product in the compute dtype, timed alt
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
 
-from benchmarks.measuring import Row, Setting, compare
+from benchmarks.measuring import Row, Setting, compare, processor_seconds
 from benchmarks.peer_training import PeerLoop, dit_peer, vae_peer
 from benchmarks.peers import PeerDiT, PeerVAE, with_weights_of
 from benchmarks.workload import Workload, open_workload
+from models.dit import TextDiT
 from models.precision import has_fast_bfloat16
+from models.text_vae import TextVAE
 from workbench.config.training import TrainingConfig
 from workbench.train.flow import FlowTask
 from workbench.train.loop import Task, build_state, train_step
 from workbench.train.vae import VAETask
 
 STEPS_AT_ONCE = 4
-GATE_STEPS, LAST_STEPS = 40, 10
+GATE_STEPS, LAST_STEPS = 24, 8
 PEAK_SIZE = 1024
+LARGEST_LOSS_GAP = 1e-2
 PER_TEXT = ("projector", "t_embedder", "adaLN_modulation")  # matrices that no token passes
 
 Step = Callable[[], torch.Tensor]
@@ -67,14 +71,11 @@ def several(step: Step) -> Callable[[], None]:
 
 
 def vae_step(setting: Setting) -> Iterator[Row]:
-    """VAE step against the eager loop, and its MFU."""
+    """VAE step against the eager loop and the best plain one, and its MFU."""
     workload = open_workload(setting.directory)
     vae = workload.vae()
-
-    def peer(noise_seed: int = 0) -> PeerLoop:
-        return vae_peer(with_weights_of(PeerVAE(vae.config), vae), workload, noise_seed)
-
-    yield _step_row("VAE step", lambda: vae_stepper(workload), peer, 3.0, setting)
+    peer = peer_of(vae, PeerVAE, vae_peer, workload)
+    yield from _step_rows("VAE step", lambda: vae_stepper(workload), peer, 3.0, setting)
     config = vae.config
     layers = config.encoder_layers + config.decoder_layers
     flops = 6 * passed_weights(vae) + 12 * layers * config.width * workload.corpus.window
@@ -83,19 +84,57 @@ def vae_step(setting: Setting) -> Iterator[Row]:
 
 
 def dit_step(setting: Setting) -> Iterator[Row]:
-    """DiT step against the eager loop, and its MFU including self-conditioning passes."""
+    """DiT step against both loops, and its MFU including self-conditioning passes."""
     workload = open_workload(setting.directory)
     dit = workload.dit()
-
-    def peer(noise_seed: int = 0) -> PeerLoop:
-        return dit_peer(with_weights_of(PeerDiT(dit.config), dit), workload, noise_seed)
-
-    yield _step_row("DiT step", lambda: dit_stepper(workload), peer, 2.0, setting)
+    peer = peer_of(dit, PeerDiT, dit_peer, workload)
+    yield from _step_rows("DiT step", lambda: dit_stepper(workload), peer, 2.0, setting)
     config = dit.config
     forward = 2 * passed_weights(dit) + 4 * config.layers * config.width * workload.corpus.window
     passes = 3 + workload.config.flow.self_conditioning_prob
     tokens = workload.config.flow_training.batch_size * workload.corpus.window
     yield _mfu_row("DiT step", dit_stepper(workload), passes * forward * tokens, setting)
+
+
+def compiled_peers(setting: Setting) -> Iterator[Row]:
+    """Both steps against the best plain loop with its whole model under `torch.compile`."""
+    workload = open_workload(setting.directory)
+    of_dit = peer_of(workload.dit(), PeerDiT, dit_peer, workload)
+    of_vae = peer_of(workload.vae(), PeerVAE, vae_peer, workload)
+    for stage, stepper_of, peer in (
+        ("DiT step", dit_stepper, of_dit),
+        ("VAE step", vae_stepper, of_vae),
+    ):
+        start = processor_seconds()
+        compiled = peer(best=True, compiled=True)
+        several(compiled.step)()
+        compiling = processor_seconds() - start
+        again = peer(best=True, compiled=True)
+        gap = abs(float(peer(best=True).step() / again.step()) - 1)
+        yield Row(
+            stage=f"{stage} (x{STEPS_AT_ONCE})",
+            peer=f"the best plain loop, whole-model torch.compile ({compiling:.0f} CPU s at first)",
+            ratio=compare(
+                several(stepper_of(workload)), several(compiled.step), repeats=setting.repeats(15)
+            ),
+            goal=1.0,
+            gate=f"compiled and plain peer's first losses differ by {gap:.1e} < {LARGEST_LOSS_GAP}",
+            gate_passed=gap < LARGEST_LOSS_GAP,
+        )
+
+
+def peer_of(
+    ours: TextVAE | TextDiT,
+    twin: Callable[[Any], nn.Module],
+    loop: Callable[..., PeerLoop],
+    workload: Workload,
+) -> Callable[..., PeerLoop]:
+    """Makes the peer's loop from our initial weights, with the options of `loop`."""
+
+    def peer(noise_seed: int = 0, **options: bool) -> PeerLoop:
+        return loop(with_weights_of(twin(ours.config), ours), workload, noise_seed, **options)
+
+    return peer
 
 
 def passed_weights(model: nn.Module) -> int:
@@ -107,23 +146,27 @@ def passed_weights(model: nn.Module) -> int:
     )
 
 
-def _step_row(
+def _step_rows(
     stage: str,
     ours: Callable[[], Step],
     peer: Callable[..., PeerLoop],
     goal: float,
     setting: Setting,
-) -> Row:
+) -> Iterator[Row]:
     gate, passed = _same_losses(ours(), peer().step, peer(1).step, 12 if setting.quick else None)
-    ratio = compare(several(ours()), several(peer().step), repeats=setting.repeats(15))
-    return Row(
-        stage=f"{stage} (x{STEPS_AT_ONCE})",
-        peer="eager float32 loop, whole logits, unfused AdamW",
-        ratio=ratio,
-        goal=goal,
-        gate=gate,
-        gate_passed=passed,
+    loops = (
+        ("eager float32 loop, whole logits, unfused AdamW", peer(), goal),
+        ("the best plain loop: bfloat16 where it is fast, fused AdamW", peer(best=True), 1.2),
     )
+    for name, loop, wanted in loops:
+        yield Row(
+            stage=f"{stage} (x{STEPS_AT_ONCE})",
+            peer=name,
+            ratio=compare(several(ours()), several(loop.step), repeats=setting.repeats(15)),
+            goal=wanted,
+            gate=gate,
+            gate_passed=passed,
+        )
 
 
 def _same_losses(

@@ -1,7 +1,8 @@
 """The benchmarks' workload: the demo study's models on a few of its stories, prepared once.
 
 The engine writes corpus, teacher states and latents into a temporary directory. Each benchmark
-opens them in its own process.
+opens them in its own process. What the peers lack is left out of the demo's recipe: token shift,
+the second head, and Muon.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ if TYPE_CHECKING:
     from workbench.study.folders import Run
     from workbench.train.latents import Latents
 
-FULL_DOCUMENTS, QUICK_DOCUMENTS = 2000, 300
+FULL_DOCUMENTS, QUICK_DOCUMENTS = 1000, 300
 
 
 @contextmanager
 def prepared(quick: bool) -> Iterator[Path]:
     """A study in a temporary directory: corpus, teacher states, latents of an untrained VAE."""
-    base = demo().base
+    base = plain(demo().base)
     size = QUICK_DOCUMENTS if quick else FULL_DOCUMENTS
     corpus_config = dataclasses.replace(base.corpus, num_documents=size)
     config = dataclasses.replace(
@@ -59,6 +60,20 @@ def prepared(quick: bool) -> Iterator[Path]:
         vae = _vae(run, corpus, context.place).eval()
         encode_latents(run, vae, context)
         yield study.directory
+
+
+def plain(base: RunConfig) -> RunConfig:
+    """A recipe whose flow a plain peer can train too."""
+    flow_training = dataclasses.replace(
+        base.flow_training, optimizer="adamw", learning_rate=base.vae_training.learning_rate
+    )
+    return dataclasses.replace(
+        base,
+        dit=dataclasses.replace(base.dit, token_shift=False, internal_depth=None),
+        flow=dataclasses.replace(base.flow, internal_weight=0.0),
+        flow_training=flow_training,
+        sampling=dataclasses.replace(base.sampling, internal_scale=1.0),
+    )
 
 
 @dataclass(frozen=True)

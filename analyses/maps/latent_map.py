@@ -132,7 +132,7 @@ def _layouts(
     if n < _FEWEST_UMAP_ROWS:
         notice = f"PCA in place of UMAP: {n} points are fewer than {_FEWEST_UMAP_ROWS}"
         return [_pca(rows) for rows in arrays], "pca", notice
-    layouts, failure = _umap_in_child(arrays, config)
+    layouts, failure = umap_layouts(arrays, config)
     if layouts is None:
         notice = f"PCA in place of UMAP: {failure}"
         return [_pca(rows) for rows in arrays], "pca", notice
@@ -148,7 +148,7 @@ def _pca(rows: np.ndarray) -> np.ndarray:
     return coords
 
 
-def _umap_in_child(
+def umap_layouts(
     arrays: list[np.ndarray], config: LatentMapConfig
 ) -> tuple[list[np.ndarray] | None, str]:
     """Layouts of all arrays from one child process, or None and why there are none."""
