@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,8 @@ def scores_figure(
 
 def _heading(title: str) -> str:
     """A title in short lines, so that narrow panels keep theirs apart."""
-    kept = title.replace(" ↑", "\u00a0↑").replace(" ↓", "\u00a0↓")  # an arrow never stands alone
+    # An arrow never stands alone, and what is in brackets stays together.
+    kept = re.sub(r" (?=[↑↓]|[^()]*\))", "\u00a0", title)
     return "<br>".join(plain(line) for line in wrap(kept, HEADING_CHARACTERS))
 
 

@@ -74,7 +74,7 @@ def ladder_figure(
             z=[_distances(row, len(columns)) for row in values],
             x=[plain(RUNG_NAMES[rung]) for rung in columns] + [plain(name) for name in beside],
             y=[_row_name(reading, titles or {}) for reading in readings],
-            text=[["" if value is None else f"{value:.3g}" for value in row] for row in values],
+            text=[[_short(value) for value in row] for row in values],
             texttemplate="%{text}",
             hovertemplate="%{y}<br>%{x}: %{text}<extra></extra>",
             colorscale=[[0.0, _SCALES[theme][0]], [1.0, _SCALES[theme][1]]],
@@ -91,6 +91,13 @@ def ladder_figure(
     figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False, tickfont_size=11)
     themed(figure, theme, height=130 + _ROW_HEIGHT * len(readings))
     return figure.update_layout(margin={"t": 100, "b": 20})
+
+
+def _short(value: float | None) -> str:
+    """Three digits, at most four places: a cell is narrow."""
+    if value is None:
+        return ""
+    return f"{value:.3g}" if value == 0 or abs(value) >= 0.01 else f"{value:z.4f}"
 
 
 def _mean(scores: Scores, metric: str) -> float | None:

@@ -88,9 +88,9 @@ def loss_figure(
         figure.add_hline(y=level, line={"color": SURFACES[theme].muted, "width": 1}, row=1, col=2)
     figure.update_xaxes(title_text="step")
     figure.update_yaxes(title_text="loss an element", row=1, col=1)
-    themed(figure, theme, title="Flow loss against its floors")
-    # Below the plots: above them it would cover the right title.
-    return figure.update_layout(legend={"yanchor": "top", "y": -0.18})
+    themed(figure, theme)
+    # Below the plots: above them it would cover the right title, which needs room of its own.
+    return figure.update_layout(legend={"yanchor": "top", "y": -0.18}, margin_t=48)
 
 
 def _fractions(curve: LossCurve) -> np.ndarray:

@@ -12,13 +12,16 @@ from workbench.report.ladder import (
     gate,
     headline_score,
     ladder_of,
+    ladder_readings,
     trusted_rows,
 )
-from workbench.report.number_text import interval_text, number_text
-from workbench.report.plain_words import plain_words
-from workbench.report.writers import COST_NOTE, all_contrasts, cost_rows, writers_of
-from workbench.sample.held_out import scale_name
-from workbench.score.directions import ACCURACY, FIDELITY, FIDELITY_NOTE, NATS_NOTE
+from workbench.report.near_miss_words import near_miss_sentence
+from workbench.report.number_text import number_text
+from workbench.report.plain_words import plain_names, plain_words
+from workbench.report.predictors import metric_direction
+from workbench.report.report_tables import UNCLEAR, contrast_rows, report_tables
+from workbench.report.writers import COST_NOTE, cost_rows, writers_of
+from workbench.score.directions import ACCURACY, FIDELITY, FIDELITY_NOTE, FLOORS_NOTE, NATS_NOTE
 from workbench.store.json_files import read_json
 from workbench.store.metrics_log import read_metrics
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).with_name("study_report.html.j2")
 NUM_SAMPLES = 12
+PAIRED = {"data_order": "data order", "init": "initial weights", "noise": "starting noise"}
 KEY_GENERATION = (
     "valid_4gram",
     "nats_per_token",
@@ -56,13 +60,14 @@ def write_report(study: Study, comparison: Mapping[str, Any] | None = None) -> P
         plotly=get_plotlyjs(),
         gate=gate(comparison),
         headline=headline(comparison),
+        why=near_miss_sentence(comparison),
         notes=_notes(comparison),
         ladder=_ladder(comparison),
-        tables=_tables(comparison),
+        tables=report_tables(comparison),
         figures=_figures(study, comparison),
         samples=_samples(study),
-        contrasts=_contrast_rows(comparison),
-        pairing=comparison["paired"],
+        contrasts=contrast_rows(comparison),
+        pairing={PAIRED.get(kind, kind): same for kind, same in comparison["paired"].items()},
         corpus=_corpus_facts(study),
         costs=cost_rows(comparison),
         cost_note=COST_NOTE,
@@ -82,68 +87,22 @@ def headline(comparison: Mapping[str, Any]) -> list[str]:
             continue
         rows = {r["metric"]: r for r in comparison["contrasts"] if (r["a"], r["b"]) == (arm, first)}
         accuracy = [arms[name].get(ACCURACY, {}).get("mean") for name in (first, arm)]
-        verdicts = [r["verdict"] for m, r in rows.items() if m.startswith("generation.")]
+        # Of scores that have a better end, as on the page Study.
+        verdicts = [
+            row["verdict"]
+            for name, row in rows.items()
+            if name.startswith("generation.") and metric_direction(name, {}) is not None
+        ]
         line = (
-            f"{arm} against {first}: token accuracy {number_text(accuracy[1])} and "
-            f"{number_text(accuracy[0])}; of {len(verdicts)} scores of its texts, "
-            f"{verdicts.count('better')} are better and {verdicts.count('worse')} worse"
+            f"{arm} against {first}: {number_text(accuracy[1])} and "
+            f"{number_text(accuracy[0])} of tokens read back; of {len(verdicts)} scores of its "
+            f"texts, {verdicts.count('better')} are better, {verdicts.count('worse')} worse and "
+            f"{verdicts.count(UNCLEAR)} not told apart"
         )
         if score is not None and score in rows:
             line += f"; the headline score, {plain_words(score)}, is {rows[score]['verdict']}"
         lines.append(f"{line}.")
     return lines
-
-
-def _tables(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The arms' metrics by family, with human controls next to generation."""
-    arms, baselines = comparison["arms"], comparison.get("baselines", {})
-    generators = comparison.get("generators", {})
-    first = next(iter(arms))
-    grey = {
-        (row["a"], row["metric"])
-        for row in all_contrasts(comparison)
-        if row["b"] == first and row["verdict"] == "not distinguishable"
-    }
-    metrics = list(dict.fromkeys(metric for values in arms.values() for metric in values))
-    families: dict[str, list[str]] = {}
-    for metric in metrics:
-        families.setdefault(metric.split(".")[0], []).append(metric)
-    tables = []
-    for family, names in families.items():
-        beside = list(baselines) if family == "generation" else []
-        # Generators have no space: they stand where texts are scored.
-        writers = {**arms, **generators} if family == "generation" else arms
-        rows = [
-            {
-                "metric": metric,
-                "words": plain_words(metric),
-                "beside": [number_text(baselines[b].get(metric, {}).get("mean")) for b in beside],
-                **_table_cells(writers, metric, grey),
-            }
-            for metric in names
-        ]
-        tables.append({"family": family, "arms": list(writers), "beside": beside, "rows": rows})
-    return tables
-
-
-def _table_cells(
-    arms: Mapping[str, Mapping[str, Any]], metric: str, grey: set[tuple[str, str]]
-) -> dict[str, Any]:
-    """One metric's cells, one per arm, with its chance level and n."""
-    values: dict[str, Mapping[str, Any]] = {arm: v.get(metric, {}) for arm, v in arms.items()}
-    measured: Mapping[str, Any] = next((value for value in values.values() if value), {})
-    return {
-        "cells": [
-            {
-                "text": interval_text(value),
-                "grey": (arm, metric) in grey,
-                "seeds": ", ".join(number_text(seed) for seed in value.get("seeds", [])),
-            }
-            for arm, value in values.items()
-        ],
-        "chance": number_text(measured.get("chance")),
-        "n": measured.get("n", ""),
-    }
 
 
 def _figures(study: Study, comparison: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -160,17 +119,28 @@ def _figures(study: Study, comparison: Mapping[str, Any]) -> list[dict[str, str]
     figures = [
         (
             "The story in one picture",
+            "Dots are means, bars 95 % intervals; arrows point at the better end.",
             scores_figure(writers_of(comparison), metrics=panels, titles=titles),
         ),
-        ("Reconstruction against generation", _scatter(study, comparison, score)),
+        (
+            "Reconstruction against generation",
+            "One point per run. Points that stand above one another read back alike.",
+            _scatter(study, comparison, score),
+        ),
     ]
     logs = ((run, run.directory / "metrics.jsonl") for run in study.runs)
     logged = (logged_curve(r.arm, r.seed, read_metrics(log)) for r, log in logs if log.is_file())
     if curves := [curve for curve in logged if curve]:
         figures.append(
-            ("Flow loss against its floors", loss_figure(curves, arms=list(study.config.arms)))
+            (
+                "Flow loss against its floors",
+                FLOORS_NOTE,
+                loss_figure(curves, arms=list(study.config.arms)),
+            )
         )
-    return [{"title": title, "html": _html(figure)} for title, figure in figures]
+    return [
+        {"title": title, "note": note, "html": _html(figure)} for title, note, figure in figures
+    ]
 
 
 def _html(figure: Any) -> str:
@@ -179,13 +149,15 @@ def _html(figure: Any) -> str:
 
 def _ladder(comparison: Mapping[str, Any]) -> dict[str, Any] | None:
     """The ladder's figure and the conclusions from it; None for a study without a ladder."""
-    figure = ladder_of(comparison)
-    if figure is None:
+    names = plain_names(reading.metric for reading in ladder_readings(comparison))
+    figure, score = ladder_of(comparison, titles=names), headline_score(comparison)
+    if figure is None or score is None:
         return None
     return {
         "html": _html(figure),
         "rows": trusted_rows(comparison),
-        "headline": headline_score(comparison),
+        "names": names,
+        "headline": plain_words(score),
         "rule": HEADLINE_RULE,
     }
 
@@ -235,7 +207,7 @@ def _samples(study: Study) -> dict[str, Any]:
     """The first prompts, each continued by a human, every arm and generator, and the baseline."""
     import pandas as pd
 
-    scale = scale_name(study.config.base.sampling.guidance_scales[0])
+    scale = f"{study.config.base.sampling.guidance_scales[0]:g}"
     frames = {name: pd.read_parquet(file) for name, file in sample_files(study).items()}
     frames["autoregressive"] = pd.read_parquet(study.baselines_dir / "autoregressive.parquet")
     first = next(iter(frames.values())).head(NUM_SAMPLES)
@@ -246,22 +218,6 @@ def _samples(study: Study) -> dict[str, Any]:
         )
     ]
     return {"columns": ["prompt", "human", *frames], "rows": rows, "scale": scale}
-
-
-def _contrast_rows(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
-    return [
-        {
-            "pair": f"{row['a']} - {row['b']}",
-            "metric": row["metric"],
-            "words": plain_words(row["metric"]),
-            "difference": number_text(row["difference"]),
-            "interval": f"[{number_text(row['low'])}, {number_text(row['high'])}]",
-            "p": number_text(row.get("p_holm")),
-            "n": str(row["n"]),
-            "verdict": row["verdict"],
-        }
-        for row in all_contrasts(comparison)
-    ]
 
 
 def _corpus_facts(study: Study) -> dict[str, Any]:

@@ -40,6 +40,12 @@ FIDELITY_NOTE = (
     "all at once. At a given number of steps, one arm may be before that jump and the other after "
     "it. Do not read it as a property of the space alone."
 )
+FLOORS_NOTE = (
+    "Raw losses of two spaces are not comparable. Dashed: the loss of an ideal flow that knew only "
+    "how the latents spread (Gaussian floor), which a trained one goes below. Dotted: of one that "
+    "knew all but the encoder's noise; none gets lower. The right panel is the place between the "
+    "two, 0 = all is learnt."
+)
 NATS_NOTE = (
     "Few nats alone are no merit: text that repeats itself or says only what is likely also has "
     "few. Read them with the variety of words (unigram entropy) and the 4-word runs said again "

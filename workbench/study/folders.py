@@ -91,6 +91,11 @@ class Study:
         """The run of one arm under one seed."""
         return Run(self, arm, seed)
 
+    @cached_property
+    def run_configs(self) -> dict[tuple[str, int], RunConfig]:
+        """Configurations by arm and seed, as they were asked for: building one takes a while."""
+        return {}
+
     @property
     def runs(self) -> list[Run]:
         """Every run, seed by seed, so that a study cut short still has whole pairs."""
@@ -170,7 +175,10 @@ class Run(WritingFolders):
         """The run's configuration: the study's base with the arm's overrides."""
         if self.imported is not None:
             return self._imported_config(self.imported)
-        return self.study.config.run(self.arm, self.seed)
+        known = self.study.run_configs
+        if (self.arm, self.seed) not in known:
+            known[self.arm, self.seed] = self.study.config.run(self.arm, self.seed)
+        return known[self.arm, self.seed]
 
     @cached_property
     def imported(self) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
-"""Cached calls into the engine. Keys are names and file stamps, never arrays; models are shared
-between sessions and never changed.
+"""Cached calls into the engine. Keys are names and file stamps, never arrays.
+
+What is kept is shared between sessions and never changed: a copy a rerun costs more than reading.
 """
 
 from __future__ import annotations
@@ -33,49 +34,57 @@ Stamp = tuple[int, int]
 
 
 def comparison_of(study: Study) -> dict[str, Any] | None:
-    """What `comparison.json` holds; None before the study's end."""
+    """What `comparison.json` holds, to be read only; None before the study's end."""
     file = study.directory / "comparison.json"
     return _json(str(file), stamp(file)) if file.is_file() else None
 
 
 def probe_results(run: Run) -> dict[str, dict[str, Any]]:
-    """Every stored probe result of a run: result name -> result as JSON."""
+    """Every stored probe result of a run: result name -> result as JSON; to be read only."""
+    files = sorted(run.probes_dir.glob("*.json"))
+    return _results(tuple((str(file), stamp(file)) for file in files))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _results(files: tuple[tuple[str, Stamp], ...]) -> dict[str, dict[str, Any]]:
     results: dict[str, dict[str, Any]] = {}
-    for file in sorted(run.probes_dir.glob("*.json")):
-        results.update(_json(str(file), stamp(file)).get("results", {}))
+    for path, _ in files:
+        results.update(read_json(Path(path)).get("results", {}))
     return results
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@st.cache_resource(max_entries=32, show_spinner=False)
 def _json(path: str, stamp: Stamp) -> dict[str, Any]:
     return read_json(Path(path))
 
 
 def metrics_of(run: Run | GeneratorRun) -> list[dict[str, Any]]:
-    """Training records of a run, as far as they are written."""
+    """Training records of a run, as far as they are written; to be read only."""
     file = run.directory / "metrics.jsonl"
     return _metrics(str(file), stamp(file))
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _metrics(path: str, stamp: Stamp) -> list[dict[str, Any]]:
     return read_metrics(Path(path))
 
 
-def samples_of(run: Run) -> pd.DataFrame:
-    """Continuations at the headline guidance scale, one row per prompt."""
+def headline_files(run: Run) -> tuple[Path, Path]:
+    """Where a run's continuations at the headline guidance scale are, and their scores."""
     from workbench.sample.held_out import scale_name
 
-    name = scale_name(run.config.sampling.guidance_scales[0])
-    return read_table(run.samples_dir / f"{name}.parquet")
+    file = f"{scale_name(run.config.sampling.guidance_scales[0])}.parquet"
+    return run.samples_dir / file, run.scores_dir / file
+
+
+def samples_of(run: Run) -> pd.DataFrame:
+    """Continuations at the headline guidance scale, one row per prompt."""
+    return read_table(headline_files(run)[0])
 
 
 def scores_of(run: Run) -> pd.DataFrame:
     """Scores of these continuations, one row per prompt."""
-    from workbench.sample.held_out import scale_name
-
-    name = scale_name(run.config.sampling.guidance_scales[0])
-    return read_table(run.scores_dir / f"{name}.parquet")
+    return read_table(headline_files(run)[1])
 
 
 def course_of(run: Run) -> pd.DataFrame | None:
@@ -86,11 +95,11 @@ def course_of(run: Run) -> pd.DataFrame | None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A Parquet file."""
+    """A Parquet file; to be read only."""
     return _table(str(path), stamp(path))
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _table(path: str, stamp: Stamp) -> pd.DataFrame:
     import pandas as pd
 

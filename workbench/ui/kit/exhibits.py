@@ -141,12 +141,14 @@ def show_table(
         faded: rows to grey out.
         options: of `st.dataframe`.
     """
+    import pandas as pd
+
     stem = re.sub(r"[^\w-]+", "-", name).strip("-")
     shown: Any = frame
-    if faded is not None:
-        shown = frame.style.apply(
-            lambda row: [f"color: {surface().muted}" if faded(row) else ""] * len(row), axis=1
-        )
+    if faded is not None and len(frame):
+        grey = frame.apply(faded, axis=1).map({True: f"color: {surface().muted}", False: ""})
+        shown = frame.style.apply(lambda _: pd.concat([grey] * frame.shape[1], axis=1,
+                                  keys=frame.columns), axis=None)  # fmt: skip
     # For exports; readers see the plain words.
     hidden = {name: None for name in map(str, frame) if name.startswith(CODE_NAME)}
     options["column_config"] = {**hidden, **_wide_names(frame), **options.get("column_config", {})}

@@ -28,6 +28,7 @@ from workbench.ui.map.look import (
 from workbench.ui.map.packing import pack
 
 if TYPE_CHECKING:
+    from workbench.probes.spaces import Items
     from workbench.ui.map.view import MapView
 
 FOLDER = Path(__file__).parent
@@ -131,18 +132,23 @@ def _asked(view: MapView, state: Mapping[str, Any]) -> int | None:
 
 def _answer(view: MapView, asked: int | None) -> dict[str, Any]:
     """The nearest items in each space itself, by exact search."""
-    near = {}
-    if asked is not None:
-        for space, rows in view.items.spaces.items():
-            found = nearest_items(
-                view.items, space, rows[asked], NUM_NEIGHBOURS,
-                own=asked, other_words=view.other_words,
-            )  # fmt: skip
-            near[space] = [
-                [int(row), round(float(distance), 3)]
-                for row, distance in zip(found.rows, found.distances, strict=True)
-            ]
+    near = {} if asked is None else _near(view.key, asked, view.other_words, view.items)
     return {"key": view.key, "asked": asked, "near": near}
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _near(key: str, asked: int, other_words: bool, _items: Items) -> dict[str, list[list[float]]]:
+    """Space -> rows of the nearest items with their distances."""
+    near = {}
+    for space, rows in _items.spaces.items():
+        found = nearest_items(
+            _items, space, rows[asked], NUM_NEIGHBOURS, own=asked, other_words=other_words
+        )
+        near[space] = [
+            [int(row), round(float(distance), 3)]
+            for row, distance in zip(found.rows, found.distances, strict=True)
+        ]
+    return near
 
 
 def _write_link(look: Look, asked: int | None) -> None:

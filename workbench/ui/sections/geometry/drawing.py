@@ -9,6 +9,7 @@ from typing import Any
 from analyses.figures.arm_curves import Curve, curves_figure, dots_figure
 from workbench.report.plain_words import result_words
 from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.selection import Selection
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.shared.stored_results import Results, family
@@ -30,7 +31,9 @@ class ProbedArms:
 
     def curves(self, curves: Mapping[str, Curve], name: str, caption: str, **options: Any) -> None:
         """Draw a curve an arm."""
-        figure = curves_figure(curves, arms=self.selection.all_arms, theme=theme(), **options)
+        figure = kept_figure(
+            curves_figure, curves, arms=self.selection.all_arms, theme=theme(), **options
+        )
         show_figure(figure, name, caption=caption)
 
     def dots(
@@ -57,7 +60,8 @@ class ProbedArms:
         known = next((own for own in found.values() if own), None)
         if known is None:
             return
-        figure = dots_figure(
+        figure = kept_figure(
+            dots_figure,
             found,
             arms=self.selection.all_arms,
             x=x,

@@ -12,7 +12,7 @@ from workbench.ui.sections.shared.stored_results import Results
 if TYPE_CHECKING:
     import pandas as pd
 
-BETTER = {True: "higher", False: "lower"}
+BETTER: Mapping[bool | None, str] = {True: "higher", False: "lower"}
 
 
 def every_result(results: Mapping[str, Results]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import streamlit as st
 from analyses.figures.parting import Gap, parting_figure, sorted_gaps
 from workbench.report.plain_words import result_words
 from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.shared.stored_results import Results
 
@@ -66,7 +67,9 @@ def show_overview(
     arms = (selection.first, selection.second)
     hidden = max(0, len(gaps) - MOST_DRAWN)
     show_figure(
-        parting_figure(gaps[:MOST_DRAWN], arms, all_arms=selection.all_arms, theme=theme()),
+        kept_figure(
+            parting_figure, gaps[:MOST_DRAWN], arms, all_arms=selection.all_arms, theme=theme()
+        ),
         "overview",
         caption=f"{verdict(gaps, arms)} "
         + (f"The {hidden} rows below these part less; the CSV has all." if hidden else ""),

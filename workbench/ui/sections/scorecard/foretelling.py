@@ -11,6 +11,7 @@ from workbench.report.plain_words import plain_words
 from workbench.report.predictors import MIN_ARMS
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure, show_table
+from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.named_choice import choose_named
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.scorecard.all_studies import finished_keys, scorecard_of
@@ -52,7 +53,7 @@ def show_foretelling(card: Card) -> tuple[str, list[ScorecardRow]]:
     )
     rows = [row for row in card.rows if row.score == score]
     show_figure(
-        foretelling_figure(worded(rows), theme=theme()),
+        kept_figure(foretelling_figure, worded(rows), theme=theme()),
         "foretelling",
         caption="Spearman correlation with the score over runs; 1 = the better by this measure "
         "(or the larger, where it has no better end) always wrote better. Intervals that hold zero "

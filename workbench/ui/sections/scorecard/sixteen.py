@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from analyses.figures.foretelling import foretelling_figure
@@ -9,12 +11,22 @@ from workbench.report.plain_words import plain_words
 from workbench.report.written_scorecard import SIXTEEN, written_rows
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure, show_table
+from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.named_choice import choose_named
+from workbench.ui.kit.scan import stamp
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.scorecard.predictor_words import drawn_rows, predictor_table, worded
 from workbench.ui.sections.study.score_tables import KEY_SCORES
 
+if TYPE_CHECKING:
+    from analyses.scorecard.row import ScorecardRow
+
 MOST_DRAWN = 12
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _rows(stamp: tuple[int, int]) -> list[ScorecardRow]:
+    return written_rows(SIXTEEN)
 
 
 def show_sixteen() -> str | None:
@@ -29,7 +41,7 @@ def show_sixteen() -> str | None:
         return None
     with guarded("The scorecard over sixteen autoencoders"):
         st.subheader("Measured before: sixteen autoencoders")
-        rows = written_rows(SIXTEEN)
+        rows = _rows(stamp(SIXTEEN))
         scores = list(dict.fromkeys(row.score for row in rows))
         first = next(f"generation.{k}" for k in KEY_SCORES if f"generation.{k}" in scores)
         score = choose_named(
@@ -42,7 +54,7 @@ def show_sixteen() -> str | None:
         )
         drawn = [*probes[:MOST_DRAWN], *(row for row in own if row.is_baseline)]
         show_figure(
-            foretelling_figure(worded(drawn), theme=theme()), "sixteen",
+            kept_figure(foretelling_figure, worded(drawn), theme=theme()), "sixteen",
             caption=f"The {MOST_DRAWN} strongest of {len(probes)} probes, and the trivial "
             "baselines: right of zero foretells. Sixteen arms, two seeds, 95 % intervals over "
             "arms; by release 0.1.0, no part of the runs here. How to read it and make it anew: "

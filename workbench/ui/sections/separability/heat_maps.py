@@ -10,6 +10,7 @@ import streamlit as st
 
 from analyses.figures.twin_heat import twin_heat_figure
 from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.separability.probe_tables import swept_grid
 from workbench.ui.sections.shared.stored_results import Results, family, missing_note
@@ -52,8 +53,8 @@ def show_heat_maps(selection: Selection, results: Mapping[str, Results]) -> None
             continue
         st.subheader(sweep.title)
         titles = (selection.first, selection.second)
-        figure = twin_heat_figure(
-            grids[0], grids[1], titles, x=sweep.x, value="accuracy", theme=theme()
+        figure = kept_figure(
+            twin_heat_figure, grids[0], grids[1], titles, x=sweep.x, value="accuracy", theme=theme()
         )
         show_figure(figure, prefix, caption=sweep.caption)
     if missing:

@@ -13,6 +13,7 @@ from workbench.study.bundle_labels import read_labels
 from workbench.ui.kit.cached import corpus_of
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure, show_table
+from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.named_choice import choose_named
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.separability.captions import beyond_sentence, parted_sentence
@@ -42,7 +43,8 @@ def show_probes(selection: Selection, separable: Mapping[str, Results]) -> None:
     every = {label: own[label] for own in reversed(list(separable.values())) for label in own}
     marks = baseline_marks(every)
     show_figure(
-        dots_figure(
+        kept_figure(
+            dots_figure,
             {arm: _in_words(own) for arm, own in separable.items()},
             arms=selection.all_arms,
             x="accuracy of a linear probe, cross-validated",

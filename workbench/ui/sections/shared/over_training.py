@@ -15,6 +15,7 @@ from workbench.report.plain_words import plain_words
 from workbench.study.folders import Run
 from workbench.ui.kit.cached import course_of
 from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.theme import theme
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def show_course(
     """Draw one measure over the steps of one stage, a curve a run."""
     words = STAGE_WORDS[stage]
     show_figure(
-        over_training_figure(
+        kept_figure(
+            over_training_figure,
             drawn_courses(found, stage, measure),
             y=plain_words(measure),
             arms=selection.all_arms,

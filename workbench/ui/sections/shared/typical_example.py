@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import streamlit as st
 
 from workbench.errors import WorkbenchError
 from workbench.probes.typical_word import typical_place
 from workbench.ui.kit.cached import probe_results, read_table
+from workbench.ui.kit.scan import stamp
+from workbench.ui.sections.shared.held_out import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,16 +52,24 @@ def typical_word(selection: Selection, items: Items) -> Typical | None:
     )
     if label is None:
         return None
-    tables = {
-        arm: read_table(run.probes_dir / f"{PREFIX}{label}.parquet")
-        for arm, run in selection.runs.items()
-    }
-    rows = next(iter(tables.values()))["row"].to_numpy(np.int64)
-    if any(not np.array_equal(rows, table["row"]) for table in tables.values()):
+    files = [run.probes_dir / f"{PREFIX}{label}.parquet" for run in selection.runs.values()]
+    known = tuple((str(file), stamp(file)) for file in files)
+    row = _typical_row(key_of(selection, "tokens"), known, items.ids)
+    if row is None:
         return None
-    place = typical_place([t["share"].to_numpy() for t in tables.values()], items.ids[rows])
-    shares = {arm: own[PREFIX + label] for arm, own in results.items()}
-    return Typical(int(rows[place]), label, shares)
+    return Typical(row, label, {arm: own[PREFIX + label] for arm, own in results.items()})
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _typical_row(
+    key: str, files: tuple[tuple[str, tuple[int, int]], ...], _ids: np.ndarray
+) -> int | None:
+    """The row of the typical word; None where the arms were probed at other rows."""
+    tables = [read_table(Path(path)) for path, _ in files]
+    rows = tables[0]["row"].to_numpy(np.int64)
+    if any(not np.array_equal(rows, table["row"]) for table in tables):
+        return None
+    return int(rows[typical_place([t["share"].to_numpy() for t in tables], _ids[rows])])
 
 
 def known_results(selection: Selection) -> dict[str, dict[str, dict[str, Any]]]:

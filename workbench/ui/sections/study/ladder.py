@@ -48,5 +48,11 @@ def _draw(comparison: Mapping[str, Any]) -> None:
         "number counts the pairs of "
         "columns that a score puts in the right order with intervals apart; the arms stand right "
         f"of the line. Headline: **{plain_words(score)}**. {HEADLINE_RULE}",
-        table=lambda: pd.DataFrame(trusted_rows(comparison)),
+        table=lambda: _rows(comparison, names),
     )
+
+
+def _rows(comparison: Mapping[str, Any], names: Mapping[str, str]) -> pd.DataFrame:
+    """What each score is trusted for, in words and by its code name."""
+    rows = [{"measure": names[row["score"]], **row} for row in trusted_rows(comparison)]
+    return pd.DataFrame(rows)

@@ -14,13 +14,11 @@ from workbench.report.writers import writers_of
 from workbench.score.directions import FIDELITY, FIDELITY_NOTE
 from workbench.ui.kit.escape import block, blocks
 from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.theme import colours, theme
 from workbench.ui.sections.study.score_tables import findings, score_frame
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-    from analyses.figures.theme import Theme
     from workbench.ui.kit.selection import Selection
 
 FIRST_PANELS = 3  # reconstruction, the headline score, and the next of a fixed order
@@ -78,19 +76,15 @@ def show_other_headlines(comparison: Mapping[str, Any], metrics: Sequence[str]) 
 def _show_scores(
     comparison: Mapping[str, Any], metrics: Sequence[str], name: str, caption: str
 ) -> None:
-    writers = writers_of(comparison)
     show_figure(
-        _scores_figure(repr(writers), tuple(metrics), theme(), writers),
+        kept_figure(
+            scores_figure,
+            writers_of(comparison),
+            metrics=tuple(metrics),
+            titles={metric: plain_words(metric) for metric in metrics},
+            theme=theme(),
+        ),
         name,
         caption=caption + (f" {FIDELITY_NOTE}" if FIDELITY in metrics else ""),
         table=lambda: score_frame(comparison, metrics),
     )
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _scores_figure(
-    content: str, metrics: tuple[str, ...], theme: Theme, _writers: Mapping[str, Any]
-) -> go.Figure:
-    """The figure, built anew when its numbers change: building takes longer than the page."""
-    titles = {metric: plain_words(metric) for metric in metrics}
-    return scores_figure(_writers, metrics=metrics, titles=titles, theme=theme)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +12,15 @@ from workbench.report.number_text import interval_text, number_text
 from workbench.ui.kit.cached import read_table
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.shared.held_out import items_of
 from workbench.ui.sections.shared.stored_results import Results, missing_note
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from analyses.figures.theme import Theme
     from workbench.study.folders import Run
     from workbench.ui.kit.selection import Selection
 
@@ -37,10 +41,20 @@ def show_end_points(selection: Selection, results: Mapping[str, Results], height
             for arm in handed
             if (error := borne_error(results.get(arm, {}), spaces[arm])) is not None
         }
-        figure = end_points_figure(
-            handed, arms=selection.all_arms, borne=borne, theme=theme()
-        ).update_layout(height=height)
+        arms = tuple(selection.all_arms)
+        figure = kept_figure(_figure, handed, arms, borne, theme(), height)
         show_figure(figure, "end-points", caption=miss_sentence(handed, borne, results))
+
+
+def _figure(
+    handed: Mapping[str, np.ndarray],
+    arms: Sequence[str],
+    borne: Mapping[str, float],
+    theme: Theme,
+    height: int,
+) -> go.Figure:
+    figure = end_points_figure(handed, arms=arms, borne=borne, theme=theme)
+    return figure.update_layout(height=height)
 
 
 def end_distances(runs: Mapping[str, Run]) -> dict[str, np.ndarray]:

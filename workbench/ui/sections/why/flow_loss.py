@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analyses.figures.loss_floors import logged_curve, loss_figure
+from workbench.score.directions import FLOORS_NOTE
 from workbench.ui.kit.cached import metrics_of
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.theme import theme
 
 if TYPE_CHECKING:
@@ -25,10 +27,7 @@ def show_flow_loss(selection: Selection) -> None:
             st.info("No arm has logged its floors.")
             return
         show_figure(
-            loss_figure(curves, arms=selection.all_arms, theme=theme()),
+            kept_figure(loss_figure, curves, arms=selection.all_arms, theme=theme()),
             "flow-loss",
-            caption="Raw losses of two spaces are not comparable. Dashed: the loss of an ideal "
-            "flow that knew only how the latents spread (Gaussian floor), which a trained one "
-            "goes below. Dotted: of one that knew all but the encoder's noise; none gets "
-            "lower. The right panel is the place between the two, 0 = all is learnt.",
+            caption=FLOORS_NOTE,
         )

@@ -13,6 +13,7 @@ from workbench.probes.course.gap import gap_over_training
 from workbench.report.plain_words import plain_words
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.theme import theme
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def show_gap(selection: Selection, score: str) -> None:
             return
         arms = f"{second.arm} - {first.arm}"
         show_figure(
-            over_training_figure(
+            kept_figure(
+                over_training_figure,
                 [_points(table, arms, selection.seed)],
                 y=f"{plain_words('generation.' + name)}, {arms}",
                 theme=theme(),

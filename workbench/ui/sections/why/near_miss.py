@@ -8,10 +8,11 @@ import streamlit as st
 
 from workbench.probes.typical_word import FEWEST_PLACES
 from workbench.ui.kit.error_card import guarded
-from workbench.ui.sections.shared.held_out import items_of
+from workbench.ui.sections.shared.held_out import items_of, key_of
 from workbench.ui.sections.shared.real_miss import show_real_misses
 from workbench.ui.sections.shared.typical_example import typical_word
 from workbench.ui.sections.shared.word_company import (
+    Near,
     company_caption,
     neighbours_of,
     shares_of,
@@ -36,13 +37,25 @@ def words_of(items: Items, first: int | None) -> dict[str, int]:
     return {items.names[first]: first, **found}
 
 
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _words(key: str, first: int | None, _items: Items) -> dict[str, int]:
+    return words_of(_items, first)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _near(key: str, row: int, label: str, _items: Items) -> dict[str, list[Near]]:
+    """Space -> the neighbours of a word there."""
+    return {space: neighbours_of(_items, space, row, label) for space in _items.spaces}
+
+
 def show_near_miss(selection: Selection) -> None:
     """Real misses, then the neighbours of a word to choose; it opens on the typical one."""
     with guarded("The near miss"):
         st.subheader("What a near miss lands on")
         items = items_of(selection, "tokens")
         typical = typical_word(selection, items)
-        words = words_of(items, None if typical is None else typical.row)
+        key = key_of(selection, "tokens")
+        words = _words(key, None if typical is None else typical.row, items)
         label = typical.label if typical else next(iter(items.labels))
         of_misses = show_real_misses(selection, label)
         row = st.container(horizontal=True, vertical_alignment="center")
@@ -51,6 +64,6 @@ def show_near_miss(selection: Selection) -> None:
                              label_visibility="collapsed")  # fmt: skip
         place = words.get(word, next(iter(words.values())))
         shares = shares_of(selection, items, typical) if typical else {}
-        near = {space: neighbours_of(items, space, place, label) for space in items.spaces}
+        near = _near(key, place, label, items)
         show_company(selection, shares, near, label, after=of_misses)
         st.caption(company_caption(shares, label))

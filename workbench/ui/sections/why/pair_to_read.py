@@ -15,6 +15,7 @@ from workbench.score.directions import ACCURACY
 from workbench.score.unseen_words import RULE
 from workbench.ui.kit.cached import (
     comparison_of,
+    headline_files,
     references_of,
     samples_of,
     scores_of,
@@ -24,6 +25,7 @@ from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.escape import block, blocks
 from workbench.ui.kit.exhibits import caption_with_files
 from workbench.ui.kit.opened_finding import replayed_rows
+from workbench.ui.kit.scan import stamp
 from workbench.ui.kit.theme import colours, surface
 
 if TYPE_CHECKING:
@@ -117,11 +119,22 @@ def worse_written_pairs(selection: Selection, score: str) -> pd.DataFrame | None
     A score without a value per prompt, such as MAUVE, gives way to the judge's nats per token;
     `attrs["score"]` of the table says which it is; `count` of `known` prompts are such.
     """
+    if len(selection.arms) < 2 or comparison_of(selection.study) is None:
+        return None
+    files = [headline_files(run) for run in selection.runs.values()]
+    known = [selection.study.directory / "comparison.json", *(f for own in files for f in own)]
+    return _pairs(tuple((str(file), stamp(file)) for file in known), score, selection)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _pairs(
+    files: tuple[tuple[str, tuple[int, int]], ...], score: str, _selection: Selection
+) -> pd.DataFrame:
+    """The files are those of both arms in their order, so that they name the selection too."""
     import pandas as pd
 
-    comparison = comparison_of(selection.study)
-    if comparison is None or len(selection.arms) < 2:
-        return None
+    selection, comparison = _selection, comparison_of(_selection.study)
+    assert comparison is not None
     accuracy = {a: comparison["arms"][a].get(ACCURACY, {}).get("mean") or 0 for a in selection.arms}
     better = max(selection.arms, key=lambda arm: accuracy[arm])
     other = next(arm for arm in selection.arms if arm != better)

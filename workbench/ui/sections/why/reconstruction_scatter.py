@@ -20,12 +20,16 @@ from workbench.report.predictors import RankCorrelation, reconstruction_correlat
 from workbench.score.directions import ACCURACY, FIDELITY, FIDELITY_NOTE
 from workbench.ui.kit.cached import comparison_of, course_of
 from workbench.ui.kit.exhibits import show_figure
+from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.named_choice import choose_named
 from workbench.ui.kit.scan import found_studies, study_of
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.study.score_tables import metric_names
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from analyses.figures.theme import Theme
     from workbench.study.folders import Study
 
 CHECKPOINTS = (
@@ -64,21 +68,33 @@ def show_scatter(score: str, where: Any, height: int) -> Scatter:
         disabled=not steps, help="By `python -m workbench probe RUN --checkpoints`, for valid "
         "n-grams, nats per token and fidelity.",
     )  # fmt: skip
-    figure = reconstruction_generation_figure(
-        [point for own in points.values() for point in own],
-        reconstruction_name="share of tokens read back",
-        generation_name=plain_words(score),
-        theme=theme(),
-        trails=steps if with_steps else (),
-    ).update_layout(height=height, yaxis_title_font_size=12)
     show_figure(
-        figure,
+        kept_figure(
+            _figure,
+            [point for own in points.values() for point in own],
+            plain_words(score),
+            theme(),
+            steps if with_steps else (),
+            height,
+        ),
         "reconstruction-generation",
         caption=correlation_sentence(correlated)
         + (f" {FIDELITY_NOTE}" if score == FIDELITY else "")
         + (CHECKPOINTS if with_steps and steps else ""),
     )
     return Scatter(points, correlated)
+
+
+def _figure(
+    points: Sequence[RunPoint], score: str, theme: Theme, trails: Sequence[Trail], height: int
+) -> go.Figure:
+    return reconstruction_generation_figure(
+        points,
+        reconstruction_name="share of tokens read back",
+        generation_name=score,
+        theme=theme,
+        trails=trails,
+    ).update_layout(height=height, yaxis_title_font_size=12)
 
 
 def run_points(score: str) -> dict[str, list[RunPoint]]:
