@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.app_pages import app_pages
 from benchmarks.caches import cached_latents, teacher_states
 from benchmarks.checkpoint_saves import durable_saves
-from benchmarks.growth import growth
+from benchmarks.growth import growth, growth_of_texts
 from benchmarks.guided_sampling import guidance
 from benchmarks.linear_probe import linear_probe
 from benchmarks.measuring import Growth, NotRun, Row, Setting
@@ -51,6 +51,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "command_line": Benchmark(command_line),
     "app_pages": Benchmark(app_pages),
     "growth": Benchmark(growth),
+    "growth_of_texts": Benchmark(growth_of_texts),
     "compiled_peers": Benchmark(compiled_peers),
 }
 

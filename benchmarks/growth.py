@@ -1,14 +1,25 @@
-"""How cost grows: a DiT step with sequence length, exact neighbours with the number of rows."""
+"""How cost grows: with texts, sequence length, neighbours' rows, and points on the map.
+
+Preparing a corpus is measured in a fresh process per size, with its peak memory beside that of a
+process that prepares a hundred texts.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import resource
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 
 from analyses.numerics.neighbors import NeighborConfig, nearest_neighbors
-from benchmarks.measuring import Growth, Setting, measure_growth
+from benchmarks.measuring import Growth, Setting, costs_of, growth_of, measure_growth
+from benchmarks.processes import python
 from models.configs.flow import FlowConfig, TextDiTConfig
 from models.dit import TextDiT
 from models.flow import flow_loss
@@ -16,12 +27,15 @@ from models.precision import bfloat16_autocast
 
 LENGTHS = (32, 64, 128, 256, 512)
 ROWS = (1_000, 2_000, 4_000, 8_000, 16_000)
+TEXTS, FEWEST_TEXTS = (1_000, 10_000, 100_000), 100
+POINTS = (1_000, 10_000, 100_000, 1_000_000)
 BATCH, LATENT_WIDTH, FEATURES = 8, 16, 64
 
 
 def growth(setting: Setting) -> Iterator[Growth]:
-    """Both exponents."""
+    """Every exponent."""
     lengths, rows = (LENGTHS[:3], ROWS[:3]) if setting.quick else (LENGTHS, ROWS)
+    points = POINTS[:2] if setting.quick else POINTS
     repeats = setting.repeats(7)
     yield measure_growth(
         "DiT step, 128 x 4, batch 8", "length", {n: _dit_step(n) for n in lengths}, repeats=repeats
@@ -29,6 +43,81 @@ def growth(setting: Setting) -> Iterator[Growth]:
     yield measure_growth(
         "exact kNN, 64 features", "rows", {n: _neighbors(n) for n in rows}, repeats=repeats
     )
+
+    yield measure_growth(
+        "what a map sends, packed", "points", {n: _packing(n) for n in points}, repeats=repeats
+    )
+
+
+def growth_of_texts(setting: Setting) -> Iterator[Growth]:
+    """Preparing a corpus of stories: written, deduplicated, split, tokenised, stored."""
+    sizes = (200, 400) if setting.quick else TEXTS
+    _, least = _prepared(FEWEST_TEXTS)
+    found = [_prepared(size) for size in sizes]
+    yield growth_of(
+        "prepare a corpus",
+        "texts",
+        sizes,
+        [[seconds for seconds, _ in found]],
+        tuple(round(memory - least, 1) for _, memory in found),
+    )
+
+
+def _prepared(num_texts: int) -> tuple[float, float]:
+    """Processor seconds of preparing a corpus in a fresh process, and its peak memory in MB."""
+    seconds, memory = json.loads(python("-m", "benchmarks.growth", str(num_texts)).splitlines()[-1])
+    return float(seconds), float(memory)
+
+
+def prepare(num_texts: int) -> None:
+    """Prepare a corpus of stories and print what it cost."""
+    from workbench.config.presets.on_two_cores import demo
+    from workbench.machine.context import StageContext
+    from workbench.machine.devices import find_placement
+    from workbench.study.corpus import prepare_corpus
+    from workbench.study.record import create_study
+
+    base = demo().base
+    corpus = dataclasses.replace(base.corpus, num_documents=num_texts)
+    config = dataclasses.replace(
+        demo(), name="growth", base=dataclasses.replace(base, corpus=corpus)
+    )
+    with TemporaryDirectory(prefix="benchmark-") as name:
+        study = create_study(config, Path(name) / "growth")
+        context = StageContext(find_placement("cpu"))
+        seconds = costs_of(lambda: prepare_corpus(study, context))[1]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps([seconds, peak / (2**20 if sys.platform == "darwin" else 2**10)]))
+
+
+def _packing(num_points: int) -> Callable[[], None]:
+    from analyses.figures.linked_maps import Colouring
+    from workbench.probes.spaces import Items
+    from workbench.ui.map.look import Look
+    from workbench.ui.map.packing import pack
+    from workbench.ui.map.view import MapView
+
+    rng = np.random.default_rng(0)
+    coords = {"none": rng.standard_normal((num_points, 2)).astype(np.float32)}
+    names = [f"word {row % 500}" for row in range(num_points)]
+    view = MapView(
+        key="growth",
+        items=Items(coords, names, names, {}, names, np.arange(num_points)),
+        coords=coords,
+        titles={"none": "none"},
+        colouring=Colouring(
+            name="class", codes=rng.integers(0, 3, num_points), classes=("noun", "verb", "other")
+        ),
+        hint="",
+        file="map",
+        paths={},
+        first=0,
+    )
+
+    def packed() -> None:
+        pack(view, Look(), "light")
+
+    return packed
 
 
 def _dit_step(length: int) -> Callable[[], None]:
@@ -59,3 +148,7 @@ def _neighbors(num_rows: int) -> Callable[[], None]:
         nearest_neighbors(features, config)
 
     return search
+
+
+if __name__ == "__main__":
+    prepare(int(sys.argv[1]))

@@ -120,6 +120,7 @@ class Growth:
         seconds: median processor time at each size.
         exponent: slope in log-log, median over repeats; `low` and `high` its 95 % interval.
         last_exponent: the exponent between the two largest sizes.
+        megabytes: peak memory added at each size, where each was a process of its own.
     """
 
     stage: str
@@ -130,6 +131,7 @@ class Growth:
     low: float
     high: float
     last_exponent: float
+    megabytes: tuple[float, ...] | None = None
 
 
 def repeating(most: int, fewest: int = FEWEST, budget_s: float | None = None) -> Iterator[int]:
@@ -237,18 +239,30 @@ def measure_growth(
     """Fit cost against size; each repeat times every size once and gives one slope."""
     for call in work.values():
         call()
-    table = np.array([[costs_of(call)[1] for call in work.values()] for _ in repeating(repeats)])
-    sizes = np.log(list(work))
+    table = [[costs_of(call)[1] for call in work.values()] for _ in repeating(repeats)]
+    return growth_of(stage, size, tuple(work), table)
+
+
+def growth_of(
+    stage: str,
+    size: str,
+    values: tuple[int, ...],
+    costs: list[list[float]],
+    megabytes: tuple[float, ...] | None = None,
+) -> Growth:
+    """Fit measured costs, one row per repeat and one column per size."""
+    table, sizes = np.array(costs), np.log(values)
     slopes = np.array([np.polyfit(sizes, np.log(row), 1)[0] for row in table])
     low, high = median_interval(slopes)
     ends = np.log(table[:, -1] / table[:, -2]) / (sizes[-1] - sizes[-2])
     return Growth(
         stage=stage,
         size=size,
-        sizes=tuple(work),
+        sizes=values,
         seconds=tuple(np.median(table, axis=0).tolist()),
         exponent=float(np.median(slopes)),
         low=low,
         high=high,
         last_exponent=float(np.median(ends)),
+        megabytes=megabytes,
     )

@@ -27,7 +27,7 @@ def two_processes(setting: Setting) -> Iterator[Row | NotRun]:
     """Wall time where there are two cores, and processor time everywhere."""
     from benchmarks.running import available_cores
 
-    blocks = 3 if setting.quick else 8
+    blocks = 3 if setting.quick else 5
     (one, known), (two, found) = (_train(setting, count, blocks) for count in (1, 2))
     gap = abs(found / known - 1)
     gate = (

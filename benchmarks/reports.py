@@ -96,8 +96,8 @@ def as_markdown(document: dict[str, Any], day: str) -> str:
         "",
         "Processor time ~ size^exponent, fitted over all sizes and between the last two.",
         "",
-        "| stage | size | exponent | interval | last two | CPU seconds | load |",
-        "|---|---|---|---|---|---|---|",
+        "| stage | size | exponent | interval | last two | CPU seconds | peak MB | load |",
+        "|---|---|---|---|---|---|---|---|",
         *(_growth(record) for record in document["growth"]),
         "",
     ]
@@ -142,6 +142,7 @@ def _growth(record: dict[str, Any]) -> str:
         f"{record['low']:.2f} to {record['high']:.2f}",
         f"{record['last_exponent']:.2f}",
         ", ".join(f"{size}: {seconds:.2g}" for size, seconds in pairs),
+        ", ".join(f"{megabytes:.0f}" for megabytes in record.get("megabytes") or ()),
         str(record["load"]),
     ]
     return f"| {' | '.join(cells)} |"

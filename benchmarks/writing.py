@@ -31,7 +31,7 @@ from workbench.sample.prompts import Prompts
 
 WINDOW, QUICK_WINDOW, PROMPT = 512, 48, 32
 EVALUATIONS = 50
-TIMED = {1: EVALUATIONS, 64: 4}  # batch -> evaluations that are timed
+TIMED = {1: 10, 64: 2}  # batch -> evaluations that are timed
 NUCLEUS = 0.95
 CHECKED_TOKENS = 16
 LARGEST_SIZE_GAP = 0.1
