@@ -10,7 +10,8 @@ import torch
 from benchmarks import running
 from benchmarks.app_pages import HEADLESS, STREAMLIT, served
 from benchmarks.catalog import BENCHMARKS
-from benchmarks.measuring import NotRun, Setting, compare, repeating
+from benchmarks.growth import growth_of_texts
+from benchmarks.measuring import NotRun, Setting, compare, growth_of, repeating
 from benchmarks.on_gpus import STAGES, on_gpus
 from benchmarks.processes import environment, used_by
 from benchmarks.reports import save
@@ -113,3 +114,20 @@ def test_the_client_waits_for_the_script_counts_bytes_and_raises_its_error(tmp_p
         assert client.server_seconds() > 0.1
         with pytest.raises(RuntimeError, match="encountered an error"):
             client.rerun("find=word")
+
+
+def test_growth_of_texts_is_measured_in_fresh_processes_with_their_memory(tmp_path):
+    (found,) = growth_of_texts(Setting(directory=tmp_path, quick=True))
+    assert found.sizes == (200, 400)
+    assert found.megabytes is not None
+    assert len(found.megabytes) == 2
+    assert max(found.megabytes) < 200  # beside a process that prepares a hundred texts
+    save([{**as_record(found), "benchmark": "growth", "threads": 1, "load": 0.1}], tmp_path)
+    assert "| prepare a corpus | texts |" in (tmp_path / "README.md").read_text()
+
+
+def test_growth_is_the_slope_in_logarithms():
+    found = growth_of("a stage", "rows", (10, 100, 1000), [[0.1, 1.0, 100.0]], (1.0, 2.0, 3.0))
+    assert found.exponent == pytest.approx(1.5)
+    assert found.last_exponent == pytest.approx(2.0)
+    assert found.megabytes == (1.0, 2.0, 3.0)
