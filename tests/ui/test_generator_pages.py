@@ -48,6 +48,22 @@ def test_study_shows_scores_and_costs_beside_the_arms(open_page, runs):
     assert not set(FAMILIES) & set(shown.columns)
 
 
+def test_a_generator_in_training_is_waited_for(open_page, runs, tmp_path):
+    begun = Path(shutil.copytree(runs, tmp_path / "runs"))
+    study = begun / "smoke"
+    model = study / "generators" / "llada" / "seed-0" / "model"
+    shutil.rmtree(model / "step-4", ignore_errors=True)
+    (model / "step-8").rename(model / "step-4")
+    (study / "comparison.json").unlink()
+    playback = open_page("playback", begun)
+    assert not playback.exception
+    assert [error.value for error in playback.error] == []
+    assert any("Not trained yet: llada." in caption.value for caption in playback.caption)
+    told = open_page("study", begun).info[0].value
+    assert "6 of 7 runs are done" in told
+    assert "llada/seed-0 is at `generator`, 4 of 8 steps" in told
+
+
 def test_runs_offers_the_stages_and_logs_of_a_generator(open_page, runs):
     app = open_page("runs", runs, section="Stages")
     app.selectbox(key="stage-run").set_value("llada/seed-0").run()

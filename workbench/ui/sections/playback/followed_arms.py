@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from workbench.report.findings import Number
 from workbench.report.findings.shown import playback_numbers
 from workbench.sample.playback import FIDELITY, Following, PlaybackView
-from workbench.store.checkpoints import list_checkpoints
 from workbench.study.generators import generator_runs
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.sections.playback.lanes import follow, follow_written
@@ -31,12 +30,14 @@ class Followed:
         bases: arm -> its own run.
         lanes: title -> (run, what was followed, subtitle), the branch last.
         written: generator of another family -> what it wrote on the same clock.
+        untrained: generators whose training has not ended.
     """
 
     view: PlaybackView
     bases: dict[str, Following] = field(default_factory=dict)
     lanes: dict[str, tuple[Run, Following, str]] = field(default_factory=dict)
     written: dict[str, WritingFollowed] = field(default_factory=dict)
+    untrained: list[str] = field(default_factory=list)
 
     def numbers(self, seed: int) -> list[Number]:
         """What a finding keeps: of our own arms, as no adapter runs again to check it."""
@@ -76,9 +77,14 @@ def follow_arms(
 
 def follow_generators(selection: Selection, followed: Followed) -> None:
     """Add the study's generators that are trained, on the clock of the longest arm's lane."""
+    from workbench.pipeline.stages import STAGES
+
     found = list(followed.bases.values())
     for run in generator_runs(selection.study):
-        if run.seed != selection.seed or not list_checkpoints(run.model_dir):
+        if run.seed != selection.seed:
+            continue
+        if not STAGES["generator"].state(run).is_done:
+            followed.untrained.append(run.generator)
             continue
         with guarded(f"Generator {run.generator}"):
             moments = max(len(one.track.t) for one in found)

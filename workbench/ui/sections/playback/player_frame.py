@@ -48,6 +48,7 @@ def show_player(selection: Selection, followed: Followed) -> None:
             if followed.written
             else ""
         )
+        + (f" Not trained yet: {', '.join(followed.untrained)}." if followed.untrained else "")
     )
     st.download_button(
         "Export: this playback as one HTML file that plays offline",

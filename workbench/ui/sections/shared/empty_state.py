@@ -6,7 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from workbench.study.folders import Run
+from workbench.study.folders import Run, Study
+from workbench.study.generators import generator_runs
 from workbench.ui.kit.escape import inline
 from workbench.ui.kit.selection import Selection, current_selection
 
@@ -37,9 +38,29 @@ def comparison_or_stop(selection: Selection) -> dict[str, Any]:
     comparison = comparison_of(selection.study)
     if comparison is not None:
         return comparison
-    st.info("This study has not reached its comparison yet.", icon=":material/hourglass_top:")
+    st.info(_how_far(selection.study), icon=":material/hourglass_top:")
     watch_jobs()
     st.stop()
+
+
+def _how_far(study: Study) -> str:
+    """How many runs of an unfinished study are done, and what stands first in the next."""
+    from workbench.pipeline.stages import stages_of
+
+    owners = [*study.runs, *generator_runs(study)]
+    done, begun = 0, ""
+    for owner in owners:
+        states = {stage.name: stage.state(owner) for stage in stages_of(owner)}
+        left = [(name, state) for name, state in states.items() if not state.is_done]
+        if not left:
+            done += 1
+        elif owner.directory.is_dir() and not begun:
+            name, state = left[0]
+            begun = f" {owner.name} is at `{name}`, {state.done} of {state.total} {state.unit}."
+    return (
+        f"This study has not reached its comparison yet: {done} of {len(owners)} runs are done."
+        f"{begun} Playback, Generate and the pages of the latent space show arms that are."
+    )
 
 
 def require_runs(
