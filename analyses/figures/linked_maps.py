@@ -191,6 +191,13 @@ def _finished(figure: go.Figure, theme: Theme) -> go.Figure:
     figure.update_layout(
         dragmode="lasso",
         margin={"l": 10, "r": 10, "t": PANELS_TOP, "b": 70},
-        legend={"orientation": "h", "y": -0.04, "yanchor": "top", "x": 0, "xanchor": "left"},
+        legend={
+            "orientation": "h",
+            "yref": "paper",
+            "y": -0.04,
+            "yanchor": "top",
+            "x": 0,
+            "xanchor": "left",
+        },
     )
     return figure

@@ -90,7 +90,7 @@ def loss_figure(
     figure.update_yaxes(title_text="loss an element", row=1, col=1)
     themed(figure, theme)
     # Below the plots: above them it would cover the right title, which needs room of its own.
-    return figure.update_layout(legend={"yanchor": "top", "y": -0.18}, margin_t=48)
+    return figure.update_layout(legend={"yref": "paper", "yanchor": "top", "y": -0.18}, margin_t=48)
 
 
 def _fractions(curve: LossCurve) -> np.ndarray:

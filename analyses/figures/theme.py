@@ -24,6 +24,8 @@ _HUES: Mapping[Theme, tuple[str, ...]] = {
     "light": ("#0072B2", "#D55E00", "#4C4C4C", "#D27996", "#600505", "#470AC1", "#600560"),
     "dark": ("#3A9BD9", "#E8702A", "#6A6A6A", "#EBC5D2", "#A50CF2", "#55F68A", "#A5F20C"),
 }
+NARROW = 380  # pixels that the smallest window leaves to a figure's axes
+LEGEND_LINE, LEGEND_MARK, LEGEND_CHARACTER = 20, 60, 7  # pixels
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross")
 
@@ -87,12 +89,33 @@ def themed(figure: go.Figure, theme: Theme, *, title: str = "", height: int = 42
         paper_bgcolor=surface.paper,
         plot_bgcolor=surface.paper,
         font={"color": surface.text, "family": "system-ui, sans-serif", "size": 13},
-        margin={"l": 60, "r": 20, "t": 60 if title else 30, "b": 50},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "right", "x": 1.0},
+        margin={"l": 60, "r": 20, "t": (60 if title else 30) + _legend_room(figure), "b": 50},
+        legend={
+            "orientation": "h",
+            "xanchor": "right",
+            "x": 1.0,
+            "yref": "container",
+            "yanchor": "top",
+            "y": 1.0,
+        },
     )
     figure.update_xaxes(gridcolor=surface.grid, zerolinecolor=surface.grid)
     figure.update_yaxes(gridcolor=surface.grid, zerolinecolor=surface.grid)
     return figure
+
+
+def _legend_room(figure: go.Figure) -> int:
+    """Pixels that a legend needs beyond its first line, where the figure is narrow.
+
+    The legend hangs from the figure's upper edge. Placed upon the axes, it stayed where the first
+    layout had them, and covered marks once the room for their names was known.
+    """
+    names = [t.name for t in figure.data if t.name and t.showlegend is not False]
+    if figure.layout.showlegend is False or len(names) < 2:
+        return 0
+    widest = LEGEND_MARK + LEGEND_CHARACTER * max(map(len, names))
+    in_a_line = max(1, NARROW // widest)
+    return LEGEND_LINE * (-(-len(names) // in_a_line) - 1)
 
 
 def _style(place: int, hues: tuple[str, ...]) -> ArmStyle:

@@ -47,7 +47,9 @@ def training_log_figure(table: pd.DataFrame, *, arms: Sequence[str], theme: Them
             )  # fmt: skip
     figure.update_xaxes(title_text="step", row=rows)
     figure = themed(figure, theme, height=90 + 210 * rows)
-    return figure.update_layout(legend={"y": 1.0 + 0.09 / rows}, margin={"t": 60})
+    return figure.update_layout(
+        legend={"yref": "paper", "yanchor": "bottom", "y": 1.0 + 0.09 / rows}, margin={"t": 60}
+    )
 
 
 def parts_figure(
@@ -83,4 +85,6 @@ def parts_figure(
                 row=1, col=place + 1,
             )  # fmt: skip
     figure.update_xaxes(title_text="step")
-    return themed(figure, theme, height=320).update_layout(legend={"y": 1.22}, margin={"t": 70})
+    return themed(figure, theme, height=320).update_layout(
+        legend={"yref": "paper", "yanchor": "bottom", "y": 1.22}, margin={"t": 70}
+    )

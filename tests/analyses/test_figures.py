@@ -3,6 +3,7 @@
 from itertools import combinations
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from analyses.figures.arm_scores import ROWS_APART, scores_figure
@@ -15,7 +16,7 @@ from analyses.figures.reconstruction_generation import (
     Trail,
     reconstruction_generation_figure,
 )
-from analyses.figures.theme import SURFACES, arm_styles, plain
+from analyses.figures.theme import SURFACES, arm_styles, plain, themed
 from analyses.scorecard.row import Estimate, ScorecardRow
 from analyses.statistics.intervals import Interval
 
@@ -232,3 +233,15 @@ def test_narrow_differences_are_not_blown_up():
     options = {"reconstruction_name": "r", "generation_name": "g"}
     drawn = reconstruction_generation_figure(points, **options)
     assert drawn.layout.xaxis.range == pytest.approx([0.982, 1.002])
+
+
+def test_a_long_legend_has_room_above_the_marks():
+    def figure(names):
+        drawn = go.Figure([go.Scatter(x=[0], y=[0], name=name) for name in names])
+        return themed(drawn, "light")
+
+    one_line, three = figure(["none", "repa"]), figure(["a very long name of a line"] * 3)
+    assert one_line.layout.margin.t == 30
+    assert (one_line.layout.legend.yref, one_line.layout.legend.y) == ("container", 1)
+    assert three.layout.margin.t == 30 + 2 * 20
+    assert themed(three.update_layout(showlegend=False), "light").layout.margin.t == 30

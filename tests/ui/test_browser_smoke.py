@@ -14,6 +14,7 @@ import pytest
 
 from tests.ui.browsing import served, session, settle, visit, wait_for
 from tests.ui.conftest import PAGES
+from tests.ui.crowding import crowded
 from tests.ui.first_view import MOST_WORDS, words_in_first_view
 from workbench.pipeline.example import open_example
 
@@ -60,6 +61,20 @@ def test_page_is_alive_short_and_accessible(page, address, name):
         if rule["impact"] in ("serious", "critical") and rule["id"] not in NOT_OURS
     }
     assert serious == {}
+
+
+@pytest.mark.parametrize("place", ["separability", "geometry?what=Misses", "scorecard", "study"])
+def test_figures_can_be_read_where_the_window_is_narrow(browser, address, place):
+    with session(browser, 900, 900, PATIENCE_MS) as page:
+        name, _, query = place.partition("?")
+        visit(page, address, name, query)
+        page.wait_for_selector(".js-plotly-plot .main-svg")
+        page.wait_for_timeout(1000)
+        assert crowded(page) == []
+        assert page.evaluate(
+            "(main => main.scrollWidth <= main.clientWidth)"
+            "(document.querySelector('[data-testid=stMain]'))"
+        )
 
 
 def test_study_has_an_address_of_its_own(page, address):

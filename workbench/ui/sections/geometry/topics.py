@@ -132,7 +132,7 @@ def _basin(probed: ProbedArms) -> None:
     probed.dots(
         ("decoder_basin.margin", "decoder_basin_flow.margin"),
         "margin",
-        "margin of the first choice over the second (nats)",
+        "lead of the first choice (nats)",
         "How sure the decoder is, on clean latents and on those that the flow hands it.",
     )
 
