@@ -12,7 +12,7 @@ from analyses.scorecard.row import ScorecardRow
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-NAME_CHARACTERS = 30  # of a line; where the window is narrow, names leave the numbers their room
+NAME_CHARACTERS = 34  # of a line; where the window is narrow, names leave the numbers their room
 KINDS = (("probe", "circle", "#56B4E9"), ("trivial baseline", "diamond", "#E69F00"))
 
 
@@ -56,7 +56,7 @@ def foretelling_figure(rows: Sequence[ScorecardRow], *, theme: Theme = "light") 
         categoryarray=[_name(row) for row in known],
         automargin=True,
     )
-    return themed(figure, theme, height=140 + 30 * max(1, len(known)))
+    return themed(figure, theme, height=140 + 36 * max(1, len(known)))
 
 
 def _name(row: ScorecardRow) -> str:

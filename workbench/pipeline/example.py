@@ -168,7 +168,11 @@ def open_example(archive: Path | None = None) -> Path | None:
             make_directory(directory.parent)
             with reported(directory), tempfile.TemporaryDirectory(dir=directory.parent) as folder:
                 _unpack(archive, Path(folder))
-                os.replace(Path(folder) / NAME, directory)
+                try:
+                    os.replace(Path(folder) / NAME, directory)
+                except OSError:
+                    if not (directory / STUDY).is_file():  # else another process was quicker
+                        raise
     return directory
 
 

@@ -127,3 +127,19 @@ def test_too_large_a_study_is_refused(finished, tmp_path, context, monkeypatch):
 
 def test_a_checkout_without_the_example_has_none(tmp_path):
     assert example.open_example(tmp_path / "none.tar.xz") is None
+
+
+def test_two_processes_that_unpack_at_once_share_the_first_ones(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
+    archive = tmp_path / "example.tar.xz"
+    archive.write_bytes(b"any")
+
+    def unpack_while_another_does(_: Path, folder: Path) -> None:
+        for made in (folder / example.NAME, folder.parent / example.NAME):
+            made.mkdir()
+            (made / example.STUDY).write_text(made.parent.name)
+
+    monkeypatch.setattr(example, "_unpack", unpack_while_another_does)
+    opened = example.open_example(archive)
+    assert (opened / example.STUDY).read_text() == opened.parent.name
+    assert [entry.name for entry in opened.parent.iterdir()] == [example.NAME]
