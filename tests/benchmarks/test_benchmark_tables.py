@@ -1,5 +1,6 @@
 """Which way a ratio points, what counts as met, and what a repeated run replaces."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from benchmarks.catalog import BENCHMARKS, chosen
 from benchmarks.measuring import Row, compare, costs_of, median_interval, ratio_of
 from benchmarks.neighbors_exact import recall_at
 from benchmarks.reports import save
-from benchmarks.running import as_record
+from benchmarks.running import as_record, is_met
 from benchmarks.startup import heavy_imports
 
 
@@ -34,6 +35,14 @@ def test_a_ratio_above_one_means_that_we_are_cheaper():
     assert ratio.median == 4.0
     assert ratio.low <= ratio.median <= ratio.high
     assert (record(1.0, 3.0)["goal_met"], record(1.0, 1.9)["goal_met"]) == (True, False)
+
+
+def test_a_goal_is_met_by_wall_and_by_processor_time():
+    ratio = ratio_of([1.0], [3.0])
+    assert is_met(ratio, 2.0)
+    assert is_met(dataclasses.replace(ratio, cpu=2.1), 2.0)
+    assert not is_met(dataclasses.replace(ratio, cpu=1.9), 2.0)
+    assert not is_met(dataclasses.replace(ratio, cpu=9.0), 4.0)
 
 
 def test_repeats_are_interleaved_in_alternating_order():
