@@ -29,7 +29,7 @@ def test_differences_carry_their_verdicts():
     line = study_tables(comparison).splitlines()[-1]
     cell = "0.5000 [0.4000, 0.6000]"
     difference = "0.2000 [0.1000, 0.3000] **higher**"
-    assert line == f"| scale.x | {cell} | {cell} | {difference} | 0.1000 | - | 7 |"
+    assert line == f"| scale.x | {cell} | {cell} | {difference} | 0.1000 | – | 7 |"
 
 
 def test_people_are_the_same_at_any_guidance():
