@@ -77,7 +77,7 @@ def as_markdown(document: dict[str, Any], day: str) -> str:
         "cheaper. Median and 95 % bootstrap interval over repeats of wall times; `by CPU` is the "
         "median of processor times, `n` the number of repeats: on a slow machine they end after a "
         f"budget of {BUDGET_S:.0f} s. Goals are minimum ratios, "
-        "met if both reach them. "
+        "met if both reach them and the gate holds. "
         "`load` is the machine's one-minute load average at the start, our work included: "
         f"{min(loads)} to {max(loads)} on {machine['cores']} cores"
         + (

@@ -88,7 +88,9 @@ def as_record(found: Row | NotRun | Growth) -> dict[str, Any]:
         "peers": ratio["peers"],
         "cpu": ratio["cpu"],
         "repeats": ratio["repeats"],
-        "goal_met": None if found.goal is None else is_met(found.ratio, found.goal),
+        "goal_met": None
+        if found.goal is None
+        else found.gate_passed and is_met(found.ratio, found.goal),
     }
 
 

@@ -43,6 +43,7 @@ def test_a_goal_is_met_by_wall_and_by_processor_time():
     assert is_met(dataclasses.replace(ratio, cpu=2.1), 2.0)
     assert not is_met(dataclasses.replace(ratio, cpu=1.9), 2.0)
     assert not is_met(dataclasses.replace(ratio, cpu=9.0), 4.0)
+    assert record(1.0, 3.0, passed=False)["goal_met"] is False
 
 
 def test_repeats_are_interleaved_in_alternating_order():
