@@ -20,7 +20,7 @@ from workbench.pipeline.example import open_example
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-PATIENCE_MS = 90_000
+PATIENCE_MS = 180_000  # the first page unpacks the example and loads every library
 # Streamlit's own menu puts sections into a list; nothing here can change that.
 NOT_OURS = {"list", "listitem"}
 
