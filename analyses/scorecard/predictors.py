@@ -91,7 +91,7 @@ def _row(table: RunTable, name: str, score: str, config: ScorecardConfig) -> Sco
     columns = {**table.probes, **table.baselines}
     x, y = table.oriented(name, columns[name]), table.oriented(score, table.scores[score])
     control = table.oriented(config.control, columns[config.control])
-    known = np.flatnonzero(~(np.isnan(x) | np.isnan(y) | np.isnan(control)))
+    known = np.flatnonzero(~(np.isnan(x) | np.isnan(y)))
     x, y, control = x[known], y[known], control[known]
     arm_names, arms = np.unique(np.asarray(table.arms)[known], return_inverse=True)
     row = ScorecardRow(
@@ -135,8 +135,9 @@ def _measured(
         without_family=_without_families(x, y, families),
         p_value=_permutation_p(probe_means, score_means, config),
     )
-    if row.predictor == config.control:
-        # Given itself, or against itself, a predictor has nothing left to say.
+    if row.predictor == config.control or np.isnan(control).any():
+        # Given itself, or against itself, a predictor has nothing left to say; and a space without
+        # a decoder, such as a generator's, reads nothing back that could be taken out.
         return row
     gain = rho - np.nan_to_num(spearman(control, y, counts))
     return replace(

@@ -231,6 +231,19 @@ def test_random_choice_has_regret_one_on_average():
     assert np.mean(regrets) == pytest.approx(1.0, abs=0.05)
 
 
+def test_a_row_that_reads_nothing_back_counts_and_has_no_partial():
+    """A generator's own space has no decoder, so no reconstruction to be taken out."""
+    table = runs()
+    whole = by_name(scorecard(table, CONFIG))["good"]
+    table.baselines[CONTROL][:3] = np.nan  # the first arm
+    rows = by_name(scorecard(table, CONFIG))
+    assert (rows["good"].num_runs, rows["good"].num_arms) == (48, 16)
+    assert rows["good"].spearman == whole.spearman
+    assert rows["good"].partial.value is None
+    assert rows["good"].gain.value is None
+    assert rows[CONTROL].num_arms == 15
+
+
 def test_what_cannot_be_ranked_is_undefined_with_its_reason():
     sparse = np.full(48, np.nan)
     sparse[:6] = 1.0
