@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from workbench.study.folders import Run, Study
-from workbench.study.generators import generator_runs
+from workbench.study.generators import GeneratorRun, generator_runs
 from workbench.ui.kit.escape import inline
 from workbench.ui.kit.selection import Selection, current_selection
 
@@ -47,7 +47,7 @@ def _how_far(study: Study) -> str:
     """How many runs of an unfinished study are done, and what stands first in the next."""
     from workbench.pipeline.stages import stages_of
 
-    owners = [*study.runs, *generator_runs(study)]
+    owners: list[Run | GeneratorRun] = [*study.runs, *generator_runs(study)]
     done, begun = 0, ""
     for owner in owners:
         states = {stage.name: stage.state(owner) for stage in stages_of(owner)}
