@@ -234,7 +234,7 @@ def scorecard(
 
     Args:
         studies: folders or names of studies; by default all under the runs directory.
-        score: the generation score whose table is printed; by default the first, MAUVE.
+        score: the generation score whose table is printed; by default the first one that all share.
         out: the JSON file; by default `scorecard.json` in the study's folder, or in the runs
             directory for several.
         markdown: write the tables of all scores beside it, as Markdown.

@@ -19,7 +19,7 @@ from workbench.report.arm_metrics import (
     load_scores,
     stored_probes,
 )
-from workbench.report.contrasts import generation_contrasts, probe_contrasts
+from workbench.report.contrasts import NUM_COMPARED_WITH, generation_contrasts, probe_contrasts
 from workbench.report.verdicts import with_verdicts
 from workbench.sample.held_out import scale_name
 from workbench.store.json_files import read_json
@@ -30,14 +30,12 @@ from workbench.study.pairing import NO_TWIN, NOT_PROVED, compare_pairing
 if TYPE_CHECKING:
     from workbench.study.folders import Study
 
-NUM_COMPARED_WITH = 2  # every arm is compared with the study's first ones: in presets none and repa
-
 
 def compare_study(study: Study) -> dict[str, Any]:
     """The content of `comparison.json`.
 
     Returns:
-        `arms`, `contrasts`, `paired`, `pairing_by_seed`, and the `baselines` of the study.
+        `arms`, `contrasts`, `paired`, and the `baselines` of the study.
     """
     sampling = study.config.base.sampling
     scales = [scale_name(scale) for scale in sampling.guidance_scales]

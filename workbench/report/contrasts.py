@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from analyses.statistics.intervals import Contrast
     from workbench.study.folders import Study
 
+NUM_COMPARED_WITH = 2  # contrasts are with the study's first arms: in presets none and repa
+
 
 def generation_contrasts(
     scores: Mapping[str, Sequence[RunScores]], a: str, b: str, study: Study, family: str

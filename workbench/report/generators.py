@@ -9,7 +9,7 @@ from typing import Any
 
 from workbench.config.training import TrainingConfig
 from workbench.report.arm_metrics import arm_generation, load_scores
-from workbench.report.contrasts import generation_contrasts
+from workbench.report.contrasts import NUM_COMPARED_WITH, generation_contrasts
 from workbench.report.verdicts import with_verdicts
 from workbench.sample.held_out import scale_name
 from workbench.store.checkpoints import MODEL, list_checkpoints
@@ -22,8 +22,8 @@ def compare_generators(study: Study) -> dict[str, Any]:
 
     Returns:
         `generators`: name -> generation metrics, as for arms; `generator_contrasts`: each
-        generator against every arm, paired over prompts and seeds; `costs`: arm or generator ->
-        parameters, training compute and network evaluations.
+        generator against the first two arms, paired over prompts and seeds; `costs`: arm or
+        generator -> parameters, training compute and network evaluations.
     """
     config = study.config
     if not config.generators:
@@ -41,7 +41,7 @@ def compare_generators(study: Study) -> dict[str, Any]:
     contrasts = [
         row
         for name in config.generators
-        for arm in config.arms
+        for arm in list(config.arms)[:NUM_COMPARED_WITH]
         for row in generation_contrasts(scores, name, arm, study, "generation")
     ]
     costs: dict[str, Any] = {arm: _arm_cost(study.run(arm, config.seeds[0])) for arm in config.arms}

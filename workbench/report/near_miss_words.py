@@ -28,7 +28,7 @@ def near_miss_sentence(comparison: Mapping[str, Any]) -> str:
     if name is None:
         return ""
     kind = label_words(name.removeprefix(NEIGHBOURS))
-    shares = ", ".join(f"{100 * own[name]['mean']:.0f} % in {arm}" for arm, own in arms.items())
+    shares = ", ".join(f"{_share(own[name])} in {arm}" for arm, own in arms.items())
     chance = next(iter(arms.values()))[name].get("chance")
     by_chance = "" if chance is None else f" (chance {100 * chance:.0f} %)"
     return (
@@ -36,3 +36,10 @@ def near_miss_sentence(comparison: Mapping[str, Any]) -> str:
         "little off and become a neighbouring word. Share of a word's nearest other words that are "
         f"the same {kind}: {shares}{by_chance}."
     )
+
+
+def _share(found: Mapping[str, Any]) -> str:
+    """A share in per cent with its interval, if it has one, and the number of words."""
+    low, high = found["low"], found["high"]
+    interval = "" if low is None or high is None else f" [{100 * low:.0f}, {100 * high:.0f}]"
+    return f"{100 * found['mean']:.0f} %{interval} (n {found['n']:,})"

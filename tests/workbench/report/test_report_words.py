@@ -16,7 +16,13 @@ NEAR = "knn_coherence.token.other_id.pos"
 def arm(share: float | None) -> dict:
     return {
         "generation.rouge1": {"mean": 0.5, "low": 0.4, "high": 0.6, "n": 9},
-        NEAR: {"mean": share, "low": None, "high": None, "n": 9, "chance": 0.11},
+        NEAR: {
+            "mean": share,
+            "low": share and share - 0.01,
+            "high": share and share + 0.02,
+            "n": 3486,
+            "chance": 0.11,
+        },
     }
 
 
@@ -34,7 +40,8 @@ def comparison(first: float | None = 0.16) -> dict:
 
 def test_why_is_said_of_every_arm_and_left_out_where_it_is_not_measured():
     said = near_miss_sentence(comparison())
-    assert "same part of speech: 16 % in none, 58 % in repa (chance 11 %)" in said
+    none, repa = "16 % [15, 18] (n 3,486) in none", "58 % [57, 60] (n 3,486) in repa"
+    assert f"same part of speech: {none}, {repa} (chance 11 %)" in said
     assert near_miss_sentence(comparison(None)) == ""
 
 
