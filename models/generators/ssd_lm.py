@@ -73,53 +73,50 @@ class SSDLM(nn.Module, PretrainedMixin):
         noise level is uniform in 1 to `diffusion_steps`.
         """
         batch, length = token_ids.shape
-        start = (uniform((batch, 1), token_ids, generator) * length).long()  # (B, 1)
+        start = (uniform((batch, 1), token_ids, generator) * length).long()[:, 0]  # (B,)
         levels = uniform((batch,), token_ids, generator) * self.config.diffusion_steps
         level = 1 + levels.long()
-        positions = torch.arange(length, device=token_ids.device)
-        open_ = (start <= positions) & (positions < start + self.block_size)  # (B, L)
+        places = self._places(start)  # (B, S)
+        inside = places < length
+        meant = token_ids.gather(1, places.clamp(max=length - 1))
         z = self.noisy(
-            almost_one_hot(token_ids, self.vocabulary, self.config.simplex), level, generator
+            almost_one_hot(meant, self.vocabulary, self.config.simplex), level, generator
         )
-        hidden = self._hidden(token_ids, z, level, positions < start, open_)[open_]  # (N, W)
+        hidden = self._hidden(token_ids, z, level, start)[inside]  # (N, W)
         found = chunked_cross_entropy(
             hidden,
             self.token_embedding.weight,
             self.head_bias,
-            token_ids[open_],
+            meant[inside],
             torch.ones(len(hidden), device=hidden.device),
         )
         return {"loss": found.loss, "token_accuracy": found.correct.float().mean()}
 
     def noisy(self, clean: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
-        """Logits (B, L, V) at noise levels (B,): noise has the standard deviation K."""
+        """Logits (B, S, V) at noise levels (B,): noise has the standard deviation K."""
         signal = self.signal[level, None, None]
         noise = self.config.simplex * normal_like(clean, generator)
         return signal.sqrt() * clean + (1 - signal).sqrt() * noise
 
-    def logits(
-        self, token_ids: Tensor, z: Tensor, level: Tensor, clean: Tensor, open_: Tensor
-    ) -> Tensor:
-        """Logits (B, L, V) of the tokens of the open block.
+    def logits(self, token_ids: Tensor, z: Tensor, level: Tensor, start: Tensor) -> Tensor:
+        """Logits (B, S, V) of the S tokens of a block.
 
         Args:
-            token_ids: (B, L) int64; read where `clean`.
-            z: (B, L, V) noisy logits; read where `open_`.
+            token_ids: (B, L) int64; read before the block, nothing behind it is seen.
+            z: (B, S, V) noisy logits of the block; what stands behind the L-th token is not seen.
             level: (B,) int64 in [0, `diffusion_steps`].
-            clean: (B, L) bool, the text before the block.
-            open_: (B, L) bool, the block; nothing behind it is seen.
+            start: (B,) int64, where the block begins; from L on there is only clean text.
         """
-        hidden = self._hidden(token_ids, z, level, clean, open_)
+        hidden = self._hidden(token_ids, z, level, start)
         return hidden.float() @ self.token_embedding.weight.float().T + self.head_bias.float()
 
     def spaces(self, token_ids: Tensor) -> dict[str, Tensor]:
         """Token embeddings, and the states halfway of texts that are clean throughout."""
-        clean = torch.ones_like(token_ids, dtype=torch.bool)
-        z = almost_one_hot(token_ids, self.vocabulary, self.config.simplex)
-        level = token_ids.new_zeros(len(token_ids))
-        middle = state_halfway(
-            self.blocks, lambda: self._hidden(token_ids, z, level, clean, ~clean)
-        )
+        batch, length = token_ids.shape
+        z = torch.zeros(batch, self.block_size, self.vocabulary, device=token_ids.device)
+        start = token_ids.new_full((batch,), length)
+        level = torch.zeros_like(start)
+        middle = state_halfway(self.blocks, lambda: self._hidden(token_ids, z, level, start))
         return {"embeddings": self.token_embedding(token_ids), "middle": middle}
 
     @torch.inference_mode()
@@ -145,27 +142,27 @@ class SSDLM(nn.Module, PretrainedMixin):
         nfe, total = 0, blocks * sampling.num_steps
         grid = torch.linspace(self.config.diffusion_steps, 0, sampling.num_steps + 1).round().long()
         for block in range(blocks):
-            before = place < block * self.block_size
-            open_ = ~before & (place < (block + 1) * self.block_size)
-            active = open_.any(dim=1) & ~ended
+            start = (ctx_len + block * self.block_size).clamp(max=self.window)
+            places = self._places(start)
+            active = (start < self.window) & ~ended
+            writing = (places < self.window) & active[:, None]  # (B, S)
             z = self._noise(active, generators)
             for step in range(sampling.num_steps):
                 level = grid[step].to(given.device).expand(len(given))
-                logits = self.logits(token_ids, z, level, before, open_)
+                logits = self.logits(token_ids, z, level, start)
                 nfe += 1
-                choice = own_draws(torch.rand, (self.window,), generators, active.tolist())
+                choice = own_draws(torch.rand, (self.block_size,), generators, active.tolist())
                 guess, clean = self.project(logits, sampling, choice.to(z.device))
                 signal = self.signal[grid[step + 1]]
                 z = signal.sqrt() * clean + (1 - signal).sqrt() * self._noise(active, generators)
-                writing = open_ & active[:, None]
                 now = torch.special.entr(logits.softmax(dim=-1)).sum(dim=-1)
-                entropy = torch.where(writing, now, entropy)
-                token_ids = torch.where(writing, guess, token_ids)
+                entropy = _put(entropy, now, places, writing)
+                token_ids = _put(token_ids, guess, places, writing)
                 closed = step + 1 == sampling.num_steps
-                written = before | open_ & closed
                 if closed:
-                    ended |= (writing & (token_ids == EOT_ID)).any(dim=1)
-                written = written | ended[:, None]
+                    ended |= (writing & (guess == EOT_ID)).any(dim=1)
+                known = place < (block + closed) * self.block_size
+                written = known | ended[:, None]
                 done = bool(written.all())
                 yield WritingStep(token_ids, written, entropy, 1.0 if done else nfe / total, nfe)
                 if done:
@@ -174,12 +171,12 @@ class SSDLM(nn.Module, PretrainedMixin):
     def project(
         self, logits: Tensor, sampling: SimplexSamplingConfig, draws: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Tokens (B, L) and almost-one-hot logits (B, L, V) of what the network says.
+        """Tokens (B, S) and almost-one-hot logits (B, S, V) of what the network says.
 
         Args:
-            logits: (B, L, V).
+            logits: (B, S, V).
             sampling: The projection and its nucleus.
-            draws: (B, L) uniform numbers in [0, 1).
+            draws: (B, S) uniform numbers in [0, 1).
         """
         if sampling.projection == "multi-hot":
             return logits.argmax(dim=-1), self.config.simplex * nucleus_signs(
@@ -189,33 +186,49 @@ class SSDLM(nn.Module, PretrainedMixin):
         token_ids = flat.view(draws.shape)
         return token_ids, almost_one_hot(token_ids, self.vocabulary, self.config.simplex)
 
-    def _hidden(
-        self, token_ids: Tensor, z: Tensor, level: Tensor, clean: Tensor, open_: Tensor
-    ) -> Tensor:
+    def _places(self, start: Tensor) -> Tensor:
+        """(B, S) places of the blocks that begin at `start`; some may lie behind the window."""
+        return start[:, None] + torch.arange(self.block_size, device=start.device)
+
+    def _hidden(self, token_ids: Tensor, z: Tensor, level: Tensor, start: Tensor) -> Tensor:
+        """The last states (B, S, W) of the block; the arguments are those of `logits`."""
         rope_dtype = compute_dtype(self.token_embedding.weight)
-        length = token_ids.shape[1]
+        length, places = token_ids.shape[1], self._places(start)
         rope = self.rotary(length, rope_dtype)
         t = self.t_embedder(1 - level / self.config.diffusion_steps).unsqueeze(1)
-        mixed = z.softmax(dim=-1) @ self.token_embedding.weight + INIT_STD * t  # (B, L, W)
-        x = torch.where(clean[..., None], self.token_embedding(token_ids), mixed)
-        x = layer_norm(x + self.roles(clean.long()))
-        seen = clean | open_ | ~(clean | open_).any(dim=1, keepdim=True)  # never nothing at all
+        mixed = z.softmax(dim=-1) @ self.token_embedding.weight + INIT_STD * t  # (B, S, W)
+        noisy = layer_norm(mixed + self.roles.weight[0])
+        x = layer_norm(self.token_embedding(token_ids) + self.roles.weight[1])
+        # Room behind the text, for the part of a block that lies there.
+        room = x.new_zeros(len(x), self.block_size, x.shape[2])
+        rows = places[..., None].expand(-1, -1, x.shape[2])
+        x = torch.cat([x, room], dim=1).scatter(1, rows, noisy.to(x.dtype))[:, :length]
+        seen = torch.arange(length, device=start.device) < start[:, None] + self.block_size
         mask = None
         if not bool(seen.all()):
             mask = prepare_mask(seen[:, None, None, :], self.config.heads, rope_dtype)
         for block in self.blocks:
             x = block(x, rope, mask)
-        return layer_norm(x)
+        return layer_norm(x).gather(1, rows.clamp(max=length - 1))
 
     def _noise(self, active: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """Noise (B, window, V) of standard deviation K; a text draws while it is being written."""
-        shape = (self.window, self.vocabulary)
+        """Noise (B, S, V) of standard deviation K; a text draws while it is being written."""
+        shape = (self.block_size, self.vocabulary)
         drawn = own_draws(torch.randn, shape, generators, active.tolist())
         return self.config.simplex * drawn.to(active.device)
 
 
+def _put(whole: Tensor, block: Tensor, places: Tensor, where: Tensor) -> Tensor:
+    """(B, L) with the values of a block (B, S) at its places, where `where` is True."""
+    places = places.clamp(max=whole.shape[1] - 1)
+    rows, columns = where.nonzero(as_tuple=True)
+    whole = whole.clone()
+    whole[rows, places[rows, columns]] = block[rows, columns].to(whole.dtype)
+    return whole
+
+
 def almost_one_hot(token_ids: Tensor, vocabulary: int, scale: float) -> Tensor:
-    """Logits (B, L, V) of tokens (B, L): `scale` at each token, minus `scale` elsewhere."""
+    """Logits (B, S, V) of tokens (B, S): `scale` at each token, minus `scale` elsewhere."""
     logits = torch.full((*token_ids.shape, vocabulary), -scale, device=token_ids.device)
     return logits.scatter_(-1, token_ids[..., None], scale)
 

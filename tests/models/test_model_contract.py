@@ -102,10 +102,10 @@ FAMILIES = {
     "ssd-lm": Family(
         lambda seed: build_writer("ssd-lm", seed),
         lambda model, n, length: model.logits(
-            token_ids(n, length, 23), torch.zeros(n, length, 23), torch.full((n,), 700),
-            (torch.arange(length) < 4).expand(n, -1), (torch.arange(length) > 3).expand(n, -1),
+            token_ids(n, length, 23), torch.zeros(n, model.block_size, 23),
+            torch.full((n,), 700), torch.full((n,), 4),
         ),
-        (9, 23),
+        (8, 23),
     ),
     "diffusion-lm": Family(
         lambda seed: build_writer("diffusion-lm", seed),

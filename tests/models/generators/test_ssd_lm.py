@@ -41,17 +41,37 @@ def test_the_loss_is_the_formula(block_size):
     generator = seeded(5)
     start = (uniform((4, 1), token_ids, generator) * WINDOW).long()[:, 0].tolist()
     level = 1 + (uniform((4,), token_ids, generator) * 5000).long()
-    clean = 10.0 * F.one_hot(token_ids, VOCABULARY) - 5
+    places = torch.tensor(start)[:, None] + torch.arange(block_size)
+    meant = token_ids.gather(1, places.clamp(max=WINDOW - 1))
+    clean = 10.0 * F.one_hot(meant, VOCABULARY) - 5
     abar = cosine_schedule(5000)[level][:, None, None]
     z = abar.sqrt() * clean + (1 - abar).sqrt() * 5 * normal_like(clean, generator)
     nll = []
     for row, cut in enumerate(start):
         end = min(cut + block_size, WINDOW)
-        before = (torch.arange(end) < cut)[None]
         one = slice(row, row + 1)
-        logits = model.logits(token_ids[one, :end], z[one, :end], level[one], before, ~before)
-        nll.append(F.cross_entropy(logits[0, cut:], token_ids[row, cut:end], reduction="none"))
+        # Cut off behind the block: nothing there may be seen.
+        logits = model.logits(token_ids[one, :end], z[one], level[one], torch.tensor([cut]))
+        text = token_ids[row, cut:end]
+        nll.append(F.cross_entropy(logits[0, : end - cut], text, reduction="none"))
     torch.testing.assert_close(found, torch.cat(nll).mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_block_is_read_at_its_places_and_the_text_before_it():
+    """The states of the block against the network written out, position by position."""
+    model, token_ids = build("ssd-lm", block_size=5), prompts()[:1]
+    z, level = 5 * torch.randn(1, 5, VOCABULARY, generator=seeded(1)), torch.tensor([700])
+    embedding = model.token_embedding.weight
+    t = model.t_embedder(1 - level / 5000)
+    noisy = z[0].softmax(dim=-1) @ embedding + 0.02 * t + model.roles.weight[0]
+    clean = embedding[token_ids[0, :4]] + model.roles.weight[1]
+    x = F.layer_norm(torch.cat([clean, noisy]), (32,))[None]
+    rope = model.rotary(9, torch.float32)
+    for block in model.blocks:
+        x = block(x, rope, None)
+    expected = F.layer_norm(x, (32,))[:, 4:] @ embedding.T + model.head_bias
+    found = model.logits(token_ids, z, level, torch.tensor([4]))
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("projection", ["sampled", "multi-hot"])
@@ -63,27 +83,27 @@ def test_writing_equals_the_description(projection, block_size):
     generators = [seeded(row) for row in range(4)]
     found = list(model.write(prompts(), CTX_LEN, sampling, generators))[-1].token_ids
     levels = [5000, 3750, 2500, 1250, 0]
-    abar, noise_shape = cosine_schedule(5000), (WINDOW, VOCABULARY)
+    abar, noise_shape = cosine_schedule(5000), (model.block_size, VOCABULARY)
     with torch.inference_mode():
         for row, cut in enumerate(CTX_LEN.tolist()):
             generator, text = seeded(row), prompts()[row : row + 1].clone()
             text[:, cut:] = 0
             for start in range(cut, WINDOW, block_size):
                 end = min(start + block_size, WINDOW)
-                before = (torch.arange(end) < start)[None]
-                z = 5 * torch.randn(noise_shape, generator=generator)[None, :end]
+                z = 5 * torch.randn(noise_shape, generator=generator)[None]
                 for level, lower in itertools.pairwise(levels):
-                    logits = model.logits(text[:, :end], z, torch.tensor([level]), before, ~before)
-                    draws = torch.rand(WINDOW, generator=generator)[:end]
+                    logits = model.logits(text, z, torch.tensor([level]), torch.tensor([start]))
+                    draws = torch.rand(model.block_size, generator=generator)
                     if projection == "multi-hot":
                         tokens = logits[0].argmax(dim=-1)
                         clean = 5 * nucleus_signs(logits, 0.6)
                     else:
                         tokens = sample_nucleus(logits[0], 0.6, draws)
                         clean = 10.0 * F.one_hot(tokens, VOCABULARY)[None] - 5
-                    noise = 5 * torch.randn(noise_shape, generator=generator)[None, :end]
+                    noise = 5 * torch.randn(noise_shape, generator=generator)[None]
                     z = abar[lower].sqrt() * clean + (1 - abar[lower]).sqrt() * noise
-                text[0, start:end] = tokens[start:end]
-                if (tokens[start:end] == 0).any():
+                tokens = tokens[: end - start]
+                text[0, start:end] = tokens
+                if (tokens == 0).any():
                     break
             assert torch.equal(found[row : row + 1], text)
