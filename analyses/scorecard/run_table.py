@@ -16,6 +16,7 @@ class RunTable:
     Attributes:
         arms: (R,) arm of each run; runs of one arm differ in the seed only.
         families: (R,) family of each run (teacher, width, noise), for leaving one out.
+        seeds: (R,) seed of each run; no arm has one twice.
         probes: Name -> (R,), NaN where a probe is not defined for a run.
         scores: Generation score name -> (R,).
         baselines: Trivial predictors (reconstruction, parameters) -> (R,).
@@ -24,6 +25,7 @@ class RunTable:
 
     arms: Sequence[str]
     families: Sequence[str]
+    seeds: Sequence[int]
     probes: Mapping[str, np.ndarray]
     scores: Mapping[str, np.ndarray]
     baselines: Mapping[str, np.ndarray]
@@ -31,12 +33,17 @@ class RunTable:
 
     def __post_init__(self) -> None:
         n = len(self.arms)
-        if len(self.families) != n:
-            raise ValueError(f"families must have {n} entries, got {len(self.families)}")
+        for name in ("families", "seeds"):
+            if len(getattr(self, name)) != n:
+                raise ValueError(f"{name} must have {n} entries, got {len(getattr(self, name))}")
         pairs = sorted(set(zip(self.arms, self.families, strict=True)))
         for (arm, family), (other, second) in pairwise(pairs):
             if arm == other:
                 raise ValueError(f"arm {arm!r} lies in two families: {family!r} and {second!r}")
+        runs = sorted(zip(self.arms, self.seeds, strict=True))
+        for run, following in pairwise(runs):
+            if run == following:
+                raise ValueError(f"arm {run[0]!r} has seed {run[1]} twice")
         twice = sorted(set(self.probes) & set(self.baselines))
         if twice:
             raise ValueError(f"{twice[0]!r} is both a probe and a baseline")

@@ -164,8 +164,9 @@ def run_table() -> RunTable:
     names = ("probe", "reconstruction.token_accuracy", "score")
     probe, control, score = ({name: rng.standard_normal(12)} for name in names)
     return RunTable(
-        arms=[f"arm-{i // 2}" for i in range(12)], families=["one"] * 12, probes=probe,
-        baselines=control, scores=score, higher_is_better=dict.fromkeys(names, True),
+        arms=[f"arm-{i // 2}" for i in range(12)], families=["one"] * 12,
+        seeds=[0, 1] * 6, probes=probe, baselines=control, scores=score,
+        higher_is_better=dict.fromkeys(names, True),
     )  # fmt: skip
 
 

@@ -41,7 +41,8 @@ def given(name: str, **changes: Any) -> Callable[[], Any]:
 
 def table(**changes: Any) -> Callable[[], RunTable]:
     empty = {key: {} for key in ("probes", "scores", "baselines", "higher_is_better")}
-    return lambda: RunTable(**{"arms": ["a", "b"], "families": ["x", "x"], **empty, **changes})
+    runs = {"arms": ["a", "b"], "families": ["x", "x"], "seeds": [0, 0]}
+    return lambda: RunTable(**{**runs, **empty, **changes})
 
 
 def result(**fields: Any) -> Callable[[], Result]:
@@ -129,6 +130,8 @@ REFUSED = [
     (given("scorecard", config=ScorecardConfig(control="x")), "control 'x' is no baseline"),
     (table(arms=["a", "a"], families=["x", "y"]), "two families"),
     (table(families=["x"]), "families must have 2 entries, got 1"),
+    (table(seeds=[0]), "seeds must have 2 entries, got 1"),
+    (table(arms=["a", "a"]), "arm 'a' has seed 0 twice"),
     (table(probes={"p": [1.0, np.inf]}), r"p is infinite in run\(s\) 1"),
     (table(probes={"p": np.ones(2)}), "no entry for 'p'"),
     (table(probes={"p": np.ones(2)}, baselines={"p": np.ones(2)}), "both a probe and a baseline"),

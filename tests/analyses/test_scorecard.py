@@ -36,6 +36,7 @@ def runs(num_arms=16, seeds=3, noise=0.2, seed=0, **extra):
     return RunTable(
         arms=[f"arm-{a}" for a in arms],
         families=[f"family-{a % 4}" for a in arms],
+        seeds=[row % seeds for row in range(len(arms))],
         probes=probes,
         scores={"generation.mauve": column(quality)},
         baselines={CONTROL: column(rng.standard_normal(num_arms)), "parameters": arms * 1.0},
@@ -104,6 +105,7 @@ def test_a_probe_that_only_repeats_reconstruction_has_no_partial_and_no_gain():
     table = RunTable(
         arms=[f"arm-{i}" for i in range(48)],
         families=["one"] * 48,
+        seeds=[0] * 48,
         probes={"echo": base + 0.6 * rng.standard_normal(48)},
         scores={"generation.mauve": base + 0.6 * rng.standard_normal(48)},
         baselines={CONTROL: base},
@@ -129,6 +131,7 @@ def null_table(seed):
     return RunTable(
         arms=[str(a) for a in arms],
         families=["one"] * 36,
+        seeds=[0, 1, 2] * 12,
         probes={name: columns[name] for name in names[2:]},
         scores={"s": columns["s"]},
         baselines={CONTROL: columns[CONTROL]},
@@ -151,6 +154,7 @@ def test_seeds_of_an_arm_do_not_count_as_independent():
     repeated = RunTable(
         arms=list(np.repeat(table.arms, 20)),
         families=list(np.repeat(table.families, 20)),
+        seeds=list(range(20)) * 8,
         probes=many,
         scores={k: np.repeat(v, 20) for k, v in table.scores.items()},
         baselines={k: np.repeat(v, 20) for k, v in table.baselines.items()},
@@ -200,6 +204,7 @@ def test_run_order_and_monotone_transforms_do_not_matter():
     moved = RunTable(
         arms=[table.arms[i] for i in order],
         families=[table.families[i] for i in order],
+        seeds=[table.seeds[i] for i in order],
         probes={k: np.exp(v)[order] for k, v in table.probes.items()},
         scores={k: v[order] for k, v in table.scores.items()},
         baselines={k: v[order] for k, v in table.baselines.items()},

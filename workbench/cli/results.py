@@ -228,31 +228,44 @@ def scorecard(
     score: str = "",
     out: str = "",
     markdown: bool = False,
+    runs: str = "",
     common: CommonOptions = DEFAULTS,
 ) -> int:
     """Hold every probe against generation over the runs of finished studies.
 
     Args:
-        studies: folders or names of studies; by default all under the runs directory.
+        studies: folders or names of studies, and .parquet files that --runs wrote; by default all
+            studies under the runs directory.
         score: the generation score whose table is printed; by default the first one that all share.
         out: the JSON file; by default `scorecard.json` in the study's folder, or in the runs
             directory for several.
         markdown: write the tables of all scores beside it, as Markdown.
+        runs: a .parquet file to write with every number of every run, for someone else's scorecard.
         common: options of every verb.
     """
     from workbench.config.places import absolute
     from workbench.report.markdown_tables import scorecard_tables
-    from workbench.report.scorecard import finished_studies, make_scorecard, table_rows
+    from workbench.report.run_rows import SUFFIX, joined, read_runs, write_runs
+    from workbench.report.scorecard import finished_studies, make_scorecard, run_table, table_rows
     from workbench.store.atomic import write_file
     from workbench.store.paths import runs_directory
     from workbench.study.folders import find_study
 
     root = runs_directory()
-    found = [find_study(name) for name in studies] or finished_studies(root)
-    folder = found[0].directory if len(found) == 1 else root
+    files = [name for name in studies if name.endswith(SUFFIX)]
+    found = [find_study(name) for name in studies if name not in files]
+    if not studies:
+        found = finished_studies(root)
+    folder = found[0].directory if len(found) == 1 and not files else root
     file = absolute(out) if out else folder / "scorecard.json"
     with Output(common) as output:
-        rows = make_scorecard(found, file)
+        tables = [read_runs(absolute(name)) for name in files]
+        if found or not files:
+            tables.insert(0, run_table(found))
+        table = joined(tables)
+        rows = make_scorecard(table, file)
+        if runs:
+            write_runs(table, absolute(runs))
         if markdown:
             write_file(file.with_suffix(".md"), scorecard_tables(rows).encode())
         output.table("rows", table_rows(rows, score))

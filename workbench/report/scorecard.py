@@ -153,6 +153,7 @@ def run_table(studies: Sequence[Study]) -> RunTable:
     return RunTable(
         arms=[f"{run.study.directory.name}/{run.arm}" for run in runs],
         families=[family_of(run) for run in runs],
+        seeds=[run.seed for run in runs],
         probes={name: _column(parts, name) for name in probes},
         scores={name: _column(parts, name) for name in scores},
         baselines={
@@ -177,12 +178,12 @@ def family_of(run: Run) -> str:
 
 
 def make_scorecard(
-    studies: Sequence[Study], out: Path, config: ScorecardConfig | None = None
+    table: RunTable, out: Path, config: ScorecardConfig | None = None
 ) -> list[ScorecardRow]:
-    """Compute the scorecard of studies and write it as JSON.
+    """Compute the scorecard of runs and write it as JSON.
 
     Args:
-        studies: finished studies.
+        table: the runs, from `run_table` or `run_rows.read_runs`.
         out: the file.
         config: list length, resamples, permutations.
 
@@ -194,10 +195,9 @@ def make_scorecard(
     from analyses.result import json_safe
     from analyses.scorecard.predictors import scorecard
 
-    table = run_table(studies)
     rows = scorecard(table, config)
     document: dict[str, Any] = {
-        "studies": [study.directory.name for study in studies],
+        "studies": list(dict.fromkeys(arm.split("/")[0] for arm in table.arms)),
         "runs": len(table.arms),
         "arms": sorted(set(table.arms)),
         "families": sorted(set(table.families)),

@@ -115,7 +115,7 @@ def test_families_are_what_an_arm_departs_in(tmp_path):
 
 def test_the_probe_that_tells_everything_comes_first(tmp_path):
     out = tmp_path / "card.json"
-    rows = make_scorecard([finished(tmp_path, "one")], out, FAST)
+    rows = make_scorecard(run_table([finished(tmp_path, "one")]), out, FAST)
     found = {(row.predictor, row.score): row for row in rows}
     mauve, nats = "generation.mauve[minilm]", "generation.nats_per_token"
     assert found["knn_coherence.token.pos", mauve].spearman.value == pytest.approx(1.0)
