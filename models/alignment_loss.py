@@ -40,18 +40,21 @@ def masked_cosine(projected: Tensor, teacher: Tensor, valid: Tensor) -> Tensor:
     return (cosine * valid).sum() / valid.sum().clamp_min(1)
 
 
-def gram_error(student: Tensor, teacher: Tensor, valid: Tensor) -> Tensor:
-    """Compute the mean squared difference of the cosines of all pairs of a text's positions.
+def gram_error(student: Tensor, teacher: Tensor, valid: Tensor, texts: int = 1) -> Tensor:
+    """Compute the mean squared difference of the cosines of all pairs of positions.
 
-    The mean is over ordered pairs of two valid positions, then over texts that have a pair; 0
-    where none has. Deviation from the source: cosines for inner products, so that neither width
-    nor scale matters, and pairs of one text only.
+    Pairs are of one text, or of one of the groups of `texts` texts into which the batch is cut. The
+    mean is over ordered pairs of two valid positions, then over groups that have a pair; 0 where
+    none has. Deviation from the source: cosines for inner products, so that neither width nor
+    scale matters.
 
     Args:
         student: (B, L, D), carries the gradient.
         teacher: (B, L, W); no gradient, and rows outside `valid` may hold anything, even NaN.
         valid: (B, L) bool.
+        texts: size of a group; the last one may be smaller.
     """
+    student, teacher, valid = (_grouped(rows, texts) for rows in (student, teacher, valid))
     difference = _cosines(student, valid) - _cosines(teacher.detach(), valid)  # (B, L, L)
     # A position's cosine with itself is 1 in both, but for rounding.
     squared = difference.square() * ~torch.eye(
@@ -59,8 +62,16 @@ def gram_error(student: Tensor, teacher: Tensor, valid: Tensor) -> Tensor:
     )
     counts = valid.sum(1)
     pairs = counts * (counts - 1)  # (B,)
-    per_text = squared.sum((1, 2)) / pairs.clamp_min(1)
-    return per_text.sum() / (pairs > 0).sum().clamp_min(1)
+    per_group = squared.sum((1, 2)) / pairs.clamp_min(1)
+    return per_group.sum() / (pairs > 0).sum().clamp_min(1)
+
+
+def _grouped(rows: Tensor, texts: int) -> Tensor:
+    """(B, L, ...) as (groups, texts * L, ...), filled up with zeros."""
+    missing = -len(rows) % texts
+    if missing:
+        rows = torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])])
+    return rows.reshape(len(rows) // texts, texts * rows.shape[1], *rows.shape[2:])
 
 
 def _cosines(states: Tensor, valid: Tensor) -> Tensor:

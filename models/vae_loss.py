@@ -118,7 +118,8 @@ def vae_loss(
             raise ValueError("repa_weight > 0 needs teacher_states and teacher_valid")
         valid = teacher_valid & mask
         if by_gram:
-            measured = gram_error(vae.aligned_site(posterior), teacher_states, valid)
+            site = vae.aligned_site(posterior)
+            measured = gram_error(site, teacher_states, valid, config.gram_texts)
         else:
             unseen = hidden_positions(vae.config, mask, segments, generator)
             measured = masked_cosine(vae.project(posterior, mask, unseen), teacher_states, valid)

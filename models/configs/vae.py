@@ -125,8 +125,9 @@ class VAELossConfig:
         beta: weight of the KL, >= 0.
         kl_warmup_fraction: share of the steps over which beta grows linearly from 0, in [0, 1].
         alignment: how the latents are aligned: "cosine" (of their projection with the teacher's
-            states, REPA) or "gram" (the cosines among a text's latents with those among the
-            teacher's states; no projector), see `models.alignment_loss`.
+            states, REPA) or "gram" (the cosines among latents with those among the teacher's
+            states; no projector), see `models.alignment_loss`.
+        gram_texts: how many texts' latents "gram" compares with each other; 1 is each text's own.
         repa_weight: weight of the alignment, >= 0; 0 never touches teacher states.
         repa_warmup_steps: steps over which it grows linearly from 0.
         repa_stop_step: step from which it is 0; None keeps it to the end.
@@ -139,6 +140,7 @@ class VAELossConfig:
     beta: float = 1e-3
     kl_warmup_fraction: float = 0.1
     alignment: Alignment = field(default="cosine", metadata={BEFORE: "cosine"})
+    gram_texts: int = added(1, before=1)
     repa_weight: float = 0.0
     repa_warmup_steps: int = 0
     repa_stop_step: int | None = None
@@ -153,6 +155,12 @@ class VAELossConfig:
         if not 0 <= self.kl_warmup_fraction <= 1:
             raise ValueError(f"kl_warmup_fraction must be in [0, 1], got {self.kl_warmup_fraction}")
         check_choice("alignment", self.alignment, Alignment)
+        if self.gram_texts < 1:
+            raise ValueError(f"gram_texts must be >= 1, got {self.gram_texts}")
+        if self.gram_texts > 1 and self.alignment != "gram":
+            raise ValueError(
+                f"gram_texts ({self.gram_texts}) needs alignment 'gram', got {self.alignment!r}"
+            )
         for name in ("repa_warmup_steps", "repa_decay_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")

@@ -33,6 +33,8 @@ def test_repa_weight_decays_linearly_before_it_stops():
     ("wrong", "message"),
     [
         ({"alignment": "grm"}, "alignment must be one of cosine, gram, got 'grm'"),
+        ({"alignment": "gram", "gram_texts": 0}, "gram_texts must be >= 1, got 0"),
+        ({"gram_texts": 2}, r"gram_texts \(2\) needs alignment 'gram', got 'cosine'"),
         ({"repa_decay_steps": -1}, "repa_decay_steps must be >= 0, got -1"),
         ({"repa_decay_steps": 5}, r"repa_decay_steps \(5\) must not exceed .*, got None"),
         ({"repa_decay_steps": 5, "repa_stop_step": 4}, "must not exceed repa_stop_step, got 4"),
@@ -58,20 +60,25 @@ def test_masked_cosine_ignores_invalid_rows_even_nan():
     assert masked_cosine(projected, teacher, torch.zeros_like(valid)) == 0
 
 
-def test_gram_error_is_the_mean_over_pairs_and_then_over_texts(states):
+@pytest.mark.parametrize("texts", [1, 2, 5])
+def test_gram_error_is_the_mean_over_pairs_and_then_over_groups(states, texts):
+    """One text's own positions, those of two together (the last group has one), of all."""
     student, teacher = states
-    per_text = []
-    for x, y, valid in zip(student, teacher, VALID, strict=True):
-        rows = valid.nonzero()[:, 0].tolist()
+    per_group = []
+    for start in range(0, len(student), texts):
+        rows = VALID[start : start + texts].nonzero().tolist()
+        x = [student[start + text, place] for text, place in rows]
+        y = [teacher[start + text, place] for text, place in rows]
         squared = [
             (F.cosine_similarity(x[i], x[j], dim=0) - F.cosine_similarity(y[i], y[j], dim=0)) ** 2
-            for i in rows
-            for j in rows
+            for i in range(len(x))
+            for j in range(len(x))
             if i != j
         ]
-        if squared:  # the second text has no pair
-            per_text.append(torch.stack(squared).mean())
-    torch.testing.assert_close(gram_error(student, teacher, VALID), torch.stack(per_text).mean())
+        if squared:  # one text has no pair
+            per_group.append(torch.stack(squared).mean())
+    expected = torch.stack(per_group).mean()
+    torch.testing.assert_close(gram_error(student, teacher, VALID, texts), expected)
 
 
 def test_gram_error_is_zero_for_the_same_structure_in_another_width_and_scale(states):

@@ -72,17 +72,17 @@ def test_alignment_changes_the_gradient_but_neither_noise_nor_reconstruction(bat
     assert vae.projector[0].weight.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("site", ["latent", "trunk"])
-def test_gram_alignment_reads_the_site_itself_and_needs_no_projector(batch, site):
+@pytest.mark.parametrize(("site", "texts"), [("latent", 1), ("trunk", 1), ("latent", 3)])
+def test_gram_alignment_reads_the_site_itself_and_needs_no_projector(batch, site, texts):
     vae, (token_ids, mask) = build(repa_site=site), batch
     states = torch.randn((4, 12, 10), generator=torch.Generator().manual_seed(3))
     usable = torch.arange(12).expand(4, 12) % 3 != 1
-    config = VAELossConfig(alignment="gram", repa_weight=0.5)
+    config = VAELossConfig(alignment="gram", repa_weight=0.5, gram_texts=texts)
     off = compute(vae, batch)
     on = compute(vae, batch, config, teacher_states=states, teacher_valid=usable)
     posterior = vae.encode(token_ids)
     aligned = posterior.mu if site == "latent" else posterior.trunk
-    expected = gram_error(aligned, states, usable & mask)
+    expected = gram_error(aligned, states, usable & mask, texts)
     torch.testing.assert_close(on.gram_error, expected.detach())
     torch.testing.assert_close(on.loss, off.loss + 0.5 * on.gram_error)
     assert on.repa_cosine.isnan()

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 ALIGNED_BLOCK = {"flow.repa_weight": 0.5, "dit.repa_depth": 0.3}  # REPA's weight and depth
-# With it the Gram error takes about the share of the encoder's gradient that REPA has at 1.
-GRAM_WEIGHT = 2.0
+# With these the Gram error takes about the share of the encoder's gradient that REPA has at 1.
+GRAM_WEIGHT, GRAM_ACROSS_WEIGHT = 2.0, 2.5
 STANDARD_ARMS: Mapping[str, Mapping[str, Any]] = {
     "none": {"vae_loss.repa_weight": 0.0},
     "repa": {"vae_loss.repa_weight": 1.0},
@@ -15,6 +15,11 @@ STANDARD_ARMS: Mapping[str, Mapping[str, Any]] = {
     "random": {"vae_loss.repa_weight": 1.0, "teacher.name": "random"},
     # Other ways of aligning, with their sources in docs/METHODS.md.
     "gram": {"vae_loss.repa_weight": GRAM_WEIGHT, "vae_loss.alignment": "gram"},
+    "gram-across": {
+        "vae_loss.repa_weight": GRAM_ACROSS_WEIGHT,
+        "vae_loss.alignment": "gram",
+        "vae_loss.gram_texts": 8,
+    },
     "irepa": {
         "vae_loss.repa_weight": 1.0,
         "vae.projector": "conv",

@@ -31,7 +31,7 @@ def last_record(run: Run, stage: str) -> dict[str, object]:
     return [r for r in read_metrics(run.directory / "metrics.jsonl") if r["stage"] == stage][-1]
 
 
-@pytest.mark.parametrize("arm", ["gram", "irepa", "deep", "masked", "predictive"])
+@pytest.mark.parametrize("arm", ["gram", "gram-across", "irepa", "deep", "masked", "predictive"])
 def test_an_aligned_autoencoder_is_a_twin_that_logs_its_alignment(
     arm: str, prepared: Study, smoke: Study, context: StageContext
 ) -> None:
@@ -40,10 +40,11 @@ def test_an_aligned_autoencoder_is_a_twin_that_logs_its_alignment(
     pairing, twins = run.describe()["pairing"], smoke.run("none", 0).describe()["pairing"]
     assert pairing == {key: value for key, value in twins.items() if key.endswith(".vae")}
     record = last_record(run, "vae")
-    minimised = "gram_error" if arm == "gram" else "repa_cosine"
+    by_gram = arm.startswith("gram")
+    minimised = "gram_error" if by_gram else "repa_cosine"
     assert isinstance(record[minimised], float)
     assert record["grad_share_repa"] > 0
-    assert ("gram_error" in record) == (arm == "gram")
+    assert ("gram_error" in record) == by_gram
     weights, others = (load_latest(r.vae_dir) for r in (run, smoke.run("repa", 0)))
     assert weights is not None
     assert others is not None
@@ -158,6 +159,7 @@ def test_arms_of_the_preset_differ_from_repa_in_what_they_declare() -> None:
         "none": {"vae_loss.repa_weight"},
         "repa": set(),
         "gram": {"vae_loss.repa_weight", "vae_loss.alignment"},
+        "gram-across": {"vae_loss.repa_weight", "vae_loss.alignment", "vae_loss.gram_texts"},
         "irepa": {"vae.projector", "teacher.standardise"},
         "deep": {"vae.projector"},
         "masked": {"vae.projector", "vae.mask_share"},

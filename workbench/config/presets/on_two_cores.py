@@ -138,16 +138,16 @@ def laptop() -> StudyConfig:
 
 
 def alignments() -> StudyConfig:
-    """Nine ways of aligning beside none, three seeds: two hours on two quiet cores.
+    """Ten ways of aligning beside none, three seeds: two hours on two quiet cores.
 
     The demo's recipe and length. Every arm but `none` is aligned with the same teacher, and departs
-    from `repa` in one thing: what is compared (`gram`), projector and standardisation (`irepa`),
-    projector (`deep`; `masked` and `predictive` also hide words from it), when alignment ends
-    (`early`, at half of the steps), or that a block of the flow is aligned instead (`repa-dit`) or
-    too (`repa-both`). Sources are in docs/METHODS.md.
+    from `repa` in one thing: what is compared (`gram`, `gram-across`), projector and
+    standardisation (`irepa`), projector (`deep`; `masked` and `predictive` also hide words from
+    it), when alignment ends (`early`, at half of the steps), or that a block of the flow is aligned
+    instead (`repa-dit`) or too (`repa-both`). Sources are in docs/METHODS.md.
     """
     base = demo().base
-    of_latents = ("none", "repa", "gram", "irepa", "deep", "masked", "predictive")
+    of_latents = ("none", "repa", "gram", "gram-across", "irepa", "deep", "masked", "predictive")
     arms = standard_arms((*of_latents, "repa-dit", "repa-both"), DEMO_WEIGHT)
     early = {**arms["repa"], "vae_loss.repa_stop_step": base.vae_training.num_steps // 2}
     arms["early"] = early

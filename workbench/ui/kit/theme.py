@@ -28,6 +28,7 @@ ARM_MEANING: Mapping[str, str] = {
     "permuted": "aligned with states of other texts: the same statistics, no meaning",
     "random": "aligned with an untrained language model",
     "gram": "each text's latents resemble each other as a language model's states do",
+    "gram-across": "as gram, among the latents of eight texts at a time",
     "irepa": "aligned within each text, through a convolution over neighbours",
     "deep": "aligned through a Transformer block that sees the whole text",
     "masked": "as deep, with a quarter of the words hidden and told from the others",
