@@ -177,22 +177,30 @@ def _casts(mentioned: Mapping[str, str], tense: str, silent: Iterable[str]) -> I
             )
 
 
-@lru_cache(maxsize=100_000)
 def accepts_sentence(sentence: Words) -> bool:
     """Whether some story of the grammar may hold this sentence (lower-cased words and marks)."""
+    return bool(tenses_of(sentence))
+
+
+@lru_cache(maxsize=100_000)
+def tenses_of(sentence: Words) -> frozenset[str]:
+    """Tenses in which some story may hold this sentence: none if no story can."""
     mentioned = read_cast(sentence)
     if mentioned is None:
-        return False
+        return frozenset()
     held = set(sentence)
     # A companion is called a friend at the first mention, and only there.
     told = () if "friend" in held else ("companion",)
-    return any(
-        sentence == words
+    return frozenset(
+        tense
         for tense in TENSES
-        for scan in _ALL
-        if scan.words[tense] <= held
-        for cast in _casts(mentioned, tense, scan.silent)
-        for words, _ in tellings(scan.frame, cast, told)
+        if any(
+            sentence == words
+            for scan in _ALL
+            if scan.words[tense] <= held
+            for cast in _casts(mentioned, tense, scan.silent)
+            for words, _ in tellings(scan.frame, cast, told)
+        )
     )
 
 
@@ -278,14 +286,21 @@ def grammar_scores(texts: Sequence[str], prompts: Sequence[str]) -> dict[str, np
     Returns:
         `grammar_sentences` (N,): share of accepted sentences among those that the continuation
         writes or ends, 0 where it is empty; `grammar_texts` (N,): 1 where the whole is a story of
-        the grammar, else 0.
+        the grammar, else 0; `tense_agreement` (N,): share of the accepted sentences with one tense
+        that are in the tense of the prompt's last such sentence, NaN where either has none.
     """
     shares, whole = np.zeros(len(texts)), np.zeros(len(texts))
+    agreement = np.full(len(texts), np.nan)
     for row, (text, prompt) in enumerate(zip(texts, prompts, strict=True)):
         sentences = split_sentences(split_pieces(text))
         ends = np.cumsum([len(sentence) for sentence in sentences], dtype=int)
         cut = len(split_pieces(prompt))
-        written = [accepts_sentence(s) for s, end in zip(sentences, ends, strict=True) if end > cut]
-        shares[row] = np.mean(written) if written else 0.0
+        tenses = [tenses_of(sentence) for sentence in sentences]
+        written = [found for found, end in zip(tenses, ends, strict=True) if end > cut]
+        shares[row] = np.mean([bool(found) for found in written]) if written else 0.0
         whole[row] = bool(written) and accepts_story(sentences)
-    return {"grammar_sentences": shares, "grammar_texts": whole}
+        given = [found for found in tenses[: len(tenses) - len(written)] if len(found) == 1]
+        told = [found for found in written if len(found) == 1]
+        if given and told:
+            agreement[row] = np.mean([found == given[-1] for found in told])
+    return {"grammar_sentences": shares, "grammar_texts": whole, "tense_agreement": agreement}

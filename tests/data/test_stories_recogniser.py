@@ -68,6 +68,32 @@ def test_the_second_half_of_another_story_makes_no_story():
     assert grammar_scores(mixed, NO_PROMPTS[:300])["grammar_texts"].mean() < 0.01
 
 
+def test_a_story_keeps_its_tense_and_the_half_of_another_one_by_chance():
+    cuts = [text[: text.index(". ", len(text) // 3) + 1] for text in STORIES[:300]]
+    kept = grammar_scores(STORIES[:300], cuts)["tense_agreement"]
+    assert (kept == 1).all()
+    rest = [text[len(cut) :] for text, cut in zip(STORIES, cuts, strict=False)]
+    mixed = [cut + other for cut, other in zip(cuts, rest[1:] + rest[:1], strict=True)]
+    assert 0.4 < np.nanmean(grammar_scores(mixed, cuts)["tense_agreement"]) < 0.6
+
+
+@pytest.mark.parametrize(
+    ("told", "agreement"),
+    [
+        ("Sam smiled. Sam slept.", np.nan),  # the grammar tells neither
+        ("They laughed and ate cake in the park.", 1.0),
+        ("They laugh and eat cake in the park.", 0.0),
+        ("They laughed and ate cake in the park. They laugh and eat cake in the park.", 0.5),
+        ("", np.nan),
+    ],
+)
+def test_tense_agreement_counts_the_sentences_that_tell_a_tense(told, agreement):
+    prompt = "They laughed and ate cake in the garden. "
+    found = grammar_scores([prompt + told], [prompt])["tense_agreement"]
+    np.testing.assert_array_equal(found, [agreement])
+    assert np.isnan(grammar_scores([told], [""])["tense_agreement"][0])
+
+
 @pytest.mark.parametrize(
     "sentence",
     [

@@ -20,6 +20,7 @@ CLOSING_ROWS = (
     ("floor.velocity", "velocity floor"),
     ("generation.grammar_sentences", "sentences of the grammar"),
     ("generation.grammar_texts", "whole stories of the grammar"),
+    ("generation.tense_agreement", "sentences in the prompt's tense"),
     ("generation.c2st[", "C2ST (.5 is human)"),
     ("generation.energy[", "energy distance (z)"),
     ("generation.mauve[", "MAUVE"),

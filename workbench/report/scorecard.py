@@ -40,6 +40,7 @@ SCORES = (
     "valid_4gram",
     "nats_per_token",
     "fidelity",
+    "tense_agreement",
     "embedding_f1",
 )
 

@@ -30,8 +30,9 @@ HIGHER_IS_BETTER: Mapping[str, bool] = {
     "energy": False,
     "grammar_sentences": True,
     "grammar_texts": True,
+    "tense_agreement": True,
 }
-CHANCE: Mapping[str, float] = {"c2st": 0.5, "energy": 0.0}
+CHANCE: Mapping[str, float] = {"c2st": 0.5, "energy": 0.0, "tense_agreement": 0.5}
 # Scores of all texts together, without one value per prompt.
 OF_ALL_TEXTS = ("mauve[", "energy[")
 FIDELITY = "generation.fidelity"
@@ -59,5 +60,9 @@ def direction(score: str) -> bool | None:
 
 
 def chance_of(score: str) -> float | None:
-    """The score that human text gets by chance, if that is a fixed number."""
+    """The score of chance, if it is a fixed number.
+
+    That of human text where the score tells texts from human ones, that of a writer who does not
+    read its prompt where it looks for what the prompt says.
+    """
     return CHANCE.get(score.partition("[")[0])

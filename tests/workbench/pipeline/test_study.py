@@ -205,7 +205,7 @@ def test_the_comparison_has_the_agreed_form(smoke):
 def test_every_score_has_its_place_on_the_ladder(smoke):
     comparison = read_json(smoke.directory / "comparison.json")
     human = comparison["baselines"]["human"]
-    for metric in ("grammar_sentences", "grammar_texts"):
+    for metric in ("grammar_sentences", "grammar_texts", "tense_agreement"):
         assert human[f"generation.{metric}"]["mean"] in (1.0, None)
     damaged = [comparison["baselines"][rung]["generation.grammar_sentences"]["mean"]
                for rung in ("human", "swap_10", "swap_30", "shuffled_words")]  # fmt: skip

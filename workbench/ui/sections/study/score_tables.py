@@ -22,6 +22,7 @@ KEY_SCORES = (
     "unigram_entropy",
     "repetition",
     "fidelity",
+    "tense_agreement",
     "embedding_f1",
     "rouge1",
 )
