@@ -19,9 +19,13 @@ from torch import Tensor, nn
 from models.configs.flow import GuidanceConfig, Prediction
 from models.flow import to_estimate
 
+# Numbers in a batch's states (rows, positions, width) up to which a CPU gains from one forward for
+# both halves. Twice as many cost a fifth more per row; docs/evidence/speed.md has the measurement.
+LARGEST_JOINT = 2**19
+
 
 class ContextVelocity:
-    """The velocity field of a TextDiT for fixed contexts: with, without, or both in one forward.
+    """The velocity field of a TextDiT for fixed contexts: with, without, or both.
 
     It carries the self-conditioning estimates from one call to the next, one for each half, and
     so belongs to one run: `reset` before another. A half that was not evaluated takes over the
@@ -64,17 +68,37 @@ class ContextVelocity:
     @torch.no_grad()
     def single(self, z_t: Tensor, t: float, *, drop: bool) -> Tensor:
         """Return the velocity with the context, or with it dropped; one evaluation."""
-        earlier = None if self._estimates is None else self._estimates[int(drop)]
-        # Without a drop in the batch no mask is needed, which the attention kernels reward.
-        cond_drop = self.ctx_mask.new_ones(z_t.shape[0]) if drop else None
-        z_hat = self._estimate(z_t, t, self.ctx, self.ctx_mask, cond_drop, earlier)
+        z_hat = self._half(z_t, t, drop)
         self._estimates = (z_hat, z_hat)
         self.nfe += 1
         return _velocity(z_hat, z_t, t)
 
     @torch.no_grad()
     def both(self, z_t: Tensor, t: float) -> tuple[Tensor, Tensor]:
-        """Return the velocities with and without the context; one forward, two evaluations."""
+        """Return the velocities with and without the context; two evaluations.
+
+        They share one forward, unless its states would outgrow a processor's cache.
+        """
+        if self._outgrows_cache(z_t):
+            z_cond, z_uncond = (self._half(z_t, t, drop) for drop in (False, True))
+        else:
+            z_cond, z_uncond = self._joint(z_t, t)
+        self._estimates = (z_cond, z_uncond)
+        self.nfe += 2
+        return _velocity(z_cond, z_t, t), _velocity(z_uncond, z_t, t)
+
+    def _outgrows_cache(self, z_t: Tensor) -> bool:
+        width: int = self.dit.config.width  # type: ignore[union-attr, assignment]
+        joint = 2 * z_t.shape[0] * z_t.shape[1] * width
+        return z_t.device.type == "cpu" and joint > LARGEST_JOINT
+
+    def _half(self, z_t: Tensor, t: float, drop: bool) -> Tensor:
+        earlier = None if self._estimates is None else self._estimates[int(drop)]
+        # Without a drop in the batch no mask is needed, which the attention kernels reward.
+        cond_drop = self.ctx_mask.new_ones(z_t.shape[0]) if drop else None
+        return self._estimate(z_t, t, self.ctx, self.ctx_mask, cond_drop, earlier)
+
+    def _joint(self, z_t: Tensor, t: float) -> tuple[Tensor, Tensor]:
         batch = z_t.shape[0]
         cond_drop = torch.arange(2 * batch, device=z_t.device) >= batch
         earlier = None if self._estimates is None else torch.cat(self._estimates)
@@ -87,9 +111,7 @@ class ContextVelocity:
             earlier,
         )
         z_cond, z_uncond = z_hat.chunk(2)
-        self._estimates = (z_cond, z_uncond)
-        self.nfe += 2
-        return _velocity(z_cond, z_t, t), _velocity(z_uncond, z_t, t)
+        return z_cond, z_uncond
 
     def _estimate(
         self,

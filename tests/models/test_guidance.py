@@ -4,6 +4,7 @@ import pytest
 import torch
 from test_dit import build
 
+from models import guidance
 from models.configs.flow import GuidanceConfig
 from models.guidance import ContextVelocity, Guided
 from models.samplers import SAMPLERS
@@ -17,10 +18,10 @@ def case():
     return noise, ctx, torch.arange(10) < torch.tensor([[4], [5], [6]])
 
 
-def fields(case, prediction="z", dit=None, internal_scale=1.0, **guidance):
+def fields(case, prediction="z", dit=None, internal_scale=1.0, **strength):
     _, ctx, ctx_mask = case
     velocity = ContextVelocity(dit or build(), ctx, ctx_mask, prediction, internal_scale)
-    return velocity, Guided(velocity, GuidanceConfig(**guidance))
+    return velocity, Guided(velocity, GuidanceConfig(**strength))
 
 
 def test_scale_one_is_bit_equal_to_no_guidance_and_costs_one(case):
@@ -134,3 +135,22 @@ def test_internal_guidance_acts_in_both_halves(case):
         fields(case, "z", dit, 2.0)[0].single(case[0], 0.3, drop=drop) for drop in (False, True)
     )
     torch.testing.assert_close(v, v_uncond + 3.0 * (v_cond - v_uncond), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("internal_scale", [1.0, 2.0])
+def test_halves_that_outgrow_the_cache_are_forwarded_one_after_another(
+    case, internal_scale, monkeypatch
+):
+    noise, dit = case[0], build(internal_depth=0.5)
+    rows: list[int] = []
+    dit.x_embedder.register_forward_hook(lambda _, inputs, __: rows.append(len(inputs[0])))
+    found = {}
+    for limit in (0, 2**30):
+        monkeypatch.setattr(guidance, "LARGEST_JOINT", limit)
+        velocity, _ = fields(case, "z", dit, internal_scale)
+        found[limit] = [*velocity.both(noise, 0.3), *velocity.both(noise, 0.4)]
+        assert velocity.nfe == 4
+    batch = len(noise)
+    assert rows == [batch] * 4 + [2 * batch] * 2
+    for one, joint in zip(*found.values(), strict=True):
+        torch.testing.assert_close(one, joint, atol=1e-5, rtol=1e-5)
