@@ -36,7 +36,7 @@ check: $(DEV)           ## format, lint, types
 app: $(RUN)             ## open the app on the results
 	$(BIN)/python -m workbench app
 
-bench: $(RUN)           ## ratios against peers in the same run: benchmarks/results
+bench: $(DEV)           ## ratios against peers in the same run: benchmarks/results
 	$(BIN)/python -m benchmarks
 
 smollm2: $(RUN)         ## optional: a causal language model (93 MB) as judge and teacher

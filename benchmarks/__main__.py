@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,17 @@ def main(
         out: Directory of the results; empty is benchmarks/results.
         note: What else a reader must know about the machine; stored with the results.
     """
-    from benchmarks.catalog import chosen
+    from benchmarks.catalog import BENCHMARKS, chosen
     from benchmarks.reports import save
     from benchmarks.running import FAILED, measure
     from benchmarks.workload import prepared
 
     names, counts = chosen(only), tuple(int(part) for part in threads.split(",") if part)
     start, failed = time.monotonic(), list[str]()
-    _say("preparing corpus, teacher states and latents", start)
-    with prepared(quick) as directory:
+    needed = any(BENCHMARKS[name].prepared for name in names)
+    if needed:
+        _say("preparing corpus, teacher states and latents", start)
+    with prepared(quick) if needed else nullcontext(Path()) as directory:
         for found in measure(names, directory, quick=quick, threads=counts):
             for record in found:
                 _say(_line(record), start)

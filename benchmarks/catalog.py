@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from benchmarks.app_pages import app_pages
 from benchmarks.caches import cached_latents, teacher_states
 from benchmarks.checkpoint_saves import durable_saves
-from benchmarks.growth import growth, growth_of_texts
+from benchmarks.comparing import growth_of_arms
+from benchmarks.growth import growth_of_length, growth_of_points, growth_of_rows, growth_of_texts
 from benchmarks.guided_sampling import guidance
 from benchmarks.linear_probe import linear_probe
 from benchmarks.measuring import Growth, NotRun, Row, Setting
@@ -26,10 +27,17 @@ from benchmarks.writing import writing
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A function that yields its measurements, and the thread counts worth measuring."""
+    """A function that yields its measurements.
+
+    Attributes:
+        function: see there.
+        threads: the thread counts worth measuring.
+        prepared: whether it reads the study of `workload`.
+    """
 
     function: Callable[[Setting], Iterator[Row | NotRun | Growth]]
     threads: tuple[int, ...] = (1,)
+    prepared: bool = True
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {
@@ -50,8 +58,11 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "durable_saves": Benchmark(durable_saves),
     "command_line": Benchmark(command_line),
     "app_pages": Benchmark(app_pages),
-    "growth": Benchmark(growth),
-    "growth_of_texts": Benchmark(growth_of_texts),
+    "growth_of_length": Benchmark(growth_of_length, prepared=False),
+    "growth_of_rows": Benchmark(growth_of_rows, prepared=False),
+    "growth_of_points": Benchmark(growth_of_points, prepared=False),
+    "growth_of_texts": Benchmark(growth_of_texts, prepared=False),
+    "growth_of_arms": Benchmark(growth_of_arms, prepared=False),
     "compiled_peers": Benchmark(compiled_peers),
 }
 

@@ -1,14 +1,13 @@
-"""How cost grows: with texts, sequence length, neighbours' rows, and points on the map.
+"""How time and memory grow: with texts, sequence length, neighbours' rows, and points on the map.
 
 Preparing a corpus is measured in a fresh process per size, with its peak memory beside that of a
-process that prepares a hundred texts.
+process that prepares a hundred texts. Arms and seeds are in `comparing`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import resource
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,34 +18,39 @@ import torch
 
 from analyses.numerics.neighbors import NeighborConfig, nearest_neighbors
 from benchmarks.measuring import Growth, Setting, costs_of, growth_of, measure_growth
-from benchmarks.processes import python
+from benchmarks.processes import most_megabytes, python
 from models.configs.flow import FlowConfig, TextDiTConfig
 from models.dit import TextDiT
 from models.flow import flow_loss
 from models.precision import bfloat16_autocast
 
-LENGTHS = (32, 64, 128, 256, 512)
+LENGTHS = (32, 64, 128, 256, 512, 1024)
 ROWS = (1_000, 2_000, 4_000, 8_000, 16_000)
 TEXTS, FEWEST_TEXTS = (1_000, 10_000, 100_000), 100
 POINTS = (1_000, 10_000, 100_000, 1_000_000)
 BATCH, LATENT_WIDTH, FEATURES = 8, 16, 64
+REPEATS = 7
 
 
-def growth(setting: Setting) -> Iterator[Growth]:
-    """Every exponent."""
-    lengths, rows = (LENGTHS[:3], ROWS[:3]) if setting.quick else (LENGTHS, ROWS)
-    points = POINTS[:2] if setting.quick else POINTS
-    repeats = setting.repeats(7)
-    yield measure_growth(
-        "DiT step, 128 x 4, batch 8", "length", {n: _dit_step(n) for n in lengths}, repeats=repeats
-    )
-    yield measure_growth(
-        "exact kNN, 64 features", "rows", {n: _neighbors(n) for n in rows}, repeats=repeats
-    )
+def growth_of_length(setting: Setting) -> Iterator[Growth]:
+    """One training step of the flow, by tokens in a text."""
+    sizes = LENGTHS[:3] if setting.quick else LENGTHS
+    stage, repeats = f"DiT step, 128 x 4, batch {BATCH}", setting.repeats(REPEATS)
+    yield measure_growth(stage, "length", sizes, _dit_step, repeats=repeats)
 
-    yield measure_growth(
-        "what a map sends, packed", "points", {n: _packing(n) for n in points}, repeats=repeats
-    )
+
+def growth_of_rows(setting: Setting) -> Iterator[Growth]:
+    """Exact nearest neighbours, by rows."""
+    sizes = ROWS[:3] if setting.quick else ROWS
+    stage, repeats = f"exact kNN, {FEATURES} features", setting.repeats(REPEATS)
+    yield measure_growth(stage, "rows", sizes, _neighbors, repeats=repeats)
+
+
+def growth_of_points(setting: Setting) -> Iterator[Growth]:
+    """What a page packs and sends for a map, by points."""
+    sizes = POINTS[:2] if setting.quick else POINTS
+    stage, repeats = "what a map sends, packed", setting.repeats(REPEATS)
+    yield measure_growth(stage, "points", sizes, _packing, repeats=repeats)
 
 
 def growth_of_texts(setting: Setting) -> Iterator[Growth]:
@@ -86,8 +90,7 @@ def prepare(num_texts: int) -> None:
         study = create_study(config, Path(name) / "growth")
         context = StageContext(find_placement("cpu"))
         seconds = costs_of(lambda: prepare_corpus(study, context))[1]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps([seconds, peak / (2**20 if sys.platform == "darwin" else 2**10)]))
+    print(json.dumps([seconds, most_megabytes()]))
 
 
 def _packing(num_points: int) -> Callable[[], None]:

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.processes import most_megabytes
+
 BUDGET_S = 20.0  # after which nothing is repeated again, so that a slow machine comes to an end
 FEWEST = 2  # repeats, whatever they take
 
@@ -117,20 +119,24 @@ class Growth:
         stage: what is measured.
         size: name of the size that grows.
         sizes: its values.
-        seconds: median processor time at each size.
+        seconds: median processor time at each size; `lows` and `highs` their 95 % intervals.
         exponent: slope in log-log, median over repeats; `low` and `high` its 95 % interval.
         last_exponent: the exponent between the two largest sizes.
-        megabytes: peak memory added at each size, where each was a process of its own.
+        repeats: times that every size was measured; after a single one there are no intervals.
+        megabytes: memory added at each size to that of a process without the work, if known.
     """
 
     stage: str
     size: str
     sizes: tuple[int, ...]
     seconds: tuple[float, ...]
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
     exponent: float
     low: float
     high: float
     last_exponent: float
+    repeats: int
     megabytes: tuple[float, ...] | None = None
 
 
@@ -234,13 +240,25 @@ def median_interval(values: np.ndarray, num_resamples: int = 4000) -> tuple[floa
 
 
 def measure_growth(
-    stage: str, size: str, work: dict[int, Callable[[], object]], *, repeats: int
+    stage: str,
+    size: str,
+    sizes: Sequence[int],
+    work_of: Callable[[int], Callable[[], object]],
+    *,
+    repeats: int,
 ) -> Growth:
-    """Fit cost against size; each repeat times every size once and gives one slope."""
-    for call in work.values():
-        call()
-    table = [[costs_of(call)[1] for call in work.values()] for _ in repeating(repeats)]
-    return growth_of(stage, size, tuple(work), table)
+    """Fit cost against size; each repeat times every size once and gives one slope.
+
+    Memory is how much this process's peak grows when each size is first made and run, smallest
+    first. It is 0 where that stays below an earlier peak, such as that of importing.
+    """
+    before, work, megabytes = most_megabytes(), list[Callable[[], object]](), list[float]()
+    for value in sorted(sizes):
+        work.append(work_of(value))
+        work[-1]()
+        megabytes.append(round(most_megabytes() - before, 1))
+    table = [[costs_of(call)[1] for call in work] for _ in repeating(repeats)]
+    return growth_of(stage, size, tuple(sorted(sizes)), table, tuple(megabytes))
 
 
 def growth_of(
@@ -254,15 +272,19 @@ def growth_of(
     table, sizes = np.array(costs), np.log(values)
     slopes = np.array([np.polyfit(sizes, np.log(row), 1)[0] for row in table])
     low, high = median_interval(slopes)
+    lows, highs = zip(*(median_interval(column) for column in table.T), strict=True)
     ends = np.log(table[:, -1] / table[:, -2]) / (sizes[-1] - sizes[-2])
     return Growth(
         stage=stage,
         size=size,
         sizes=values,
         seconds=tuple(np.median(table, axis=0).tolist()),
+        lows=lows,
+        highs=highs,
         exponent=float(np.median(slopes)),
         low=low,
         high=high,
         last_exponent=float(np.median(ends)),
+        repeats=len(table),
         megabytes=megabytes,
     )

@@ -1,8 +1,9 @@
-"""Fresh processes, and the processor time of those that still run."""
+"""Fresh processes, their peak memory, and the processor time of those that still run."""
 
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,12 @@ def python(*arguments: str) -> str:
         text=True,
     )
     return done.stdout
+
+
+def most_megabytes() -> float:
+    """Most memory that this process has held at any time so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def used_by(pid: int) -> float:

@@ -1,4 +1,4 @@
-"""Measurements as one JSON file per day and a Markdown table of the newest day."""
+"""Measurements as one JSON file per day, a Markdown table of the newest day, and its pictures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.growth_pictures import draw_growth, picture_name
 from benchmarks.measuring import BUDGET_S
 
 LIBRARIES = ("torch", "transformers", "numpy", "scikit-learn", "faiss-cpu", "safetensors")
@@ -41,7 +42,7 @@ def _processor() -> str:
 
 
 def save(records: Sequence[dict[str, Any]], directory: Path, note: str = "") -> Path:
-    """Write the day's JSON and the table; benchmarks that were not rerun keep their rows."""
+    """Write the day's JSON, the table and pictures; what was not rerun keeps its rows."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{date.today().isoformat()}.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -52,13 +53,15 @@ def save(records: Sequence[dict[str, Any]], directory: Path, note: str = "") -> 
         if (r["benchmark"], r["threads"]) not in again
     ]
     everything = [*kept, *records]
+    growth = [r for r in everything if "exponent" in r]
     document = {
         "machine": {**describe_machine(), "note": note or known.get("machine", {}).get("note", "")},
         "rows": [r for r in everything if "exponent" not in r],
-        "growth": [r for r in everything if "exponent" in r],
+        "growth": growth,
     }
     path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     (directory / "README.md").write_text(as_markdown(document, path.stem), encoding="utf-8")
+    draw_growth(growth, directory)
     return path
 
 
@@ -95,11 +98,14 @@ def as_markdown(document: dict[str, Any], day: str) -> str:
         "",
         "## Growth",
         "",
-        "Processor time ~ size^exponent, fitted over all sizes and between the last two.",
+        "Processor time ~ size^exponent, fitted over all sizes and between the last two; n "
+        "repeats of all sizes. Memory is what each size adds to the peak of a process without it.",
         "",
-        "| stage | size | exponent | interval | last two | CPU seconds | peak MB | load |",
-        "|---|---|---|---|---|---|---|---|",
+        "| stage | size | exponent | interval | n | last two | CPU seconds | peak MB | load |",
+        "|---|---|---|---|---|---|---|---|---|",
         *(_growth(record) for record in document["growth"]),
+        "",
+        *(f"![{r['stage']}]({picture_name(r['stage'])})" for r in document["growth"]),
         "",
     ]
     return "\n".join(lines)
@@ -140,7 +146,8 @@ def _growth(record: dict[str, Any]) -> str:
         record["stage"],
         record["size"],
         f"{record['exponent']:.2f}",
-        f"{record['low']:.2f} to {record['high']:.2f}",
+        f"{record['low']:.2f} to {record['high']:.2f}" if record["repeats"] > 1 else "",
+        str(record["repeats"]),
         f"{record['last_exponent']:.2f}",
         ", ".join(f"{size}: {seconds:.2g}" for size, seconds in pairs),
         ", ".join(f"{megabytes:.0f}" for megabytes in record.get("megabytes") or ()),

@@ -127,7 +127,10 @@ def test_growth_of_texts_is_measured_in_fresh_processes_with_their_memory(tmp_pa
 
 
 def test_growth_is_the_slope_in_logarithms():
-    found = growth_of("a stage", "rows", (10, 100, 1000), [[0.1, 1.0, 100.0]], (1.0, 2.0, 3.0))
+    table = [[0.1, 1.0, 100.0], [0.3, 3.0, 300.0], [0.2, 2.0, 200.0]]
+    found = growth_of("a stage", "rows", (10, 100, 1000), table, (1.0, 2.0, 3.0))
+    assert found.seconds == (0.2, 2.0, 200.0)
+    assert (found.lows[1], found.highs[1]) == (1.0, 3.0)
     assert found.exponent == pytest.approx(1.5)
     assert found.last_exponent == pytest.approx(2.0)
     assert found.megabytes == (1.0, 2.0, 3.0)

@@ -46,6 +46,15 @@ def pair_file(first: Run, second: Run) -> Path:
     return first.study.directory / "pairs" / name
 
 
+def pair_fingerprint(first: Run, second: Run) -> str:
+    """Fingerprint of a pair's results."""
+    return stage_fingerprint(
+        PROBES_VERSION,
+        [latents_fingerprint(run) for run in (first, second)],
+        replace(first.study.config.base.evaluation, probes="all"),
+    )
+
+
 def probe_pair(first: Run, second: Run, context: StageContext) -> dict[str, Any]:
     """Probe two runs together, unless the results are stored already.
 
@@ -59,11 +68,7 @@ def probe_pair(first: Run, second: Run, context: StageContext) -> dict[str, Any]
         InputError: the runs are not twins, or one of them has no latents yet.
     """
     file = pair_file(first, second)
-    print_ = stage_fingerprint(
-        PROBES_VERSION,
-        [latents_fingerprint(run) for run in (first, second)],
-        replace(first.study.config.base.evaluation, probes="all"),
-    )
+    print_ = pair_fingerprint(first, second)
     if file.is_file():
         stored = read_json(file)
         if stored.get("fingerprint") == print_:
