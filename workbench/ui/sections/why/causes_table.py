@@ -28,6 +28,11 @@ CAUSES: Mapping[str, str] = {
         "it is high, a near miss still lands on a word of the right kind. Chance is the same for "
         "shuffled labels; below it, words of other kinds stand nearer than by luck."
     ),
+    "linear_separability": (
+        "Share of held-out words, sentences or texts whose label a straight cut through the "
+        "latents tells. What is told of a whole text, its stories keep: where the tense cannot be "
+        "told, they change it midway."
+    ),
     "learnability": (
         "How much of the next latents a linear map of the prompt's foretells (R², 1 = all). More "
         "is easier to learn."
