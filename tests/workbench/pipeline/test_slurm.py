@@ -1,7 +1,8 @@
-"""A study on a real Slurm: killed, preempted and drained, it ends with the bits of a local one."""
+"""A study on a real Slurm: killed, preempted, drained or out of time, it ends as a local one."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -22,9 +23,11 @@ from training_tasks import checkpoint_bits
 
 from workbench.config import settings
 from workbench.config.study import StudyConfig
-from workbench.machine.schedulers import Task, read_tasks, task_of
+from workbench.machine.context import StageContext
+from workbench.machine.schedulers import Task, open_engine, python_words, read_tasks, task_of
+from workbench.pipeline.run_stage import run_stage
 from workbench.pipeline.verify import verify_path
-from workbench.store.checkpoints import load_latest
+from workbench.store.checkpoints import load_latest, newest_step
 from workbench.store.json_files import read_json
 from workbench.store.lock import read_holder
 from workbench.study.folders import Study, open_study
@@ -68,13 +71,20 @@ def start(study: Path, config: StudyConfig, environment: dict[str, str], *more: 
     )  # fmt: skip
 
 
-def wait_for(process: subprocess.Popen[str], condition: Callable[[], Any], what: str) -> Any:
+def wait_until(condition: Callable[[], Any], what: str, check: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + 600
     while not (found := condition()):
-        assert process.poll() is None, f"ended before {what}: {process.communicate()}"
+        check()
         assert time.monotonic() < deadline, f"waited too long for {what}"
         time.sleep(0.05)
     return found
+
+
+def wait_for(process: subprocess.Popen[str], condition: Callable[[], Any], what: str) -> Any:
+    def check() -> None:
+        assert process.poll() is None, f"ended before {what}: {process.communicate()}"
+
+    return wait_until(condition, what, check)
 
 
 def trains_its_flow(task: Task) -> bool:
@@ -96,11 +106,15 @@ def handed_over(study: Path, name: str) -> Task:
     return next(task for task in read_tasks(study)[1] if task.name == name)
 
 
-def assert_same(study: Study, known: Study) -> None:
+def assert_trained_the_same(study: Study, known: Study) -> None:
     for run, other in zip(study.runs, known.runs, strict=True):
         for folder in ("vae_dir", "flow_dir"):
             found, expected = (load_latest(getattr(r, folder)) for r in (run, other))
             assert checkpoint_bits(found) == checkpoint_bits(expected)
+
+
+def assert_same(study: Study, known: Study) -> None:
+    assert_trained_the_same(study, known)
     first, second = (read_json(s.directory / "comparison.json") for s in (study, known))
     assert first == second
 
@@ -149,3 +163,63 @@ def test_killed_preempted_and_drained_it_ends_with_the_same_bits(
     finish_here(local, context)
     assert_same(open_study(study), local)
     assert verify_path(study).sound
+
+
+def ready_for_its_flow(config: StudyConfig, directory: Path, context: StageContext) -> Study:
+    """A prepared study whose only run has its autoencoder."""
+    study = create_study(config, directory)
+    run_stage(study.runs[0], "vae", context)
+    return study
+
+
+def give_to_slurm(study: Study, *words: str) -> Task:
+    """Give one command to Slurm, for ten minutes."""
+    task = task_of(study.directory, "alone")
+    task.clear()
+    resources = {"timeout_min": 10, "slurm_partition": "low", "cpus_per_task": 1}
+    engine = open_engine("slurm", study.directory, resources, 1)
+    command = [*python_words(), *words, "--job", str(task.directory)]
+    (given,) = engine.submit([(task, command)], (), ok=True, alone=False)
+    return given
+
+
+def test_out_of_time_a_task_is_queued_again_and_ends_with_the_same_bits(
+    cluster, two_by_two, tmp_path, context, monkeypatch
+):
+    for name in ("PATH", "SLURM_CONF"):
+        monkeypatch.setenv(name, cluster[name])
+    one = dataclasses.replace(two_by_two, seeds=(0,), arms={"none": two_by_two.arms["none"]})
+    study = ready_for_its_flow(one, tmp_path / "limited", context)
+    shutil.copytree(study.directory, tmp_path / "local")
+    (run,) = study.runs
+    task = give_to_slurm(study, "train-flow", str(run.directory))
+
+    def goes_on() -> None:
+        assert answer("%T").strip(), f"Slurm holds it no more, {task.end}: {task.logs()}"
+
+    def answer(format_: str) -> str:
+        return ask(cluster, "squeue", "--noheader", f"--jobs={task.number}", f"--format={format_}")
+
+    def update(*words: str) -> None:
+        ask(cluster, "scontrol", "update", f"JobId={task.number}", *words)
+
+    wait_until(lambda: task.is_held and trains_its_flow(task), "the training", goes_on)
+    pid = read_holder(task.directory).pid
+    os.kill(pid, signal.SIGSTOP)  # a training that will not be done in time
+    minutes = [int(part) for part in answer("%M").strip().split(":")][-2]
+    # Slurm counts in minutes and looks every half minute; its signal comes 90 s before the end.
+    update(f"TimeLimit={minutes + 2}")
+    wait_until(lambda: "this job is timed-out" in task.logs(), "the signal", goes_on)
+    with contextlib.suppress(ProcessLookupError):  # Slurm may have woken and ended it
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: answer("%T %r").strip() == "PENDING BeginTime", "the requeue", goes_on)
+    code, said = task.end
+    assert (code, "stopped at step" in said) == (75, True), said
+    assert 4 < newest_step(run.flow_dir) < 120
+    update("TimeLimit=60", "StartTime=now")
+    wait_until(lambda: not answer("%T").strip(), "its end", lambda: None)
+    assert task.end[0] == 0, task.logs()
+
+    local = open_study(tmp_path / "local")
+    run_stage(local.runs[0], "flow", context)
+    assert_trained_the_same(study, local)
