@@ -164,7 +164,7 @@ def test_the_verb_prints_and_writes(tmp_path, monkeypatch, capsys):
 
 def test_the_preset_sweeps_what_it_says():
     config = PRESETS["scorecard"]()
-    assert len(config.arms) == 25
+    assert len(config.arms) == 29
     assert len(config.seeds) == 3
     assert config.base.evaluation.probes == "all"
     changed = {key for overrides in config.arms.values() for key in overrides}

@@ -17,6 +17,17 @@ from workbench.config.sampling import SamplingConfig
 from workbench.config.study import StudyConfig
 from workbench.config.training import TrainingConfig
 
+OTHER_ALIGNMENTS = (
+    "irepa",
+    "repa-linear",
+    "repa-conv",
+    "repa-sequence",
+    "gram",
+    "gram-across",
+    "deep",
+    "masked",
+    "predictive",
+)
 DEMO_WEIGHT = 3.0  # of the alignment, where a demonstration has minutes
 
 
@@ -138,26 +149,26 @@ def laptop() -> StudyConfig:
 
 
 def alignments() -> StudyConfig:
-    """Ten ways of aligning beside none, three seeds: two hours on two quiet cores.
+    """Thirteen ways of aligning beside none, three seeds: three hours on two quiet cores.
 
     The demo's recipe and length. Every arm but `none` is aligned with the same teacher, and departs
-    from `repa` in one thing: what is compared (`gram`, `gram-across`), projector and
-    standardisation (`irepa`), projector (`deep`; `masked` and `predictive` also hide words from
-    it), when alignment ends (`early`, at half of the steps), or that a block of the flow is aligned
-    instead (`repa-dit`) or too (`repa-both`). Sources are in docs/METHODS.md.
+    from `repa` in one thing: projector (`repa-linear`, `repa-conv`, `deep`; `masked` and
+    `predictive` also hide words from it), standardisation (`repa-sequence`; `irepa` has it and
+    `repa-conv`'s projector), what is compared (`gram`, `gram-across`), when alignment ends
+    (`early`, at half of the steps), or that a block of the flow is aligned instead (`repa-dit`) or
+    too (`repa-both`). Sources are in docs/METHODS.md.
     """
     base = demo().base
-    of_latents = ("none", "repa", "gram", "gram-across", "irepa", "deep", "masked", "predictive")
-    arms = standard_arms((*of_latents, "repa-dit", "repa-both"), DEMO_WEIGHT)
+    arms = standard_arms(("none", "repa", *OTHER_ALIGNMENTS, "repa-dit", "repa-both"), DEMO_WEIGHT)
     early = {**arms["repa"], "vae_loss.repa_stop_step": base.vae_training.num_steps // 2}
     arms["early"] = early
     return StudyConfig(name="alignments", base=base, arms=arms, seeds=(0, 1, 2))
 
 
 def scorecard() -> StudyConfig:
-    """Twenty-five VAEs under three seeds, short stories: hours, for `scorecard` afterwards.
+    """Twenty-nine VAEs under three seeds, short stories: hours, for `scorecard` afterwards.
 
-    The demo's recipe with a fifth of its flow steps. Arms depart from `none` or `repa` in one
+    The demo's recipe with an eighth of its flow steps. Arms depart from `none` or `repa` in one
     setting: weight, teacher, layer, site, way and end of the alignment, latent width, KL weight,
     decoder noise. Every probe runs.
     """
@@ -165,14 +176,13 @@ def scorecard() -> StudyConfig:
     base = dataclasses.replace(
         base,
         vae_training=dataclasses.replace(base.vae_training, milestones=0),
-        flow_training=dataclasses.replace(base.flow_training, num_steps=600, milestones=0),
+        flow_training=dataclasses.replace(base.flow_training, num_steps=400, milestones=0),
         sampling=dataclasses.replace(
             base.sampling, sampler=SamplerConfig(num_steps=50, churn=2.0), num_traces=2
         ),
         evaluation=dataclasses.replace(base.evaluation, probes="all"),
     )
-    others = ("gram", "irepa", "deep", "masked", "predictive")
-    named = standard_arms(("none", "repa", "permuted", "random", *others), DEMO_WEIGHT)
+    named = standard_arms(("none", "repa", "permuted", "random", *OTHER_ALIGNMENTS), DEMO_WEIGHT)
     none, repa = named["none"], named["repa"]
     arms: dict[str, dict[str, Any]] = {
         **named,
