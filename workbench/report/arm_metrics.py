@@ -118,6 +118,12 @@ def bootstrap_config(study: Study) -> BootstrapConfig:
     return BootstrapConfig(num_resamples=evaluation.num_resamples, seed=evaluation.seed)
 
 
+def text_table(runs: Sequence[RunScores], name: str) -> np.ndarray:
+    """One score of several runs (S, N); NaN in runs that were scored before it existed."""
+    prompts = len(next(iter(runs[0].per_text.values())))
+    return np.stack([run.per_text.get(name, np.full(prompts, np.nan)) for run in runs])
+
+
 def arm_generation(runs: Sequence[RunScores], study: Study, family: str) -> dict[str, Any]:
     """Generation scores of an arm over its seeds, with intervals.
 
@@ -127,8 +133,8 @@ def arm_generation(runs: Sequence[RunScores], study: Study, family: str) -> dict
 
     config = bootstrap_config(study)
     metrics = {}
-    for name in runs[0].per_text:
-        table = np.stack([run.per_text[name] for run in runs])
+    for name in dict.fromkeys(name for run in runs for name in run.per_text):
+        table = text_table(runs, name)
         interval = asdict(hierarchical_bootstrap(table, config))
         interval["seeds"] = [_mean(row) for row in table]
         metrics[f"{family}.{name}"] = interval

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.report.arm_metrics import RunScores, bootstrap_config
+from workbench.report.arm_metrics import RunScores, bootstrap_config, text_table
 from workbench.score.directions import direction
 from workbench.score.two_samples import sample_contrasts
 
@@ -24,7 +24,7 @@ def generation_contrasts(
     scores: Mapping[str, Sequence[RunScores]], a: str, b: str, study: Study, family: str
 ) -> list[dict[str, Any]]:
     rows = []
-    for name in scores[a][0].per_text:
+    for name in dict.fromkeys(name for run in scores[a] for name in run.per_text):
         contrast = text_contrast(scores[a], scores[b], study, name)
         rows.append(contrast_row(a, b, f"{family}.{name}", contrast, direction(name)))
     found = sample_contrasts(
@@ -52,8 +52,8 @@ def text_contrast(
     """Difference a - b of a score with one value per prompt, paired over prompts and seeds."""
     from analyses.statistics.intervals import paired_hierarchical_bootstrap
 
-    tables = [np.stack([run.per_text[name] for run in runs]) for runs in (a, b)]
-    return paired_hierarchical_bootstrap(tables[0], tables[1], bootstrap_config(study))
+    tables = (text_table(runs, name) for runs in (a, b))
+    return paired_hierarchical_bootstrap(*tables, bootstrap_config(study))
 
 
 def probe_contrasts(arms: Mapping[str, Mapping[str, Any]], a: str, b: str) -> list[dict[str, Any]]:
