@@ -52,8 +52,8 @@ def text_contrast(
     """Difference a - b of a score with one value per prompt, paired over prompts and seeds."""
     from analyses.statistics.intervals import paired_hierarchical_bootstrap
 
-    tables = (text_table(runs, name) for runs in (a, b))
-    return paired_hierarchical_bootstrap(*tables, bootstrap_config(study))
+    first, second = (text_table(runs, name) for runs in (a, b))
+    return paired_hierarchical_bootstrap(first, second, bootstrap_config(study))
 
 
 def probe_contrasts(arms: Mapping[str, Mapping[str, Any]], a: str, b: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ PLAIN_WORDS: Mapping[str, str] = {
     "reconstruction.token_accuracy": "read back, share of tokens ↑",
     "generation.grammar_sentences": "sentences that the grammar tells, share ↑",
     "generation.grammar_texts": "whole stories that the grammar tells, share ↑",
-    "generation.tense_agreement": "sentences in the prompt's tense, share (.5 is chance) ↑",
+    "generation.tense_agreement": "sentences in the prompt's tense, share ↑",
     "generation.c2st": "told from human text, share (.5 is human) ↓",
     "generation.energy": "distance from human text, z (0 is human) ↓",
     "generation.mauve": "MAUVE, like human text (0 to 1) ↑",
