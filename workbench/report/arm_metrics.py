@@ -138,9 +138,10 @@ def arm_generation(runs: Sequence[RunScores], study: Study, family: str) -> dict
         interval = asdict(hierarchical_bootstrap(table, config))
         interval["seeds"] = [_mean(row) for row in table]
         metrics[f"{family}.{name}"] = interval
-    for name in runs[0].whole:
+    for name in dict.fromkeys(name for run in runs for name in run.whole):
+        stored = [run.whole.get(name, {}) for run in runs]
         metrics[f"{family}.{name}"] = over_seeds(
-            [{**run.whole[name], "score": run.whole[name]["mean"]} for run in runs]
+            [{**own, "score": own.get("mean")} for own in stored]
         )
     for name, interval in metrics.items():
         interval["chance"] = chance_of(name.removeprefix(f"{family}."))
@@ -149,15 +150,15 @@ def arm_generation(runs: Sequence[RunScores], study: Study, family: str) -> dict
 
 def arm_probes(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Metrics of an arm from the stored probe results of its seeds."""
-    names = dict.fromkeys(name for probes in seeds for name in probes)
-    return {
-        metric_name(name): {
-            **over_seeds([probes[name] for probes in seeds if name in probes]),
-            "chance": seeds[0].get(name, {}).get("chance"),
-            "higher_is_better": seeds[0].get(name, {}).get("higher_is_better"),
+    metrics = {}
+    for name in dict.fromkeys(name for probes in seeds for name in probes):
+        first = next(probes[name] for probes in seeds if name in probes)
+        metrics[metric_name(name)] = {
+            **over_seeds([probes.get(name, {}) for probes in seeds]),  # each seed at its place
+            "chance": first.get("chance"),
+            "higher_is_better": first.get("higher_is_better"),
         }
-        for name in names
-    }
+    return metrics
 
 
 def metric_name(result_name: str) -> str:

@@ -1,10 +1,12 @@
 """A run that was scored by a release which did not know a score yet, beside one that has it."""
 
+import dataclasses
 import shutil
 
 import pandas as pd
 import pytest
 
+from workbench.report.arm_metrics import arm_generation, arm_probes, load_scores
 from workbench.report.compare import compare_study
 from workbench.store.json_files import read_json, write_json
 from workbench.study.folders import open_study
@@ -32,3 +34,15 @@ def test_an_arm_without_a_score_is_compared_by_the_others(smoke, tmp_path, arm):
     rows = {row["metric"]: row for row in found["contrasts"]}
     assert "generation.rouge1" in rows
     assert name not in rows or rows[name]["difference"] is None
+
+
+def test_a_seed_without_a_measure_leaves_the_others_at_their_places(smoke):
+    found = {"score": 2.0, "low": 1.0, "high": 3.0, "n": 9, "chance": 0.5, "higher_is_better": True}
+    row = arm_probes([{}, {"isotropy.uniformity": found}])["isotropy.uniformity"]
+    assert (row["seeds"], row["chance"], row["higher_is_better"]) == ([None, 2.0], 0.5, True)
+    scores = load_scores(smoke.run("repa", 0), "g2")
+    without = dataclasses.replace(scores, whole={})
+    metrics = arm_generation([without, scores], smoke, "generation")
+    seeds = metrics["generation.mauve[minilm]"]["seeds"]
+    assert (seeds[0], len(seeds)) == (None, 2)
+    assert seeds[1] == scores.whole["mauve[minilm]"]["mean"]
