@@ -88,7 +88,7 @@ class LatentWriter:
         ids = np.random.default_rng(0).integers(1, vocabulary(workload), (batch, window))
         ids[:, PROMPT:] = 0
         prompts = Prompts(ids, np.full(batch, PROMPT), np.arange(batch), [""] * batch)
-        noise = starting_noise(prompts, slice(None), pair.latent_shape, 0)
+        noise = starting_noise(pair, prompts, 0)
         return cls(pair, pair.field(prompts)[0], prompts, noise)
 
     def evaluate(self, count: int) -> None:

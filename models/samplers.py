@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from models.noise import normal_like
-
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
+    from torch import Tensor
+
+# Standard normal noise in the shape of a state, drawn anew by every call.
+FreshNoise = Callable[["Tensor"], "Tensor"]
 
 
 class VelocityField(Protocol):
@@ -67,10 +68,10 @@ def euler(
     noise: Tensor,
     times: list[float],
     churn: float = 0.0,
-    generator: Generator | None = None,
+    fresh: FreshNoise | None = None,
 ) -> Iterator[SamplerStep]:
     """Integrate by Euler's method: order 1, one evaluation per step."""
-    return integrate(_EulerRule(), velocity, noise, times, churn, generator)
+    return integrate(_EulerRule(), velocity, noise, times, churn, fresh)
 
 
 def heun(
@@ -78,13 +79,13 @@ def heun(
     noise: Tensor,
     times: list[float],
     churn: float = 0.0,
-    generator: Generator | None = None,
+    fresh: FreshNoise | None = None,
 ) -> Iterator[SamplerStep]:
     """Integrate by Heun's method: order 2, two evaluations per step but the last, which is Euler's.
 
     Source: Karras et al. 2022, arXiv 2206.00364, algorithm 1. See `integrate`.
     """
-    return integrate(_HeunRule(), velocity, noise, times, churn, generator)
+    return integrate(_HeunRule(), velocity, noise, times, churn, fresh)
 
 
 def multistep(
@@ -92,14 +93,14 @@ def multistep(
     noise: Tensor,
     times: list[float],
     churn: float = 0.0,
-    generator: Generator | None = None,
+    fresh: FreshNoise | None = None,
 ) -> Iterator[SamplerStep]:
     """Integrate by two-step Adams-Bashforth on the given grid: order 2, one evaluation per step.
 
     The first and the last step are Euler's, and so is the first after a restart. Source: Hairer,
     Norsett & Wanner 1993, section III.5 (variable step sizes). See `integrate`.
     """
-    return integrate(_MultistepRule(), velocity, noise, times, churn, generator)
+    return integrate(_MultistepRule(), velocity, noise, times, churn, fresh)
 
 
 class StepRule(Protocol):
@@ -148,7 +149,7 @@ def integrate(
     noise: Tensor,
     times: list[float],
     churn: float = 0.0,
-    generator: Generator | None = None,
+    fresh: FreshNoise | None = None,
 ) -> Iterator[SamplerStep]:
     """Run a step rule along a grid.
 
@@ -158,36 +159,36 @@ def integrate(
         noise: (B, L, D) state at times[0]; not changed.
         times: grid from 0 to 1; from 1 it may go back, which restarts, see `sampling_times`.
         churn: see `SamplerConfig`.
-        generator: draws the fresh noise of churn and restarts.
+        fresh: the noise of churn and restarts.
 
     Yields:
         One `SamplerStep` per interval that goes forward.
 
     Raises:
-        ValueError: if noise is to be drawn and no generator is given, or the grid stands still or
-            goes back before it has come to 1.
+        ValueError: if noise is to be drawn and `fresh` is None, or the grid stands still or goes
+            back before it has come to 1.
     """
     intervals = list(pairwise(times))
     if not intervals or any(b == a or (b < a and a != 1.0) for a, b in intervals):
         raise ValueError("times must have at least 2 points, increase, and go back from 1 only")
-    if generator is None and (churn > 0 or any(b < a for a, b in intervals)):
-        raise ValueError("churn > 0 and restarts need a generator")
+    if fresh is None and (churn > 0 or any(b < a for a, b in intervals)):
+        raise ValueError("churn > 0 and restarts need fresh noise")
     z_t, before, step = noise, velocity.nfe, 0
     for start, end in intervals:
         if end < start:
-            assert generator is not None
-            z_t, _ = renoise(z_t, start, end, generator)
+            assert fresh is not None
+            z_t, _ = renoise(z_t, start, end, fresh)
             continue
         step += 1
-        if generator is not None and churn > 0:
-            z_t, start = renoise(z_t, start, start - churn * (end - start), generator)
+        if fresh is not None and churn > 0:
+            z_t, start = renoise(z_t, start, start - churn * (end - start), fresh)
         v = velocity(z_t, start)
         z_hat = z_t + (1.0 - start) * v
         z_t = rule(velocity, z_t, v, start, end)
         yield SamplerStep(step, end, z_t, z_hat, v, velocity.nfe - before)
 
 
-def renoise(z_t: Tensor, t: float, earlier: float, generator: Generator) -> tuple[Tensor, float]:
+def renoise(z_t: Tensor, t: float, earlier: float, fresh: FreshNoise) -> tuple[Tensor, float]:
     """Go from t back to max(earlier, 0) with fresh noise, keeping the law of z_t.
 
     z_t = (1 - t) noise + t z is scaled so that z has its earlier weight, and independent noise
@@ -200,8 +201,8 @@ def renoise(z_t: Tensor, t: float, earlier: float, generator: Generator) -> tupl
     if t <= 0.0:
         return z_t, t
     kept = earlier / t
-    fresh = math.sqrt(max((1.0 - earlier) ** 2 - (kept * (1.0 - t)) ** 2, 0.0))
-    return kept * z_t + fresh * normal_like(z_t, generator), earlier
+    size = math.sqrt(max((1.0 - earlier) ** 2 - (kept * (1.0 - t)) ** 2, 0.0))
+    return kept * z_t + size * fresh(z_t), earlier
 
 
 # The one list of samplers: settings, command line and pages take their names from here.

@@ -5,11 +5,13 @@ from `noise` is noise * sqrt((1 - t)² + t² S²), which ends at S * noise.
 """
 
 import math
+from functools import partial
 
 import pytest
 import torch
 
 from models.configs.flow import SamplerConfig, TimeSamplerConfig
+from models.noise import normal_like
 from models.samplers import SAMPLERS, CountedVelocity, renoise
 from models.time_samplers import TimeSampler, sampling_times, time_grid
 
@@ -31,6 +33,10 @@ def name(request):
 @pytest.fixture
 def noise():
     return torch.randn((3, 5, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def fresh(seed):
+    return partial(normal_like, generator=torch.Generator().manual_seed(seed))
 
 
 def run(name, noise, times, velocity=gaussian_velocity, **settings):
@@ -89,10 +95,7 @@ def test_straight_paths_are_exact(name, noise):
 def test_churn_keeps_the_law_and_is_deterministic_under_a_generator(name, churn, num_steps):
     noise = torch.randn((20_000, 1, 1), generator=torch.Generator().manual_seed(0))
     times = time_grid("uniform", num_steps, UNIFORM)
-    samples = [
-        run(name, noise, times, churn=churn, generator=torch.Generator().manual_seed(s))[-1].z_t
-        for s in (1, 1, 2)
-    ]
+    samples = [run(name, noise, times, churn=churn, fresh=fresh(s))[-1].z_t for s in (1, 1, 2)]
     assert torch.equal(samples[0], samples[1])
     assert not torch.equal(samples[0], samples[2])
     assert abs(samples[0].std() - STD) < 0.02
@@ -100,13 +103,12 @@ def test_churn_keeps_the_law_and_is_deterministic_under_a_generator(name, churn,
 
 
 def test_renoise_keeps_signal_and_variance():
-    generator = torch.Generator().manual_seed(0)
-    z, noise = torch.randn((2, 50_000), generator=generator)
-    earlier_state, earlier = renoise(0.4 * noise + 0.6 * z, 0.6, 0.45, generator)
+    z, noise = torch.randn((2, 50_000), generator=torch.Generator().manual_seed(0))
+    earlier_state, earlier = renoise(0.4 * noise + 0.6 * z, 0.6, 0.45, fresh(1))
     assert earlier == 0.45
     assert abs((earlier_state * z).mean() - 0.45) < 0.02
     assert abs((earlier_state - 0.45 * z).std() - 0.55) < 0.01
-    state, t = renoise(noise, 0.0, -0.1, generator)
+    state, t = renoise(noise, 0.0, -0.1, fresh(1))
     assert t == 0.0
     assert state is noise
 
@@ -119,7 +121,7 @@ def test_restarts_keep_the_law_and_are_counted(name):
     noise = torch.randn((20_000, 1, 1), generator=torch.Generator().manual_seed(0))
     config = SamplerConfig(name=name, num_steps=100, grid="uniform", restarts=2, restart_t=0.355)
     times = sampling_times(config, UNIFORM)
-    steps = run(name, noise, times, generator=torch.Generator().manual_seed(1))
+    steps = run(name, noise, times, fresh=fresh(1))
     assert [s.step for s in steps] == list(range(1, 100 + 2 * 65 + 1))
     assert steps[100].t == pytest.approx(0.36), "the first point beyond the restart"
     assert steps[-1].nfe == (2 * len(steps) - 3 if name == "heun" else len(steps))
@@ -128,9 +130,9 @@ def test_restarts_keep_the_law_and_are_counted(name):
     assert torch.corrcoef(torch.stack([once.flatten(), thrice.flatten()]))[0, 1].abs() < 0.9
 
 
-def test_noise_needs_a_generator_and_times_must_increase(name, noise):
+def test_churn_needs_fresh_noise_and_times_must_increase(name, noise):
     for times, churn in (([0.0, 1.0], 0.1), ([0.0, 1.0, 0.5, 1.0], 0.0)):
-        with pytest.raises(ValueError, match="churn > 0 and restarts need a generator"):
+        with pytest.raises(ValueError, match="churn > 0 and restarts need fresh noise"):
             run(name, noise, times, churn=churn)
     for times in ([0.0], [0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.2, 1.0]):
         with pytest.raises(ValueError, match="times must have at least 2 points, increase"):

@@ -19,8 +19,7 @@ from torch import Tensor
 from models.configs.flow import GuidanceConfig, SamplerConfig
 from models.guidance import Guided
 from models.samplers import SAMPLERS, renoise
-from workbench.machine.seeds import step_generator
-from workbench.sample.generator import Generates, renoising, starting_noise
+from workbench.sample.generator import Generates, fresh_noise, renoising, starting_noise
 from workbench.sample.trajectories import Trajectory
 
 if TYPE_CHECKING:
@@ -122,14 +121,15 @@ class _Run:
     def __init__(
         self, generator: Generates, prompt: Prompts, sampler: SamplerConfig, seed: int
     ) -> None:
-        self.place, self.sampler, self.seed = generator.place, sampler, seed
-        self.prompt, self.shape = prompt, generator.latent_shape
+        self.generator, self.sampler, self.seed = generator, sampler, seed
+        self.prompt = prompt
         self.velocity, self.ctx_mask = generator.field(prompt)
         self.times = generator.times(sampler)
 
     def noise(self, seed: int) -> Tensor:
-        """The starting noise (1, L, D) for a seed."""
-        return starting_noise(self.prompt, slice(0, 1), self.shape, seed).to(self.place.device)
+        """The starting noise (1, L + R, D) for a seed."""
+        noise = starting_noise(self.generator, self.prompt, seed)
+        return noise.to(self.generator.place.device)
 
     def follow(self, z_t: Tensor, times: list[float], guidance: GuidanceConfig) -> Iterator[_Seen]:
         """The moments along `times`; the last state is where the solver ends.
@@ -137,7 +137,7 @@ class _Run:
         Each time has the state before its fresh noise, if there is any, and the estimate after it.
         """
         solver = SAMPLERS[self.sampler.name]
-        churn = renoising(self.place.device, self.seed, int(self.prompt.identities[0]))
+        churn = renoising(self.generator, self.seed, int(self.prompt.identities[0]))
         starts = (start for start, end in pairwise(times) if start < end)
         steps = solver(Guided(self.velocity, guidance), z_t, times, self.sampler.churn, churn)
         for start, step in zip(starts, steps, strict=True):
@@ -168,11 +168,11 @@ class _Run:
 
     def _changed(self, state: Tensor, other: Tensor | None, branch: Branch) -> tuple[Tensor, int]:
         """The state after the change, and its grid point."""
-        draw = step_generator(self.place.device, branch.seed, "fork")
+        fresh = fresh_noise(self.generator, branch.seed, "fork")
         target = ~self.ctx_mask.unsqueeze(-1)
         if branch.kind == "nudge":
-            noise = torch.randn(state.shape, generator=draw, device=self.place.device)
-            return torch.where(target, state + branch.strength * noise, state), branch.step
+            nudged = state + branch.strength * fresh(state)
+            return torch.where(target, nudged, state), branch.step
         if other is not None:
             from analyses.spaces.manifold_continuity import slerp
 
@@ -181,20 +181,21 @@ class _Run:
             return torch.where(target, blended, state), branch.step
         if branch.kind == "renoise":
             earlier = self.times[branch.back_to]
-            return renoise(state, self.times[branch.step], earlier, draw)[0], branch.back_to
+            return renoise(state, self.times[branch.step], earlier, fresh)[0], branch.back_to
         return state, branch.step
 
 
 def _read(generator: Generates, moments: list[_Seen], prompt: Prompts) -> Trajectory:
-    """Add the decoder's reading to each moment of a prompt."""
+    """Add the decoder's reading to each moment of a prompt, of which it reads the text's rows."""
     times, states, estimates, nfe = zip(*moments, strict=True)
-    z_hat = torch.cat(estimates)
+    length, _ = generator.latent_shape
+    z_t, z_hat = (torch.cat(part)[:, :length] for part in (states, estimates))
     # One at a time, as generation reads its last state: bf16 rounding depends on the batch's shape.
     read = [generator.read(one, prompt) for one in z_hat.split(1)]
     return Trajectory(
         t=np.array(times),
         nfe=np.array(nfe),
-        z_t=torch.cat(states).float().cpu().numpy(),
+        z_t=z_t.float().cpu().numpy(),
         z_hat=z_hat.float().cpu().numpy(),
         token_ids=np.concatenate([one.token_ids for one in read]),
         entropy=np.concatenate([one.entropy for one in read]),

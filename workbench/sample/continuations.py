@@ -71,7 +71,7 @@ def continue_prompts(
 
     def one(rows: slice) -> tuple[Reading, list[Trajectory], int]:
         own = prompts.part(rows)
-        noise = starting_noise(prompts, rows, generator.latent_shape, seed)
+        noise = starting_noise(generator, own, seed)
         seen, last = [], None
         identity = int(prompts.identities[rows.start]) if alone else None
         for last in sample_steps(generator, own, noise, sampler, guidance, seed, identity):

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from models.configs.flow import GuidanceConfig, SamplerConfig
 from models.guidance import ContextVelocity, Guidable, Guided
-from models.samplers import SAMPLERS, SamplerStep
+from models.noise import normal_like
+from models.samplers import SAMPLERS, FreshNoise, SamplerStep
 from models.time_samplers import TimeSampler, sampling_times
 from workbench.machine.devices import autocast
 from workbench.machine.seeds import step_generator
@@ -51,7 +52,10 @@ class Reading:
 
 
 class Generates(Protocol):
-    """What sampling and playback need of a generator; a `Generator` is one."""
+    """What sampling and playback need of a generator; a `Generator` is one.
+
+    Its states are (B, L + R, D): a text's latents, and R rows behind them that no decoder reads.
+    """
 
     @property
     def place(self) -> Placement:
@@ -59,16 +63,20 @@ class Generates(Protocol):
 
     @property
     def latent_shape(self) -> tuple[int, int]:
-        """(L, D) of a state."""
+        """(L, D) of a text's latents."""
+
+    @property
+    def extra_rows(self) -> int:
+        """R."""
 
     def times(self, sampler: SamplerConfig) -> list[float]:
         """The time grid, from 0 to 1."""
 
     def field(self, prompts: Prompts) -> tuple[Guidable, Tensor]:
-        """The velocity field of B prompts, and which latents are theirs: (B, L) bool."""
+        """The velocity field of B prompts, and which rows are theirs: (B, L + R) bool."""
 
     def read(self, z: Tensor, prompts: Prompts) -> Reading:
-        """Decode states (B, L, D)."""
+        """Decode latents (B, L, D)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,11 @@ class Generator:
         window, width = self.vae.config.window, self.vae.config.latent_width
         assert window is not None
         return window, width
+
+    @property
+    def extra_rows(self) -> int:
+        """None: a state is a text's latents."""
+        return 0
 
     def times(self, sampler: SamplerConfig) -> list[float]:
         """The sampler's grid over the times that the flow was trained on."""
@@ -124,21 +137,42 @@ def load_generator(run: Run, place: Placement) -> Generator:
     return Generator.of(run.config, load_vae(run, place), load_dit(run, place), place)
 
 
-def starting_noise(prompts: Prompts, rows: slice, shape: tuple[int, int], seed: int) -> Tensor:
-    """(B, L, D) noise that depends only on the seed and each prompt's identity."""
-    device = torch.device("cpu")
-    return torch.stack(
-        [
-            torch.randn(shape, generator=step_generator(device, seed, "sample", int(identity)))
-            for identity in prompts.identities[rows]
-        ]
-    )
+def starting_noise(generator: Generates, prompts: Prompts, seed: int) -> Tensor:
+    """(B, L + R, D) noise that depends only on the seed and each prompt's identity.
+
+    A text's rows are drawn first, so that they start alike with and without others behind them.
+    """
+    length, width = generator.latent_shape
+    states = []
+    for identity in prompts.identities:
+        draw = step_generator(torch.device("cpu"), seed, "sample", int(identity))
+        parts = (
+            torch.randn((rows, width), generator=draw) for rows in (length, generator.extra_rows)
+        )
+        states.append(torch.cat(list(parts)))
+    return torch.stack(states)
 
 
-def renoising(device: torch.device, seed: int, identity: int | None = None) -> torch.Generator:
-    """Random generator of the fresh noise of churn and restarts, for one prompt or a batch."""
-    own = () if identity is None else (identity,)
-    return step_generator(device, seed, "churn", *own)
+def renoising(generator: Generates, seed: int, identity: int | None = None) -> FreshNoise:
+    """The fresh noise of churn and restarts, for one prompt or a batch."""
+    return fresh_noise(generator, seed, "churn", *(() if identity is None else (identity,)))
+
+
+def fresh_noise(generator: Generates, seed: int, *parts: int | str) -> FreshNoise:
+    """Noise that depends on `seed` and `parts`, drawn where the generator's states are.
+
+    Rows behind a text's have a stream of their own, so that the text's rows get the same noise at
+    every step with and without them.
+    """
+    device, (length, _) = generator.place.device, generator.latent_shape
+    text = step_generator(device, seed, *parts)
+    others = step_generator(device, seed, *parts, "extra rows")
+
+    def fresh(state: Tensor) -> Tensor:
+        rows = normal_like(state[:, :length], text)
+        return torch.cat((rows, normal_like(state[:, length:], others)), dim=1)
+
+    return fresh
 
 
 class _Autocast:
@@ -180,25 +214,27 @@ def sample_steps(
     seed: int,
     identity: int | None = None,
 ) -> Iterator[SamplerStep]:
-    """Integrate a batch from noise, yielding every step of the solver.
+    """Integrate a batch from noise, yielding every step of the solver: the texts' rows alone.
 
     Args:
         generator: of an arm.
         prompts: B prompts.
-        noise: (B, L, D) starting noise.
+        noise: (B, L + R, D) starting noise.
         sampler: solver, steps, grid, re-noising.
         guidance: scale and interval.
         seed: for the re-noising.
         identity: of a batch's only prompt, which then gets its own re-noising.
     """
-    device = generator.place.device
-    yield from SAMPLERS[sampler.name](
+    length, _ = generator.latent_shape
+    for step in SAMPLERS[sampler.name](
         Guided(generator.field(prompts)[0], guidance),
-        noise.to(device),
+        noise.to(generator.place.device),
         generator.times(sampler),
         sampler.churn,
-        renoising(device, seed, identity),
-    )
+        renoising(generator, seed, identity),
+    ):
+        z_t, z_hat, v = (part[:, :length] for part in (step.z_t, step.z_hat, step.v))
+        yield step._replace(z_t=z_t, z_hat=z_hat, v=v)
 
 
 @torch.inference_mode()

@@ -71,6 +71,11 @@ class OutsideGenerator:
         return self.adapter.latent_shape
 
     @property
+    def extra_rows(self) -> int:
+        """None: an adapter's state is what it decodes."""
+        return 0
+
+    @property
     def real(self) -> np.ndarray:
         """(N, D) latents that the adapter gave real tokens."""
         bundle = own_latents(self.run)

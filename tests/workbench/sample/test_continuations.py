@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,10 @@ from workbench.errors import InputError, ResourceError, StopRequested
 from workbench.machine.context import StageContext
 from workbench.machine.devices import autocast
 from workbench.machine.memory import halving_batches
+from workbench.machine.seeds import step_generator
 from workbench.machine.stopping import StopSignal
 from workbench.sample import continuations
+from workbench.sample.branches import Branch, follow_prompt
 from workbench.sample.continuations import (
     Continuations,
     continue_prompts,
@@ -35,6 +39,7 @@ from workbench.sample.trajectories import read_trajectory
 from workbench.study.folders import Study
 
 FOUR_STEPS = SamplerConfig(num_steps=4)
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -52,7 +57,7 @@ def prompts(smoke: Study, corpus: Corpus) -> Prompts:
 def last_state(
     generator: Generator, prompts: Prompts, corpus: Corpus, rows: slice, scale: float = 1.0
 ) -> tuple[torch.Tensor, int]:
-    noise = starting_noise(prompts, rows, (corpus.window, generator.vae.config.latent_width), 0)
+    noise = starting_noise(generator, prompts.part(rows), 0)
     guidance = GuidanceConfig(guidance_scale=scale)
     steps = list(sample_steps(generator, prompts.part(rows), noise, FOUR_STEPS, guidance, 0))
     return steps[-1].z_t, steps[-1].nfe
@@ -66,7 +71,7 @@ def test_guidance_one_is_no_guidance(
     with torch.inference_mode(), autocast(generator.place, "auto"):
         ctx = encode_context(generator.vae, batch, joint=False)
         velocity = ContextVelocity(generator.dit, ctx, batch.ctx_mask, generator.flow.prediction)
-        noise = starting_noise(prompts, rows, (corpus.window, ctx.shape[-1]), 0)
+        noise = starting_noise(generator, prompts, 0)
         times = time_grid("quantile", 4, TimeSampler(generator.flow.time))
         *_, plain = SAMPLERS["euler"](velocity, noise, times, 0.0, None)
     guided, nfe = last_state(generator, prompts, corpus, rows)
@@ -87,7 +92,7 @@ def test_precision_neither_fades_nor_leaks(
     )
     seen: list[bool] = []
     generator.dit.register_forward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
-    noise = starting_noise(prompts, slice(0, 2), generator.latent_shape, 0)
+    noise = starting_noise(generator, prompts.part(slice(0, 2)), 0)
     for _ in sample_steps(
         generator, prompts.part(slice(0, 2)), noise, FOUR_STEPS, GuidanceConfig(), 0
     ):
@@ -98,13 +103,91 @@ def test_precision_neither_fades_nor_leaks(
 def test_noise_belongs_to_the_prompt_not_to_its_batch(
     generator: Generator, prompts: Prompts, corpus: Corpus
 ) -> None:
-    shape = (corpus.window, generator.vae.config.latent_width)
-    together = starting_noise(prompts, slice(0, 8), shape, seed=5)
-    alone = torch.cat([starting_noise(prompts, slice(i, i + 1), shape, 5) for i in range(8)])
+    together = starting_noise(generator, prompts, seed=5)
+    alone = torch.cat(
+        [starting_noise(generator, prompts.part(slice(i, i + 1)), 5) for i in range(8)]
+    )
     assert torch.equal(together, alone)
-    assert not torch.equal(together, starting_noise(prompts, slice(0, 8), shape, seed=6))
+    assert not torch.equal(together, starting_noise(generator, prompts, seed=6))
     shifted = dataclasses.replace(prompts, identities=prompts.identities + 1)
-    assert not torch.equal(together, starting_noise(shifted, slice(0, 8), shape, 5))
+    assert not torch.equal(together, starting_noise(generator, shifted, 5))
+
+
+def test_sampling_with_fresh_noise_is_its_formula(generator: Generator, prompts: Prompts) -> None:
+    """Euler's method written out, every random number drawn by torch itself, bit for bit."""
+    sampler, own = SamplerConfig(num_steps=3, churn=0.5), prompts.part(slice(0, 2))
+    drawn = [
+        torch.randn(generator.latent_shape, generator=step_generator(CPU, 7, "sample", int(row)))
+        for row in own.identities
+    ]
+    z_t, churn = torch.stack(drawn), step_generator(CPU, 7, "churn")
+    field, _ = generator.field(own)
+    times = generator.times(sampler)
+    ends = []
+    for start, end in pairwise(times):
+        if start > 0:
+            earlier = max(start - 0.5 * (end - start), 0.0)
+            size = math.sqrt((1 - earlier) ** 2 - (earlier / start * (1 - start)) ** 2)
+            z_t = earlier / start * z_t + size * torch.randn(z_t.shape, generator=churn)
+            start = earlier
+        z_t = z_t + (end - start) * field.single(z_t, start, drop=False)
+        ends.append(z_t)
+    noise = starting_noise(generator, own, 7)
+    steps = sample_steps(generator, own, noise, sampler, GuidanceConfig(), 7)
+    assert all(torch.equal(step.z_t, z_t) for step, z_t in zip(steps, ends, strict=True))
+
+
+class WithRow:
+    """A generator whose states have a row behind the text's, which moves as any other."""
+
+    def __init__(self, generator: Generator) -> None:
+        self.place, self.times, self.read = generator.place, generator.times, generator.read
+        self.latent_shape, self.extra_rows = generator.latent_shape, 1
+        self._generator = generator
+
+    def field(self, prompts: Prompts) -> tuple[Any, torch.Tensor]:
+        inside, ctx_mask = self._generator.field(prompts)
+
+        class Field:
+            nfe, reset = 0, inside.reset
+
+            def single(self, z_t: torch.Tensor, t: float, *, drop: bool) -> torch.Tensor:
+                assert z_t.shape[1] == ctx_mask.shape[1] + 1
+                return torch.cat((inside.single(z_t[:, :-1], t, drop=drop), z_t[:, -1:]), dim=1)
+
+        return Field(), torch.nn.functional.pad(ctx_mask, (0, 1))
+
+
+@pytest.mark.parametrize(
+    "branch",
+    [
+        None,
+        Branch(step=2, kind="nudge"),
+        Branch(step=2, kind="blend"),
+        Branch(step=2, kind="renoise", back_to=1),
+    ],
+    ids=lambda branch: branch and branch.kind,
+)
+def test_a_row_behind_the_text_leaves_it_and_its_noise_as_they_are(
+    branch: Branch | None, generator: Generator, prompts: Prompts, corpus: Corpus,
+    context: StageContext,
+) -> None:  # fmt: skip
+    """Generation and playback, with fresh noise at every step, bit for bit."""
+    sampler = SamplerConfig(num_steps=4, churn=1.0, restarts=1)
+    both = (generator, WithRow(generator))
+    own = prompts.part(slice(0, 1))
+    tracks = [follow_prompt(one, own, sampler, GuidanceConfig(), 1, branch) for one in both]
+    written = [
+        continue_prompts(
+            one, corpus, prompts, context,
+            sampler=sampler, guidance=GuidanceConfig(), seed=1, trace=True,
+        ).trace
+        for one in both
+    ]  # fmt: skip
+    assert starting_noise(both[1], own, 1).shape[1] == corpus.window + 1
+    for plain, other in (tracks, written):
+        for name in ("z_t", "z_hat", "token_ids", "margin"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(plain, name))
 
 
 def test_noise_of_a_typed_prompt_belongs_to_what_it_says(smoke: Study, corpus: Corpus) -> None:
@@ -197,9 +280,9 @@ def test_few_prompts_are_written_alone_and_many_in_batches(
     sizes: list[int] = []
     noise = continuations.starting_noise
 
-    def counted(prompts: Prompts, rows: slice, *rest: Any) -> torch.Tensor:
-        sizes.append(rows.stop - rows.start)
-        return noise(prompts, rows, *rest)
+    def counted(generator: Generator, prompts: Prompts, seed: int) -> torch.Tensor:
+        sizes.append(len(prompts))
+        return noise(generator, prompts, seed)
 
     monkeypatch.setattr(continuations, "starting_noise", counted)
     monkeypatch.setattr(continuations, "MOST_ALONE", 2)

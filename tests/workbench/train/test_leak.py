@@ -120,7 +120,7 @@ def test_samples_of_held_out_prompts(
             joint=joint,
         )
         batch, rows = prompts.batch(slice(0, 8)), slice(0, 8)
-        noise = starting_noise(prompts, rows, (corpus.window, generator.vae.config.latent_width), 0)
+        noise = starting_noise(generator, prompts.part(rows), 0)
         options = (run.config.sampling.sampler, run.config.sampling.guidance(1.0))
         ctx = encode_context(generator.vae, batch, joint=joint)
         steps = list(sample_steps(generator, prompts.part(rows), noise, *options, 0))

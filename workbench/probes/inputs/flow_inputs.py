@@ -153,16 +153,17 @@ class FlowInputs:
     ) -> tuple[Tensor, Iterator[SamplerStep]]:
         """The starting noise of prompts, and a sampler's steps from it."""
         inputs, sampling = self._inputs, self._inputs.run.config.sampling
-        noise = starting_noise(prompts, rows, self.generator.latent_shape, inputs.run.seed)
+        own, length = prompts.part(rows), self.generator.latent_shape[0]
+        noise = starting_noise(self.generator, own, inputs.run.seed)
         steps = sample_steps(
             self.generator,
-            prompts.part(rows),
+            own,
             noise,
             sampler,
             sampling.guidance(sampling.guidance_scales[0]),
             inputs.run.seed,
         )
-        return noise, steps
+        return noise[:, :length], steps
 
     @cached_property
     def ode_path(self) -> tuple[np.ndarray, np.ndarray]:
@@ -235,19 +236,19 @@ class FlowInputs:
         sampling, seed = self._inputs.run.config.sampling, self._inputs.run.seed
         sampler = replace(sampling.sampler, restarts=0)
         z = torch.from_numpy(self._inputs.normalised_z[: len(prompts)][rows])
-        noise = starting_noise(prompts, rows, self.generator.latent_shape, seed)
-        device = self.generator.place.device
+        own, length = prompts.part(rows), self.generator.latent_shape[0]
+        noise = starting_noise(self.generator, own, seed)
         *_, last = SAMPLERS[sampler.name](
             Guided(
-                self.generator.field(prompts.part(rows))[0],
+                self.generator.field(own)[0],
                 sampling.guidance(sampling.guidance_scales[0]),
             ),
-            path(z, noise, torch.full((len(z),), HALF)).to(device),
+            path(z, noise, torch.full((len(z),), HALF)).to(self.generator.place.device),
             [HALF, *(t for t in self.generator.times(sampler) if t > HALF)],
             sampler.churn,
-            renoising(device, seed),
+            renoising(self.generator, seed),
         )
-        return _array(last.z_t)
+        return _array(last.z_t[:, :length])
 
     @cached_property
     def trajectory(self) -> Trajectory:
