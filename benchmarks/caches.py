@@ -62,6 +62,9 @@ class LiveLatents:
         std = (0.5 * posterior.logvar.float()).exp() / self.vae.latent_std
         return self.vae.normalise(posterior.mu.float()), std, batch.cuts
 
+    def gather_vectors(self, indices: np.ndarray, variants: np.ndarray) -> None:
+        """None: no benchmark's flow generates sentence vectors."""
+
 
 class HeldLatents:
     """Stands in for `Latents`: always the same batch, from memory."""
@@ -73,6 +76,9 @@ class HeldLatents:
     def gather(self, indices: np.ndarray, variants: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """The batch in memory."""
         return self.batch
+
+    def gather_vectors(self, indices: np.ndarray, variants: np.ndarray) -> None:
+        """None: no benchmark's flow generates sentence vectors."""
 
 
 def teacher_states(setting: Setting) -> Iterator[Row]:

@@ -45,12 +45,15 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return torch.addcmul(shift, x, 1.0 + scale)
 
 
-def shift_tokens(x: Tensor) -> Tensor:
+def shift_tokens(x: Tensor, extra_rows: int = 0) -> Tensor:
     """Give each position a quarter of the channels of the one before and of the one after it.
 
-    Neighbours are then at hand without attention. x is (B, L, W); beyond the ends stand zeros.
+    Neighbours are then at hand without attention. x is (B, L + extra_rows, W); beyond the L
+    positions stand zeros, and the rows behind them stay as they are.
     Source: Lin et al. 2018, arXiv 1811.08383, the bidirectional shift.
     """
+    if extra_rows:
+        return torch.cat((shift_tokens(x[:, :-extra_rows]), x[:, -extra_rows:]), dim=1)
     quarter = x.shape[2] // 4
     before = F.pad(x[:, :-1, :quarter], (0, 0, 1, 0))
     after = F.pad(x[:, 1:, quarter : 2 * quarter], (0, 0, 0, 1))
@@ -90,9 +93,11 @@ class ConstantEmbedder(nn.Module):
 class DiTBlock(nn.Module):
     """adaLN-Zero block: attention and MLP, each shifted, scaled and gated by the condition."""
 
-    def __init__(self, width: int, heads: int, mlp_ratio: float, token_shift: bool) -> None:
+    def __init__(
+        self, width: int, heads: int, mlp_ratio: float, token_shift: bool, extra_rows: int
+    ) -> None:
         super().__init__()
-        self.token_shift = token_shift
+        self.token_shift, self.extra_rows = token_shift, extra_rows
         self.attn = SelfAttention(width, heads)
         self.mlp = Mlp(width, int(width * mlp_ratio))
         self.adaLN_modulation = JoinedLinear(width, width, parts=6)
@@ -108,7 +113,7 @@ class DiTBlock(nn.Module):
 
     def shifted(self, h: Tensor) -> Tensor:
         """What attention reads of h (B, L, W)."""
-        return shift_tokens(h) if self.token_shift else h
+        return shift_tokens(h, self.extra_rows) if self.token_shift else h
 
 
 class FinalLayer(nn.Module):
@@ -119,15 +124,24 @@ class FinalLayer(nn.Module):
         self.adaLN_modulation = JoinedLinear(width, width, parts=2)
         self.linear = nn.Linear(width, latent_width)
 
-    def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        """Map x (B, L, W) under c (B, W) to (B, L, D)."""
+    def forward(self, x: Tensor, c: Tensor, of_vector: nn.Linear | None = None) -> Tensor:
+        """Map x (B, L, W) under c (B, W) to (B, L, D), its last row by `of_vector` if there is."""
         shift, scale = self.adaLN_modulation(c).unsqueeze(1).chunk(2, dim=2)
-        return self.linear(modulate(layer_norm(x), shift, scale))
+        x = modulate(layer_norm(x), shift, scale)
+        if of_vector is None:
+            return self.linear(x)
+        return torch.cat((self.linear(x[:, :-1]), of_vector(x[:, -1:])), dim=1)
 
 
 def _build_block(config: TextDiTConfig, index: int) -> nn.Module:
     def one() -> DiTBlock:
-        return DiTBlock(config.width, config.heads, config.mlp_ratio, config.token_shift)
+        return DiTBlock(
+            config.width,
+            config.heads,
+            config.mlp_ratio,
+            config.token_shift,
+            int(config.sentence_vector),
+        )
 
     if config.backbone == "dit":
         return one()
@@ -152,8 +166,11 @@ class TextDiT(nn.Module, PretrainedMixin):
     """Diffusion transformer from (z_t, t, context) to a latent or a velocity.
 
     With `repa_depth` it has a projector for the alignment of a block's states, which `forward`
-    never uses; with `internal_depth` a second final layer for internal guidance. They are drawn
-    last, so all other weights are those of a network without them.
+    never uses; with `internal_depth` a second final layer for internal guidance. With
+    `sentence_vector` the last of L + 1 rows is a vector of the whole text, which is denoised like a
+    target position: it has linear maps of its own in and out, whose offset is its embedding, no
+    rotation and no neighbours (REG, arXiv 2507.01467). All these are drawn last, so all other
+    weights are those of a network without them.
 
     Args:
         config: `latent_width` and `window` must be filled, with `repa_depth` `teacher_width` too.
@@ -187,9 +204,16 @@ class TextDiT(nn.Module, PretrainedMixin):
             self.projector = _build_projector(config)
         if config.internal_depth is not None:
             self.internal_layer = FinalLayer(width, config.latent_width)
+        self.vector_head: nn.Linear | None = None
+        self.internal_vector_head: nn.Linear | None = None
+        if config.sentence_vector:
+            self.vector_embedder = nn.Linear(channels, width)
+            self.vector_head = nn.Linear(width, config.latent_width)
+            if config.internal_depth is not None:
+                self.internal_vector_head = nn.Linear(width, config.latent_width)
         initialise(self, generator)
         for name, parameter in self.named_parameters():
-            if name.endswith(("adaLN_modulation.weight", "_layer.linear.weight")):
+            if name.endswith(("adaLN_modulation.weight", "_layer.linear.weight", "_head.weight")):
                 nn.init.zeros_(parameter)
 
     def forward(
@@ -219,11 +243,11 @@ class TextDiT(nn.Module, PretrainedMixin):
 
         Raises:
             ValueError: if `z_self` is given to a network without self-conditioning, or L exceeds
-                the window.
+                the window, or with `sentence_vector` is not the window and one.
         """
         x = self._embed(z_t, ctx, ctx_mask, cond_drop, z_self)  # (B, L, W)
         c = F.silu(self.t_embedder(t))  # (B, W)
-        rope = self.rope(x.shape[1], x.dtype)
+        rope = self._rope(x.shape[1], x.dtype)
         mask = self._attention_mask(ctx_mask, cond_drop, x.dtype)
         streams = (split_streams(ctx_mask),) if self.config.backbone == "mmdit" else ()
         hidden = []
@@ -231,12 +255,13 @@ class TextDiT(nn.Module, PretrainedMixin):
             x = block(x, c, rope, mask, *streams)
             if return_hidden:
                 hidden.append(x)
-        out = self.final_layer(x, c)
+        out = self.final_layer(x, c, self.vector_head)
         if not return_hidden:
             return out
         internal = None
         if self.config.internal_depth is not None:
-            internal = self.internal_layer(self._state_at(self.config.internal_depth, hidden), c)
+            state = self._state_at(self.config.internal_depth, hidden)
+            internal = self.internal_layer(state, c, self.internal_vector_head)
         return DiTOutput(out, tuple(hidden), internal)
 
     def project(self, hidden: tuple[Tensor, ...]) -> Tensor:
@@ -278,7 +303,22 @@ class TextDiT(nn.Module, PretrainedMixin):
             raise ValueError("z_self was given, but the network has no self-conditioning")
         x = self.x_embedder(latents.to(self.x_embedder.weight.dtype))
         role = self.role_embedding.weight.to(x.dtype)
-        return x + torch.where(is_ctx, role[1], role[0])
+        x = x + torch.where(is_ctx, role[1], role[0])
+        if self.config.sentence_vector:
+            vector = self.vector_embedder(latents[:, -1:].to(self.x_embedder.weight.dtype))
+            x = torch.cat((x[:, :-1], vector), dim=1)
+        return x
+
+    def _rope(self, rows: int, dtype: torch.dtype) -> Rope:
+        """Rotary tables of the rows; a sentence vector is not rotated, as position 0 is not."""
+        if not self.config.sentence_vector:
+            return self.rope(rows, dtype)
+        window = self.config.window
+        assert window is not None
+        if rows != window + 1:
+            raise ValueError(f"with sentence_vector L must be {window + 1}, got {rows}")
+        cos, sin = self.rope(window, dtype)
+        return Rope(F.pad(cos, (0, 0, 0, 1), value=1.0), F.pad(sin, (0, 0, 0, 1)))
 
     def _attention_mask(
         self, ctx_mask: Tensor, cond_drop: Tensor | None, dtype: torch.dtype

@@ -4,10 +4,11 @@
 
 The network predicts the velocity, or the clean latent, whose velocity is
 (z_hat - z_t) / max(1 - t, t_clamp). With a teacher, the states of one of its blocks are aligned
-with the teacher's; with a second head, the network also predicts halfway. Source: Lipman et al.
-2022, arXiv 2210.02747; Liu et al. 2022, arXiv 2209.03003; self-conditioning: Chen et al. 2022,
-arXiv 2208.04202; alignment (REPA): Yu et al. 2024, arXiv 2410.06940; second head: Zhou et al. 2025,
-arXiv 2512.24176.
+with the teacher's, or a vector of the teacher is denoised beside the latents; with a second head,
+the network also predicts halfway. Source: Lipman et al. 2022, arXiv 2210.02747; Liu et al. 2022,
+arXiv 2209.03003; self-conditioning: Chen et al. 2022, arXiv 2208.04202; alignment (REPA): Yu et al.
+2024, arXiv 2410.06940; vector (REG): Wu et al. 2025, arXiv 2507.01467; second head: Zhou et al.
+2025, arXiv 2512.24176.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import math
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from models.alignment_loss import masked_cosine
@@ -29,11 +31,13 @@ class FlowLosses(NamedTuple):
     """Loss of one batch; only `loss` carries a gradient.
 
     Attributes:
-        loss: what is minimised: `velocity_loss`, the second head's and the alignment, if any.
+        loss: what is minimised: `velocity_loss`, the second head's, the alignment and the
+            vector's, if any.
         velocity_loss: MSE per channel, over the target positions of each text, then over texts.
         repa_cosine: mean cosine of a block's projected states with the teacher's at target
             positions; NaN without alignment.
         internal_loss: `velocity_loss` of the head in the middle; NaN without one.
+        vector_loss: MSE per channel of the sentence vectors' velocity; NaN without vectors.
         per_example: (B,) the same text by text; 0 for a text without target positions.
         t: (B,) the times drawn.
         quartile_losses: (4,) means of `per_example` for t in [0, 1/4), ..., [3/4, 1]; 0 if empty.
@@ -44,6 +48,7 @@ class FlowLosses(NamedTuple):
     velocity_loss: Tensor
     repa_cosine: Tensor
     internal_loss: Tensor
+    vector_loss: Tensor
     per_example: Tensor
     t: Tensor
     quartile_losses: Tensor
@@ -83,6 +88,11 @@ def draw_latents(
     return torch.addcmul(mu, (0.5 * logvar).exp(), normal_like(mu, generator))
 
 
+def with_vector(ctx: Tensor, ctx_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Context (B, L, D) and its mask (B, L) with one row more, which is no context."""
+    return F.pad(ctx, (0, 0, 0, 1)), F.pad(ctx_mask, (0, 1))
+
+
 def flow_loss(
     dit: nn.Module,
     z: Tensor,
@@ -92,6 +102,7 @@ def flow_loss(
     generator: Generator,
     teacher_states: Tensor | None = None,
     teacher_valid: Tensor | None = None,
+    vector: Tensor | None = None,
 ) -> FlowLosses:
     """Draw times, noise and drops, and score the velocity on target positions.
 
@@ -105,17 +116,30 @@ def flow_loss(
         ctx: (B, L, D) normalised context latents; target positions are not read.
         ctx_mask: (B, L) bool, True at context positions; may differ from text to text.
         config: the flow's settings.
-        generator: draws, in this order: t, noise, drops, whether to self-condition.
+        generator: draws, in this order: t, noise, drops, whether to self-condition, the vectors'
+            noise.
         teacher_states: (B, L, teacher_width); without them nothing is aligned.
         teacher_valid: (B, L) bool, True where the teacher's row is usable.
+        vector: (B, D) sentence vectors, NaN where a text has none, for a network with
+            `sentence_vector`.
     """
-    batch = z.shape[0]
+    batch, length, _ = z.shape
     t = TimeSampler(config.time).sample_t(batch, generator).to(z.device)  # (B,)
     noise = normal_like(z, generator)
     cond_drop = uniform((batch,), z, generator) < config.cond_drop_prob  # (B,)
+    twice = bool(uniform((), z, generator) < config.self_conditioning_prob)
+    known = None
+    if vector is not None:
+        known = vector.isfinite().all(dim=1)  # (B,)
+        rows = (vector.masked_fill(~known[:, None], 0.0), normal_like(vector, generator))
+        z, noise = (
+            torch.cat((part, row.unsqueeze(1)), dim=1)  # (B, L + 1, D)
+            for part, row in zip((z, noise), rows, strict=True)
+        )
+        ctx, ctx_mask = with_vector(ctx, ctx_mask)
     z_t = path(z, noise, t)
     z_self = None
-    if bool(uniform((), z, generator) < config.self_conditioning_prob):
+    if twice:
         z_self = _first_estimate(dit, z_t, t, ctx, ctx_mask, cond_drop, config)
     inputs = (z_t, t, ctx, ctx_mask, cond_drop, z_self)
     velocity = z - noise
@@ -124,7 +148,15 @@ def flow_loss(
 
     def score(out: Tensor) -> FlowLosses:
         v_pred = to_velocity(out.float(), z_t, t, config.prediction, config.t_clamp)
-        return _reduce((v_pred - velocity).square().mean(-1), ~ctx_mask, t)
+        squared = (v_pred - velocity).square().mean(-1)
+        losses = _reduce(squared[:, :length], ~ctx_mask[:, :length], t)
+        if known is None:
+            return losses
+        vector_loss = (squared[:, length] * known).sum() / known.sum().clamp_min(1)
+        loss = losses.loss + config.reg_weight * vector_loss
+        return losses._replace(
+            loss=loss, velocity_loss=losses.loss.detach(), vector_loss=vector_loss.detach()
+        )
 
     aligned = teacher_states is not None and teacher_valid is not None
     if not aligned and not config.internal_weight:
@@ -132,17 +164,18 @@ def flow_loss(
     found = dit(*inputs, return_hidden=True)
     losses = score(found.out)
     loss = losses.loss
-    losses = losses._replace(velocity_loss=loss.detach())
+    losses = losses._replace(velocity_loss=losses.velocity_loss.detach())
     if found.internal is not None:
-        internal = score(found.internal).loss
-        loss = loss + config.internal_weight * internal
-        losses = losses._replace(internal_loss=internal.detach())
+        internal = score(found.internal)
+        loss = loss + config.internal_weight * internal.loss
+        losses = losses._replace(internal_loss=internal.velocity_loss.detach())
     if aligned:
         assert isinstance(dit, TextDiT)
         assert teacher_states is not None
         assert teacher_valid is not None
-        projected = dit.project(found.hidden)
-        cosine = masked_cosine(projected, teacher_states, teacher_valid & ~ctx_mask)
+        projected = dit.project(found.hidden)[:, :length]
+        target = teacher_valid & ~ctx_mask[:, :length]
+        cosine = masked_cosine(projected, teacher_states, target)
         loss = loss - config.repa_weight * cosine
         losses = losses._replace(repa_cosine=cosine.detach())
     return losses._replace(loss=loss)
@@ -179,6 +212,7 @@ def _reduce(squared: Tensor, target: Tensor, t: Tensor) -> FlowLosses:
         velocity_loss=loss,
         repa_cosine=loss.new_tensor(math.nan),
         internal_loss=loss.new_tensor(math.nan),
+        vector_loss=loss.new_tensor(math.nan),
         per_example=per_example.detach(),
         t=t,
         quartile_losses=sums / quartile_counts.clamp_min(1),

@@ -45,6 +45,8 @@ class TextDiTConfig:
         teacher_width: width of the teacher's states; None until the teacher is known.
         backbone: one set of weights for all positions ("dit"), or one for the prompt and one for
             the latents, with joint attention ("mmdit").
+        sentence_vector: states have one more row, which has no place in the text; filled from
+            `FlowConfig.reg_weight`.
     """
 
     latent_width: int | None = None
@@ -61,6 +63,7 @@ class TextDiTConfig:
     internal_depth: float | None = added(None, before=None)
     teacher_width: int | None = added(None, before=None)
     backbone: Backbone = added("dit", before="dit")  # noqa: RUF009
+    sentence_vector: bool = added(False, before=False)
 
     def __post_init__(self) -> None:
         for name in ("latent_width", "window", "teacher_width"):
@@ -141,6 +144,8 @@ class FlowConfig:
             target positions (REPA); needs `TextDiTConfig.repa_depth`.
         internal_weight: weight, >= 0, of the loss of the prediction in the middle of a network with
             `TextDiTConfig.internal_depth`.
+        reg_weight: weight, >= 0, of the loss of a sentence vector of the teacher that is generated
+            beside the latents (REG); 0 generates none.
     """
 
     prediction: Prediction = "z"
@@ -151,6 +156,7 @@ class FlowConfig:
     t_clamp: float = 0.05
     repa_weight: float = added(0.0, before=0.0)
     internal_weight: float = added(0.0, before=0.0)
+    reg_weight: float = added(0.0, before=0.0)
 
     def __post_init__(self) -> None:
         check_choice("prediction", self.prediction, Prediction)
@@ -160,7 +166,7 @@ class FlowConfig:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         if not 0 < self.t_clamp <= 1:
             raise ValueError(f"t_clamp must be in (0, 1], got {self.t_clamp}")
-        for name in ("repa_weight", "internal_weight"):
+        for name in ("repa_weight", "internal_weight", "reg_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
 

@@ -16,7 +16,7 @@ def build(seed=0, **overrides):
     for name, parameter in dit.named_parameters():
         if name.endswith("adaLN_modulation.weight"):
             torch.nn.init.normal_(parameter, std=0.3, generator=generator)
-        if name.endswith("_layer.linear.weight"):
+        if name.endswith(("_layer.linear.weight", "_head.weight")):
             torch.nn.init.normal_(parameter, std=0.3, generator=generator)
     return dit
 

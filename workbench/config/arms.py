@@ -41,6 +41,7 @@ STANDARD_ARMS: Mapping[str, Mapping[str, Any]] = {
     },
     "repa-dit": {"vae_loss.repa_weight": 0.0, **ALIGNED_BLOCK},
     "repa-both": {"vae_loss.repa_weight": 1.0, **ALIGNED_BLOCK},
+    "reg": {"vae_loss.repa_weight": 1.0, "flow.reg_weight": 0.03},  # REG's own weight
 }
 REPA_WEIGHT = "vae_loss.repa_weight"
 REFERENCE = "-reference"  # ends the name of an arm that is no twin: so every table shows it

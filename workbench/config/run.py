@@ -76,6 +76,7 @@ class RunConfig:
             )
         _check_hidden_words(self)
         _check_teacher_space(self)
+        _check_sentence_vector(self)
 
 
 def _check_hidden_words(config: RunConfig) -> None:
@@ -111,6 +112,17 @@ def _check_teacher_space(config: RunConfig) -> None:
         check_space_layers(config.vae.space_layers, layers)
 
 
+def _check_sentence_vector(config: RunConfig) -> None:
+    """Refuse a sentence vector that nothing weighs, or that the latents hold already."""
+    if config.dit.sentence_vector:
+        raise ValueError("dit.sentence_vector is filled from flow.reg_weight; leave it out")
+    if generates_vector(config) and in_teacher_space(config):
+        raise ValueError(
+            f"flow.reg_weight ({config.flow.reg_weight}) needs vae.space 'learned': the latents of "
+            "'teacher' are the states that the sentence vector is a mean of"
+        )
+
+
 def in_teacher_space(config: RunConfig) -> bool:
     """Whether a run's latents are a frozen teacher's own, so that it is a reference, no twin."""
     return config.vae.space == "teacher"
@@ -131,6 +143,11 @@ def aligns_flow(config: RunConfig) -> bool:
     return config.flow.repa_weight > 0
 
 
+def generates_vector(config: RunConfig) -> bool:
+    """Whether a run's flow generates a sentence vector of its teacher beside the latents."""
+    return config.flow.reg_weight > 0
+
+
 def needs_teacher(config: RunConfig) -> bool:
     """Whether a run depends on a teacher at all."""
-    return reads_teacher(config) or aligns_flow(config)
+    return reads_teacher(config) or aligns_flow(config) or generates_vector(config)

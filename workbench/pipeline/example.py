@@ -19,7 +19,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from workbench.config.run import needs_teacher
+from workbench.config.run import generates_vector, needs_teacher
 from workbench.errors import InputError
 from workbench.machine.context import StageContext
 from workbench.store.atomic import publish, write_file
@@ -53,10 +53,17 @@ def make_example(study: Study, file: Path, context: StageContext) -> int:
         The archive's size in bytes.
 
     Raises:
-        InputError: the study is not finished, or the archive would be larger than 15 MB.
+        InputError: the study is not finished, an arm generates sentence vectors, or the archive
+            would be larger than 15 MB.
     """
     if not (study.directory / "comparison.json").is_file():
         raise InputError(f"{study.directory}: not finished; an example shows a whole study")
+    for run in study.runs:
+        if generates_vector(run.config):
+            raise InputError(
+                f"{run.name}: an example cannot hold an arm with flow.reg_weight > 0, whose "
+                "sentence vectors need the teacher's states of the training texts"
+            )
     _probe_courses(study, context)
     with tempfile.TemporaryDirectory() as scratch:
         packed = Path(scratch) / NAME

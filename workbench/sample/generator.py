@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from models.configs.flow import GuidanceConfig, SamplerConfig
+from models.flow import with_vector
 from models.guidance import ContextVelocity, Guidable, Guided
 from models.noise import normal_like
 from models.samplers import SAMPLERS, FreshNoise, SamplerStep
@@ -105,22 +106,25 @@ class Generator:
 
     @property
     def extra_rows(self) -> int:
-        """None: a state is a text's latents."""
-        return 0
+        """1 where the flow generates a sentence vector beside the latents."""
+        return int(self.dit.config.sentence_vector)
 
     def times(self, sampler: SamplerConfig) -> list[float]:
         """The sampler's grid over the times that the flow was trained on."""
         return sampling_times(sampler, TimeSampler(self.flow.time))
 
     def field(self, prompts: Prompts) -> tuple[Guidable, Tensor]:
-        """The flow's velocity given the prompts, and where they stand: (B, L) bool."""
+        """The flow's velocity given the prompts, and where they stand: (B, L + R) bool."""
         batch = prompts.batch(slice(None)).to(self.place.device)
         with autocast(self.place, "auto"):
             ctx = encode_context(self.vae, batch, joint=self.joint)
+        ctx_mask = batch.ctx_mask
+        if self.extra_rows:
+            ctx, ctx_mask = with_vector(ctx, ctx_mask)
         velocity = ContextVelocity(
-            self.dit, ctx, batch.ctx_mask, self.flow.prediction, self.internal_scale
+            self.dit, ctx, ctx_mask, self.flow.prediction, self.internal_scale
         )
-        return _Autocast(velocity, self.place), batch.ctx_mask
+        return _Autocast(velocity, self.place), ctx_mask
 
     def read(self, z: Tensor, prompts: Prompts) -> Reading:
         """The decoder's reading of normalised latents (B, L, D)."""

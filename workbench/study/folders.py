@@ -194,9 +194,9 @@ class Run(WritingFolders):
         # One channel cannot be normalised per token; whether the model does so is not known.
         norm = "none" if bundle["width"] == 1 else base.vae.mu_norm
         vae = replace(base.vae, latent_width=bundle["width"], mu_norm=norm)
-        # A bundle holds latents, no teacher's states and no flow of ours: nothing is aligned here
-        # or guided from within.
-        flow = replace(flow, repa_weight=0.0, internal_weight=0.0)
+        # A bundle holds latents, no teacher's states and no flow of ours: nothing is aligned here,
+        # guided from within or generated beside them.
+        flow = replace(flow, repa_weight=0.0, internal_weight=0.0, reg_weight=0.0)
         dit = replace(base.dit, repa_depth=None, internal_depth=None)
         sampling = replace(base.sampling, internal_scale=1.0)
         return replace(base, seed=self.seed, flow=flow, vae=vae, dit=dit, sampling=sampling)

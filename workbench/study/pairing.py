@@ -27,14 +27,16 @@ def digest_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
     return digest.hexdigest()[:16]
 
 
-def digest_weights(model: nn.Module, without: str = "projector") -> str:
-    """Hash of a model's weights, leaving out the REPA projector.
+def digest_weights(model: nn.Module, without: tuple[str, ...] = ("projector", "vector")) -> str:
+    """Hash of a model's weights, leaving out the REPA projector and a sentence vector's maps.
 
     The projector is not part of the autoencoder. Its input differs between alignment sites, and its
-    output depends on the teacher's width.
+    output depends on the teacher's width. A vector's maps are what an arm with it declares.
     """
     return digest_tensors(
-        (name, tensor) for name, tensor in model.state_dict().items() if without not in name
+        (name, tensor)
+        for name, tensor in model.state_dict().items()
+        if not any(part in name for part in without)
     )
 
 

@@ -15,7 +15,7 @@ from models.configs.flow import FlowConfig
 from models.dit import TextDiT
 from models.flow import draw_latents, flow_loss
 from models.time_samplers import TimeSampler
-from workbench.config.run import aligns_flow
+from workbench.config.run import aligns_flow, generates_vector
 from workbench.errors import InputError
 from workbench.machine.context import StageContext, stage_fingerprint, update_json
 from workbench.machine.seeds import step_generator
@@ -54,28 +54,34 @@ class FlowObjective(nn.Module):
         cuts: Tensor,
         generator: torch.Generator,
         teacher: tuple[Tensor, Tensor] | None = None,
+        vector: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Losses of a batch of normalised posteriors (B, L, D) with cuts (B,).
 
         The context is the posterior mean; the target is drawn as the config sets it. `teacher`
-        holds states (B, L, W) and their validity (B, L), for the alignment of a block.
+        holds states (B, L, W) and their validity (B, L), for the alignment of a block; `vector`
+        (B, D) is generated beside the latents.
         """
         z = draw_latents(mu, 2 * std.log(), self.config.latent_target, generator)
         ctx_mask = torch.arange(mu.shape[1], device=mu.device) < cuts[:, None]
-        losses = flow_loss(self.dit, z, mu, ctx_mask, self.config, generator, *(teacher or ()))
+        states, valid = teacher or (None, None)
+        losses = flow_loss(self.dit, z, mu, ctx_mask, self.config, generator, states, valid, vector)
         quartiles = torch.where(losses.quartile_counts > 0, losses.quartile_losses, torch.nan)
         found = {"loss": losses.loss} | {f"loss_q{i + 1}": q for i, q in enumerate(quartiles)}
         if self.dit.config.internal_depth is not None:
             found["internal_loss"] = losses.internal_loss
         if teacher is not None:
             found["repa_cosine"] = losses.repa_cosine
+        if vector is not None:
+            found["vector_loss"] = losses.vector_loss
         return {**found, VELOCITY_LOSS: losses.velocity_loss}
 
 
 class FlowTask:
     """Batches of cached latents; z is drawn from the posterior again at every visit.
 
-    With the `teacher`'s states, a block of the network is aligned with them.
+    With the `teacher`'s states, a block of the network is aligned with them. Latents with sentence
+    vectors are for a network that generates these too.
     """
 
     name = "flow"
@@ -105,7 +111,10 @@ class FlowTask:
         if self._teacher is not None:
             states, valid = self._teacher.gather(indices, mu.shape[1])
             teacher = (states.to(place.device), valid.to(place.device))
-        metrics = objective(mu, std, cuts, generator, teacher)
+        vector = self._latents.gather_vectors(indices, variants)
+        if vector is not None:
+            vector = vector.to(place.device)
+        metrics = objective(mu, std, cuts, generator, teacher, vector)
         return metrics, mu.shape[0] * mu.shape[1] * place.world_size
 
 
@@ -123,7 +132,10 @@ def build_dit(run: Run, place: Placement) -> TextDiT:
     """A DiT whose initial weights depend only on its settings and the seed."""
     corpus = run.study.corpus
     config = dataclasses.replace(
-        run.config.dit, latent_width=run.config.vae.latent_width, window=corpus.window
+        run.config.dit,
+        latent_width=run.config.vae.latent_width,
+        window=corpus.window,
+        sentence_vector=generates_vector(run.config),
     )
     if aligns_flow(run.config):
         width = teacher_width(run.study, run.config)

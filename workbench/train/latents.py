@@ -16,11 +16,14 @@ import torch
 from torch import Tensor
 
 from models.text_vae import TextVAE
+from workbench.config.run import generates_vector
 from workbench.machine.context import StageContext, stage_fingerprint
 from workbench.machine.devices import autocast
 from workbench.store.atomic import publish
 from workbench.store.faults import check_room
 from workbench.store.manifest import is_complete
+from workbench.study.model_content import stored_content
+from workbench.train.sentence_vectors import SentenceVectors
 from workbench.train.texts import fixed_cuts, load_texts, middle_cuts
 from workbench.train.vae import load_vae, vae_fingerprint
 
@@ -41,17 +44,26 @@ class Latents:
         mu: (N, K, L, D) float16 normalised posterior means, K cuts per text.
         std: (N, K, L, D) float16 normalised posterior standard deviations.
         cuts: (N, K) int64 context lengths.
+        vectors: (N, K, D) float16 sentence vectors of the targets, NaN where one has none; None
+            where the flow generates none.
     """
 
     mu: np.ndarray
     std: np.ndarray
     cuts: np.ndarray
+    vectors: np.ndarray | None = None
 
     def gather(self, indices: np.ndarray, variants: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """mu (B, L, D), std (B, L, D) and cuts (B,) of texts at the chosen cuts, float32."""
         mu = torch.from_numpy(np.asarray(self.mu[indices, variants], np.float32))
         std = torch.from_numpy(np.asarray(self.std[indices, variants], np.float32))
         return mu, std, torch.from_numpy(self.cuts[indices, variants])
+
+    def gather_vectors(self, indices: np.ndarray, variants: np.ndarray) -> Tensor | None:
+        """(B, D) float32 sentence vectors of texts at the chosen cuts, if there are any."""
+        if self.vectors is None:
+            return None
+        return torch.from_numpy(np.asarray(self.vectors[indices, variants], np.float32))
 
     def sample(self, indices: np.ndarray, seed: int, variant: int = 0) -> np.ndarray:
         """z (B, L, D) float32 of texts: one draw from each posterior."""
@@ -63,10 +75,12 @@ class Latents:
 
 def open_latents(directory: Path, split: str) -> Latents:
     """Open what `encode_latents` wrote."""
+    vectors = directory / f"{split}-vectors.npy"
     return Latents(
         np.load(directory / f"{split}-mu.npy", mmap_mode="r"),
         np.load(directory / f"{split}-std.npy", mmap_mode="r"),
         np.load(directory / f"{split}-cuts.npy"),
+        np.load(vectors, mmap_mode="r") if vectors.is_file() else None,
     )
 
 
@@ -74,7 +88,10 @@ def latents_fingerprint(run: Run) -> str:
     """Fingerprint of the stage; part of the fingerprint of everything made from the latents."""
     if run.imported is not None:
         return imported_fingerprint(run.study, run.imported)
-    return stage_fingerprint("latents", vae_fingerprint(run), run.config.context)
+    teacher: list[Any] = []
+    if generates_vector(run.config):
+        teacher = [run.config.teacher, stored_content(run.study.teacher_dir(run.config))]
+    return stage_fingerprint("latents", vae_fingerprint(run), run.config.context, *teacher)
 
 
 def imported_fingerprint(study: Study, bundle: Mapping[str, Any]) -> str:
@@ -99,6 +116,7 @@ def encode_latents(run: Run, vae: TextVAE, context: StageContext) -> None:
     corpus, config = run.study.corpus, run.config.context
     print_ = latents_fingerprint(run)
     check_room(run.latents_dir, latents_bytes(corpus, config, vae.config.latent_width))
+    vectors: SentenceVectors | None = None
     with publish(run.latents_dir, meta={"fingerprint": print_}) as folder:
         for name in ("train", "valid", "test"):
             split = corpus.split(name)
@@ -113,6 +131,11 @@ def encode_latents(run: Run, vae: TextVAE, context: StageContext) -> None:
             else:
                 cuts = middle_cuts(split.lengths)[:, None]
             _encode_split(vae, split, name, cuts, config, folder, context)
+            if generates_vector(run.config):
+                with context.stop.interrupting("latents"):
+                    vectors = vectors or SentenceVectors(run, cuts[:, 0])
+                    own = np.stack([vectors.of(name, one) for one in cuts.T], axis=1)
+                np.save(folder / f"{name}-vectors.npy", own)
 
 
 def store_held_out_latents(run: Run, place: Placement) -> None:

@@ -170,4 +170,5 @@ def test_arms_of_the_preset_differ_from_repa_in_what_they_declare() -> None:
         "early": {"vae_loss.repa_stop_step"},
         "repa-dit": {"vae_loss.repa_weight", "flow.repa_weight", "dit.repa_depth"},
         "repa-both": {"flow.repa_weight", "dit.repa_depth"},
+        "reg": {"flow.reg_weight"},
     }

@@ -149,17 +149,19 @@ def laptop() -> StudyConfig:
 
 
 def alignments() -> StudyConfig:
-    """Thirteen ways of aligning beside none, three seeds: three hours on two quiet cores.
+    """Fourteen ways of aligning beside none, three seeds: over three hours on two quiet cores.
 
     The demo's recipe and length. Every arm but `none` is aligned with the same teacher, and departs
     from `repa` in one thing: projector (`repa-linear`, `repa-conv`, `deep`; `masked` and
     `predictive` also hide words from it), standardisation (`repa-sequence`; `irepa` has it and
     `repa-conv`'s projector), what is compared (`gram`, `gram-across`), when alignment ends
-    (`early`, at half of the steps), or that a block of the flow is aligned instead (`repa-dit`) or
-    too (`repa-both`). Sources are in docs/METHODS.md.
+    (`early`, at half of the steps), that a block of the flow is aligned instead (`repa-dit`) or
+    too (`repa-both`), or that the flow generates a vector of the teacher as well (`reg`). Sources
+    are in docs/METHODS.md.
     """
     base = demo().base
-    arms = standard_arms(("none", "repa", *OTHER_ALIGNMENTS, "repa-dit", "repa-both"), DEMO_WEIGHT)
+    in_the_flow = ("repa-dit", "repa-both", "reg")
+    arms = standard_arms(("none", "repa", *OTHER_ALIGNMENTS, *in_the_flow), DEMO_WEIGHT)
     early = {**arms["repa"], "vae_loss.repa_stop_step": base.vae_training.num_steps // 2}
     arms["early"] = early
     return StudyConfig(name="alignments", base=base, arms=arms, seeds=(0, 1, 2))

@@ -167,11 +167,13 @@ class FlowProbe:
                 rows = np.arange(start, min(start + LOSS_BATCH, count))
                 batch = latents.gather(rows, np.zeros_like(rows))
                 mu, std, cuts = (part.to(place.device) for part in batch)
+                vector = latents.gather_vectors(rows, np.zeros_like(rows))
+                vector = None if vector is None else vector.to(place.device)
                 generator = step_generator(place.device, self.run.seed, "milestone", draw, start)
                 z = draw_latents(mu, 2 * std.log(), config.flow.latent_target, generator)
                 ctx_mask = torch.arange(mu.shape[1], device=mu.device) < cuts[:, None]
                 with autocast(place, config.flow_training.precision):
-                    found = flow_loss(dit, z, mu, ctx_mask, config.flow, generator)
+                    found = flow_loss(dit, z, mu, ctx_mask, config.flow, generator, vector=vector)
                 losses[rows] += found.per_example.double().cpu().numpy() / LOSS_DRAWS
         interval, floors = bootstrap(losses, self._bootstrap), self._floors
         loss = Result.of(

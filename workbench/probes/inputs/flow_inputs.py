@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from models.flow import path, to_estimate
+from models.flow import path, to_estimate, with_vector
 from models.guidance import Guided
 from models.samplers import SAMPLERS
 from workbench.errors import InputError
@@ -196,14 +196,16 @@ class FlowInputs:
         """
         inputs, generator = self._inputs, self.generator
         count = min(DENOISED_TEXTS, len(inputs.rows))
-        z, mu = (torch.from_numpy(x[:count]) for x in (inputs.normalised_z, inputs.normalised_mu))
-        noise = torch.randn(
-            z.shape, generator=step_generator(torch.device("cpu"), inputs.config.seed, "denoised")
-        )
+        mu = torch.from_numpy(inputs.normalised_mu[:count])
+        z, device, length = self._states(slice(0, count)), inputs.place.device, mu.shape[1]
+        draw = step_generator(torch.device("cpu"), inputs.config.seed, "denoised")
+        parts = (z[:, :length], z[:, length:])
+        noise = torch.cat([torch.randn(part.shape, generator=draw) for part in parts], dim=1)
         times = torch.full((count,), t)
         z_t = path(z, noise, times)
-        device = inputs.place.device
         ctx_mask = torch.from_numpy(~inputs.is_target[:count])
+        if generator.extra_rows:
+            mu, ctx_mask = with_vector(mu, ctx_mask)
         with autocast(inputs.place, "auto"):
             found = generator.dit(
                 z_t.to(device),
@@ -214,7 +216,21 @@ class FlowInputs:
             )
         z_hat = to_estimate(found.out.float().cpu(), z_t, times, generator.flow.prediction)
         z_hat = torch.where(ctx_mask[..., None], mu, z_hat)
-        return Denoised(z_t.numpy(), z_hat.numpy(), [_array(states) for states in found.hidden])
+        return Denoised(
+            z_t[:, :length].numpy(),
+            z_hat[:, :length].numpy(),
+            [_array(states[:, :length]) for states in found.hidden],
+        )
+
+    def _states(self, texts: slice) -> Tensor:
+        """(B, L + R, D) true states of some probed texts; a vector that a text lacks is zero."""
+        z = torch.from_numpy(self._inputs.normalised_z[texts])
+        if not self.generator.extra_rows:
+            return z
+        rows = self._inputs.rows[texts]
+        vectors = self._inputs.latents.gather_vectors(rows, np.zeros_like(rows))
+        assert vectors is not None
+        return torch.cat((z, vectors.nan_to_num().unsqueeze(1)), dim=1)
 
     @cached_property
     def finished(self) -> np.ndarray:
@@ -235,7 +251,7 @@ class FlowInputs:
     def _finish(self, prompts: Prompts, rows: slice) -> np.ndarray:
         sampling, seed = self._inputs.run.config.sampling, self._inputs.run.seed
         sampler = replace(sampling.sampler, restarts=0)
-        z = torch.from_numpy(self._inputs.normalised_z[: len(prompts)][rows])
+        z = self._states(slice(rows.start, min(rows.stop, len(prompts))))
         own, length = prompts.part(rows), self.generator.latent_shape[0]
         noise = starting_noise(self.generator, own, seed)
         *_, last = SAMPLERS[sampler.name](

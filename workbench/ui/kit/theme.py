@@ -39,6 +39,7 @@ ARM_MEANING: Mapping[str, str] = {
     "teacher-reference": "a reference, no twin: the teacher's own states, only a decoder learns",
     "repa-dit": "autoencoder alone; a block of the flow is aligned with a language model",
     "repa-both": "autoencoder and a block of the flow are aligned with a language model",
+    "reg": "as repa; the flow also makes a language model's vector of the continuation",
 }
 TEACHER_MEANING = "language model aligned with"
 
