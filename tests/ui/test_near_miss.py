@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from workbench.errors import InputError
 from workbench.probes.spaces import Items
 from workbench.probes.typical_word import typical_miss, typical_place
+from workbench.store.json_files import read_json, write_json
 from workbench.study.folders import open_study
 from workbench.ui.kit.theme import meaning_of
 from workbench.ui.sections.shared import word_company
@@ -23,7 +25,7 @@ from workbench.ui.sections.shared.word_company import (
     neighbours_of,
     show_company,
 )
-from workbench.ui.sections.why.near_miss import words_of
+from workbench.ui.sections.why.near_miss import NO_KIND, words_of
 
 NAMES = ["the", "dog", "cat", "runs", "dog", "cat", "hat"]
 CODES = np.array([0, 1, 1, 2, 1, 1, -1])
@@ -44,6 +46,28 @@ def test_words_begin_with_the_one_that_the_rule_chose():
     chosen = words_of(items(), 5)
     assert next(iter(chosen.items())) == ("cat", 5)
     assert list(chosen) == ["cat", "dog", "hat", "runs", "the"]
+
+
+def test_pieces_and_digits_stand_behind_whole_words():
+    mixed = replace(items(), names=["##s", "dog", "2", "runs", ",", "éclair", "a"])
+    assert list(words_of(mixed, None)) == ["a", "dog", "runs", "éclair", "##s", ",", "2"]
+
+
+def test_without_a_kind_of_word_nothing_is_counted(open_page, copied_runs):
+    """A corpus of a file has none: neighbours are shown, and no share and no mark beside them."""
+    for file in (copied_runs / "smoke").glob("arms/*/*/probes/knn_coherence.json"):
+        results = read_json(file)
+        dropped = [name for name in results["results"] if ".other_id." in name]
+        assert dropped
+        for name in dropped:
+            del results["results"][name]
+        write_json(file, results)
+    app = open_page("why", copied_runs)
+    assert not app.error
+    assert NO_KIND in [caption.value for caption in app.caption]
+    columns = [part.proto.body for part in app.get("html") if "<ul" in part.proto.body]
+    assert columns
+    assert not any("✓" in body for body in columns)
 
 
 def test_places_of_other_words_are_counted_word_by_word_nearest_first():

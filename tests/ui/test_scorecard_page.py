@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
+from analyses.scorecard.predictors import scorecard
 from tests.workbench.report.test_probe_scorecard import FAST, finished
-from workbench.report.written_scorecard import SIXTEEN, written_rows
+from workbench.config.presets.on_two_cores import smoke
+from workbench.report.published_scorecard import PUBLISHED, read_scorecard
+from workbench.report.run_rows import read_runs
+from workbench.score.directions import ACCURACY
+from workbench.store.json_files import write_json
 
 
 @pytest.fixture
@@ -40,34 +46,50 @@ def test_copy_of_a_study_counts_under_its_folder(open_page, tmp_path, quick):
     assert set(app.dataframe[1].value["study"]) == {"one", "again"}
 
 
+def test_a_study_of_another_flow_is_left_out_and_named(open_page, tmp_path, quick):
+    base = smoke().base
+    longer = replace(base, flow_training=replace(base.flow_training, num_steps=16))
+    finished(tmp_path, "one")
+    finished(tmp_path, "longer", base=longer)
+    app = open_page("scorecard", tmp_path, study="one")
+    assert not app.error
+    assert set(app.dataframe[1].value["study"]) == {"one"}
+    assert any("no common order: longer." in caption.value for caption in app.caption)
+
+
 def test_too_few_arms_are_said_to_be_too_few(open_page, smoke_runs):
     app = open_page("scorecard", smoke_runs)
     assert not app.error
     assert "2 arms are compared so far" in app.info[0].value
-    assert len(app.get("plotly_chart")) == 1  # over sixteen autoencoders, measured before
+    assert len(app.get("plotly_chart")) == 1  # the documentation's, measured before
     every_row, runs = (frame.value for frame in app.dataframe)
-    assert len(every_row) > 60
+    assert len(every_row) > 50
     assert set(runs["arm"]) == {"none", "repa"}
     assert app.selectbox(key="score").value == "generation.valid_4gram"
     assert [box.label for box in app.selectbox].count("How writing is scored") == 1
 
 
-def test_sixteen_are_the_numbers_of_the_document():
-    rows = {(row.score, row.predictor): row for row in written_rows(SIXTEEN)}
-    assert len({score for score, _ in rows}) == 5
-    plot = rows["generation.valid_4gram", "knn_coherence.text.plot"]
-    assert (plot.spearman.value, plot.spearman.low, plot.spearman.high) == (0.86, 0.65, 0.92)
-    assert (plot.num_arms, plot.verdict, plot.is_baseline) == (16, "foretells", False)
-    read = rows["generation.valid_4gram", "reconstruction.token_accuracy"]
-    assert (read.is_baseline, read.spearman.value, read.partial.value) == (True, 0.28, None)
-    assert ("generation.mauve[minilm]", "velocity_information.mood") not in rows
+def test_the_published_scorecard_is_that_of_the_published_runs():
+    """Every run behind it lies beside it, and its correlations can be computed again."""
+    card = read_scorecard(PUBLISHED)
+    table = read_runs(PUBLISHED.with_name("scorecard_runs.parquet"))
+    assert (card.num_arms, card.num_runs) == (len(set(table.arms)), len(table.arms))
+    assert card.num_seeds == len(set(table.seeds))
+    score = "generation.nats_per_token"
+    again = {row.predictor: row for row in scorecard(table, FAST) if row.score == score}
+    rows = card.of(score)
+    assert len(rows) > 50
+    for row in rows:
+        assert row.spearman.value == pytest.approx(again[row.predictor].spearman.value)
+        assert row.num_arms == again[row.predictor].num_arms
+    assert {row.predictor for row in rows if row.is_baseline} >= {ACCURACY}
 
 
-def test_document_with_another_table_is_refused(tmp_path):
-    file = tmp_path / "scorecard.md"
-    file.write_text("## generation.x\n\n| probe | 0.1 [0.0, 0.2] | 1 |\n")
-    with pytest.raises(ValueError, match="3 cells"):
-        written_rows(file)
-    file.write_text("## generation.x\n\n| probe | high | 1 | 1 | 1 | 1 | 1 | 16 | foretells |\n")
-    with pytest.raises(ValueError, match="not a number"):
-        written_rows(file)
+def test_a_file_that_is_no_scorecard_is_refused(tmp_path):
+    file = tmp_path / "scorecard.json"
+    write_json(file, {"rows": [{"predictor": "x"}], "arms": [], "runs": 0, "seeds": []})
+    with pytest.raises(TypeError, match="score"):
+        read_scorecard(file)
+    write_json(file, {"rows": []})
+    with pytest.raises(KeyError, match="arms"):
+        read_scorecard(file)

@@ -19,6 +19,7 @@ from workbench.probes.catalogue import probe_of
 from workbench.report.number_text import MISSING
 from workbench.score.directions import ACCURACY, direction
 from workbench.store.json_files import read_json, write_json
+from workbench.study.conditions import differing_conditions
 from workbench.study.folders import Run, Study, open_study
 from workbench.study.generators import GeneratorRun, generator_of
 from workbench.study.pairing import NOT_PROVED
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from analyses.scorecard.run_table import RunTable
 
 PARAMETERS = "parameters.vae"
+BASELINE = " (baseline)"  # after the name of a trivial predictor, in tables
 MIDDLE = "middle"  # the space of a generator that `export` writes unless asked for another
 # Every other score of a study is paired with one of these.
 SCORES = (
@@ -131,8 +133,8 @@ def run_table(studies: Sequence[Study]) -> RunTable:
     study's base.
 
     Raises:
-        InputError: there is no study, one is not finished, two share a name, or they share no
-            generation score.
+        InputError: there is no study, one is not finished, two share a name, they share no
+            generation score, or their scores have no common order (another corpus, judge, flow).
     """
     from analyses.scorecard.run_table import RunTable
 
@@ -143,6 +145,8 @@ def run_table(studies: Sequence[Study]) -> RunTable:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"two studies are called {twice[0]!r}: give one folder another name")
+    for part in parts[1:]:
+        _refuse_other_conditions(parts[0].study, part.study)
     runs = [part.study.run(arm, int(seed)) for part in parts for arm, seed in _runs_of(part)]
     probes, scores = _predictors(parts), _scores(parts)
     if not scores:
@@ -163,6 +167,17 @@ def run_table(studies: Sequence[Study]) -> RunTable:
         },
         higher_is_better=directions,
     )
+
+
+def _refuse_other_conditions(study: Study, other: Study) -> None:
+    keys = differing_conditions(study, other)
+    if keys:
+        names = [one.directory.name for one in (study, other)]
+        raise InputError(
+            f"the scores of {names[0]!r} and {names[1]!r} have no common order, for they differ in "
+            f"{', '.join(keys[:4])}{' ...' if len(keys) > 4 else ''}; name studies that belong "
+            "together"
+        )
 
 
 def family_of(run: Run) -> str:
@@ -201,6 +216,7 @@ def make_scorecard(
         "studies": list(dict.fromkeys(arm.split("/")[0] for arm in table.arms)),
         "runs": len(table.arms),
         "arms": sorted(set(table.arms)),
+        "seeds": sorted(set(table.seeds)),
         "families": sorted(set(table.families)),
         "rows": [asdict(row) for row in rows],
     }
@@ -226,7 +242,7 @@ def _cells(row: ScorecardRow) -> dict[str, str]:
     low, high = row.spearman.low, row.spearman.high
     interval = "" if low is None else f" [{text(low)}, {text(high)}]"
     return {
-        "predictor": row.predictor + (" (baseline)" if row.is_baseline else ""),
+        "predictor": row.predictor + (BASELINE if row.is_baseline else ""),
         "Spearman": text(row.spearman.value) + interval,
         "Kendall": text(row.kendall.value),
         "partial": text(row.partial.value),

@@ -1,6 +1,7 @@
 """The scorecard over studies, from what finished studies leave on disk."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from analyses.statistics.intervals import BootstrapConfig
 from workbench.cli.main import main
 from workbench.config.presets import PRESETS
 from workbench.config.presets.on_two_cores import smoke
+from workbench.config.run import RunConfig
 from workbench.config.settings import to_dict
 from workbench.config.study import StudyConfig
 from workbench.errors import InputError
@@ -48,10 +50,10 @@ DIRECTIONS = {
 FAST = ScorecardConfig(num_permutations=199, bootstrap=BootstrapConfig(num_resamples=100))
 
 
-def finished(directory: Path, name: str, seed: int = 0) -> Study:
+def finished(directory: Path, name: str, seed: int = 0, base: RunConfig | None = None) -> Study:
     """A study whose first probe tells everything, and whose third is its mirror image."""
     rng = np.random.default_rng(seed)
-    config = StudyConfig(name=name, base=smoke().base, arms=ARMS, seeds=(0, 1))
+    config = StudyConfig(name=name, base=base or smoke().base, arms=ARMS, seeds=(0, 1))
     study = Study(directory / name, config)
     study.directory.mkdir(parents=True)
     write_json(study.directory / "study.json", {"config": to_dict(config)})
@@ -138,6 +140,37 @@ def test_studies_are_laid_under_each_other(tmp_path):
     assert len(table.arms) == 24
     assert {arm.split("/")[0] for arm in table.arms} == {"one", "two"}
     assert [study.config.name for study in finished_studies(tmp_path)] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("corpus", {"seed": 1}),
+        ("flow_training", {"num_steps": 16}),
+        ("language_model_training", {"num_steps": 16}),
+        ("sampling", {"num_prompts": 25}),
+    ],
+)
+def test_studies_whose_scores_have_no_common_order_are_refused(tmp_path, part, change):
+    """One judge's nats are not another's, and longer training writes better with any space."""
+    base = smoke().base
+    other = replace(base, **{part: replace(getattr(base, part), **change)})
+    studies = [finished(tmp_path, "one"), finished(tmp_path, "two", base=other)]
+    key = f"{part}.{next(iter(change))}"
+    with pytest.raises(InputError, match=rf"'one' and 'two' have no common order.*{key}"):
+        run_table(studies)
+
+
+def test_what_no_score_depends_on_does_not_part_studies(tmp_path):
+    base = smoke().base
+    other = replace(
+        base,
+        vae=replace(base.vae, latent_width=16),
+        vae_training=replace(base.vae_training, num_steps=9),
+        flow_training=replace(base.flow_training, log_every=1),
+        sampling=replace(base.sampling, num_traces=1),
+    )
+    assert len(run_table([finished(tmp_path, "one"), finished(tmp_path, "two", base=other)]).arms)
 
 
 def test_what_cannot_be_laid_together_is_refused(tmp_path):

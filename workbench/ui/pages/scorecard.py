@@ -18,7 +18,7 @@ st.caption(
     "write?"
 )
 selection = selection_or_stop()
-card = scorecard_or_stop()
+card = scorecard_or_stop(selection.study)
 score, rows = show_foretelling(card)
 show_runs(card)
 

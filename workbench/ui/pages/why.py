@@ -39,7 +39,7 @@ if not predict_first(
 results = results_of(selection)
 left, right = st.columns(2)
 with left:
-    scatter = show_scatter(score, controls, HEIGHT)
+    scatter = show_scatter(selection.study, score, controls, HEIGHT)
 with right:
     show_end_points(selection, results, HEIGHT)
 show_near_miss(selection)

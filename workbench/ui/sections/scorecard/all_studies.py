@@ -1,4 +1,4 @@
-"""The scorecard over every finished study on disk, computed anew when one of them changes."""
+"""The scorecard over like studies on disk, computed anew when one of them changes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from workbench.study.conditions import differing_conditions
 from workbench.ui.kit.scan import found_studies, stamp, study_of
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from analyses.scorecard.row import ScorecardRow
     from analyses.scorecard.run_table import RunTable
+    from workbench.study.folders import Study
 
 FILES = ("scorecard.parquet", "comparison.json")
 Key = tuple[str, tuple[tuple[int, int], ...]]
@@ -36,14 +38,22 @@ class Card:
     names: list[str]
 
 
-def finished_keys() -> tuple[Key, ...]:
-    """Folder and file stamps of every finished study."""
-    folders = [found.directory for found in found_studies() if not found.problem]
-    return tuple(
-        (str(folder), tuple(stamp(folder / name) for name in FILES))
-        for folder in folders
-        if all((folder / name).is_file() for name in FILES)
-    )
+def finished_keys(study: Study) -> tuple[tuple[Key, ...], list[str]]:
+    """Folder and file stamps of every finished study that ranks together with `study`.
+
+    Beside them, the names of finished studies that do not.
+    """
+    keys: list[Key] = []
+    others = []
+    for found in found_studies():
+        folder = found.directory
+        if found.problem or not all((folder / name).is_file() for name in FILES):
+            continue
+        if differing_conditions(study, study_of(found)):
+            others.append(found.name)
+        else:
+            keys.append((str(folder), tuple(stamp(folder / name) for name in FILES)))
+    return tuple(keys), others
 
 
 @st.cache_resource(

@@ -10,25 +10,35 @@ from analyses.figures.foretelling import foretelling_figure
 from workbench.report.plain_words import plain_words
 from workbench.report.predictors import MIN_ARMS
 from workbench.ui.kit.error_card import guarded
+from workbench.ui.kit.escape import inline
 from workbench.ui.kit.exhibits import show_figure, show_table
 from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.named_choice import choose_named
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.scorecard.all_studies import finished_keys, scorecard_of
 from workbench.ui.sections.scorecard.predictor_words import drawn_rows, predictor_table, worded
-from workbench.ui.sections.scorecard.sixteen import show_sixteen
+from workbench.ui.sections.scorecard.published import show_published
 
 if TYPE_CHECKING:
     from analyses.scorecard.row import ScorecardRow
+    from workbench.study.folders import Study
     from workbench.ui.sections.scorecard.all_studies import Card
 
 
-def scorecard_or_stop() -> Card:
-    """The scorecard of every finished study; says so and ends the page where there is none."""
-    keys = finished_keys()
+def scorecard_or_stop(study: Study) -> Card:
+    """The scorecard of every finished study that ranks together with this one.
+
+    Says so and ends the page where there is none.
+    """
+    keys, others = finished_keys(study)
+    if others:
+        st.caption(
+            "Left out, because another corpus, judge, flow or sampler gives scores of no common "
+            f"order: {', '.join(map(inline, others))}."
+        )
     if not keys:
         st.info("No run is compared yet.", icon=":material/hourglass_top:")
-        show_sixteen()
+        show_published()
         st.stop()
     with guarded("The scorecard"):
         return scorecard_of(keys)
@@ -38,7 +48,7 @@ def scorecard_or_stop() -> Card:
 def show_foretelling(card: Card) -> tuple[str, list[ScorecardRow]]:
     """Draw and list what foretells a score to choose, which is handed back with the rows.
 
-    With too few arms, say how many are needed, and show the sixteen autoencoders instead.
+    With too few arms, say how many are needed, and show the scorecard of the documentation instead.
     """
     num_arms = len(set(card.table.arms))
     if num_arms < MIN_ARMS:
@@ -47,7 +57,7 @@ def show_foretelling(card: Card) -> tuple[str, list[ScorecardRow]]:
             "order of arms is likely by chance.",
             icon=":material/groups:",
         )
-        return show_sixteen() or next(iter(card.table.scores)), []
+        return show_published() or next(iter(card.table.scores)), []
     score = choose_named(
         "How writing is scored", list(card.table.scores), "score", words=plain_words
     )

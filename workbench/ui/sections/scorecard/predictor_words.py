@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workbench.report.plain_words import result_words
-from workbench.report.scorecard import table_rows
-from workbench.report.written_scorecard import BASELINE
+from workbench.report.scorecard import BASELINE, table_rows
 from workbench.ui.kit.exhibits import CODE_NAME
 
 if TYPE_CHECKING:

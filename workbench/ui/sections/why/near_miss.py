@@ -24,13 +24,23 @@ if TYPE_CHECKING:
     from workbench.ui.kit.selection import Selection
 
 
+NO_KIND = (
+    "No kind of word, such as its part of speech, is known and probed in both arms, so whether "
+    "neighbours are of one kind cannot be counted."
+)
+
+
 def words_of(items: Items, first: int | None) -> dict[str, int]:
-    """Word -> a row of it: the row that stands first, then words that occur often, by name."""
+    """Word -> a row of it: the row that stands first, then words that occur often, by name.
+
+    Digits, signs and pieces of words follow after whole words.
+    """
     rows: dict[str, list[int]] = {}
     for row, word in enumerate(items.names):
         rows.setdefault(word, []).append(row)
-    often = {word: own[0] for word, own in sorted(rows.items()) if len(own) >= FEWEST_PLACES}
-    found = often or {word: own[0] for word, own in sorted(rows.items())}
+    named = sorted(rows.items(), key=lambda entry: (not entry[0].strip()[:1].isalpha(), entry[0]))
+    often = {word: own[0] for word, own in named if len(own) >= FEWEST_PLACES}
+    found = often or {word: own[0] for word, own in named}
     if first is None:
         return found
     found.pop(items.names[first], None)
@@ -56,7 +66,7 @@ def show_near_miss(selection: Selection) -> None:
         typical = typical_word(selection, items)
         key = key_of(selection, "tokens")
         words = _words(key, None if typical is None else typical.row, items)
-        label = typical.label if typical else next(iter(items.labels))
+        label = typical.label if typical else ""
         of_misses = show_real_misses(selection, label)
         row = st.container(horizontal=True, vertical_alignment="center")
         row.markdown("**What lies next to a word**", width="content")
@@ -66,4 +76,4 @@ def show_near_miss(selection: Selection) -> None:
         shares = shares_of(selection, items, typical) if typical else {}
         near = _near(key, place, label, items)
         show_company(selection, shares, near, label, after=of_misses)
-        st.caption(company_caption(shares, label))
+        st.caption(company_caption(shares, label) if typical else NO_KIND)

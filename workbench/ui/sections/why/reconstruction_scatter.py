@@ -1,4 +1,4 @@
-"""Runs of every study as points: how well each reads back against how well it writes."""
+"""Runs of like studies as points: how well each reads back against how well it writes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from workbench.report.ladder import headline_score
 from workbench.report.plain_words import plain_words
 from workbench.report.predictors import RankCorrelation, reconstruction_correlation
 from workbench.score.directions import ACCURACY, FIDELITY, FIDELITY_NOTE
+from workbench.study.conditions import differing_conditions
 from workbench.ui.kit.cached import comparison_of, course_of
 from workbench.ui.kit.exhibits import show_figure
 from workbench.ui.kit.kept_figure import kept_figure
@@ -58,9 +59,12 @@ def choose_score(comparison: Mapping[str, Any], where: Any) -> str:
     )  # fmt: skip
 
 
-def show_scatter(score: str, where: Any, height: int) -> Scatter:
-    """Draw every compared run of every study; a switch in `where` adds the flow's checkpoints."""
-    points = run_points(score)
+def show_scatter(study: Study, score: str, where: Any, height: int) -> Scatter:
+    """Draw every compared run of the study and of those that rank together with it.
+
+    A switch in `where` adds the flow's checkpoints.
+    """
+    points, others = run_points(study, score)
     correlated = correlation(points)
     steps = trails(points, score)
     with_steps = where.toggle(
@@ -79,6 +83,7 @@ def show_scatter(score: str, where: Any, height: int) -> Scatter:
         ),
         "reconstruction-generation",
         caption=correlation_sentence(correlated)
+        + _others_sentence(others)
         + (f" {FIDELITY_NOTE}" if score == FIDELITY else "")
         + (CHECKPOINTS if with_steps and steps else ""),
     )
@@ -97,17 +102,34 @@ def _figure(
     ).update_layout(height=height, yaxis_title_font_size=12)
 
 
-def run_points(score: str) -> dict[str, list[RunPoint]]:
-    """Study -> its compared runs: reconstruction against one generation score."""
+def run_points(study: Study, score: str) -> tuple[dict[str, list[RunPoint]], int]:
+    """Study -> its compared runs: reconstruction against one generation score.
+
+    Beside it, how many compared studies were left out: what they score has no common order with
+    the scores of `study`.
+    """
     points: dict[str, list[RunPoint]] = {}
+    others = 0
     for found in found_studies():
         if found.problem:
             continue
-        study = study_of(found)
-        comparison = comparison_of(study)
-        if comparison is not None:
-            points[found.name] = _study_points(study, comparison, score)
-    return points
+        own = study_of(found)
+        comparison = comparison_of(own)
+        if comparison is None:
+            continue
+        if differing_conditions(study, own):
+            others += 1
+        else:
+            points[found.name] = _study_points(own, comparison, score)
+    return points, others
+
+
+def _others_sentence(others: int) -> str:
+    """That studies were left out, and why; empty if none was."""
+    if not others:
+        return ""
+    what = "1 other study is" if others == 1 else f"{others} other studies are"
+    return f" {what} left out: another corpus, judge, flow or sampler."
 
 
 def _study_points(study: Study, comparison: Mapping[str, Any], score: str) -> list[RunPoint]:
