@@ -46,13 +46,14 @@ def show_published() -> str | None:
             (row for row in known if not row.is_baseline),
             key=lambda row: -abs(row.spearman.value or 0),
         )
+        seeds = "one seed" if card.num_seeds == 1 else f"{card.num_seeds} seeds"
         drawn = [*probes[:MOST_DRAWN], *(row for row in known if row.is_baseline)]
         show_figure(
             kept_figure(foretelling_figure, worded(drawn), theme=theme()), "published",
             caption=f"The {MOST_DRAWN} strongest of {len(probes)} probes, and the trivial "
-            f"baselines: right of zero foretells.{_without_number(own)} {card.num_runs} runs, "
-            "none of them from here; 95 % intervals over arms. How to read it and make it anew: "
-            "docs/evidence/scorecard.md.",
+            f"baselines: right of zero foretells.{_without_number(own)} {card.num_runs} runs "
+            f"under {seeds}, none of them from here; 95 % intervals over "
+            "arms. How to read it and make it anew: docs/evidence/scorecard.md.",
             table=lambda: drawn_rows(own),
         )  # fmt: skip
         with st.expander("Every row"):
