@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from analyses.maps.latent_map import UMAP_PROCESS
 from tests.ui.mapped import flat, packed_map
 from workbench.report.findings import Finding, check_finding, finding_files, read_finding
+from workbench.store.json_files import read_json, write_json
 from workbench.ui.kit.opened_finding import link_of
 from workbench.ui.map.look import Look
 
@@ -189,6 +190,11 @@ def test_rank_correlation_over_studies_is_kept_and_missed_when_one_is_gone(open_
     assert number.source["studies"] == ["second", "smoke", "third"]
     assert -1 <= number.low <= number.value <= number.high <= 1
     assert check_finding(path).holds
+    document = read_json(copied_runs / "third" / "study.json")
+    document["config"]["base"]["language_model"]["width"] *= 2
+    write_json(copied_runs / "third" / "study.json", document)
+    (drift,) = [d for d in check_finding(path).drifts if d.verdict != "same"]
+    assert drift.verdict == "not defined any more", "another judge's scores have no common order"
     for name in ("second", "third"):
         shutil.rmtree(copied_runs / name)
     (drift,) = [d for d in check_finding(path).drifts if d.verdict != "same"]

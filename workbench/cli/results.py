@@ -193,7 +193,7 @@ def compare(a: Name, b: Name, *, common: CommonOptions = DEFAULTS) -> int:
 
     Args:
         a: STUDY/ARM/SEED, or STUDY/GENERATOR.
-        b: another one, of the same corpus.
+        b: another one, asked the same prompts and scored by the same judge.
         common: options of every verb.
     """
     from workbench.report.compare import compare_runs
@@ -235,7 +235,8 @@ def scorecard(
 
     Args:
         studies: folders or names of studies, and .parquet files that --runs wrote; by default all
-            studies under the runs directory.
+            studies under the runs directory. Studies must share texts, judge, flow and sampler;
+            files say nothing of these, and are joined as they are.
         score: the generation score whose table is printed; by default the first one that all share.
         out: the JSON file; by default `scorecard.json` in the study's folder, or in the runs
             directory for several.

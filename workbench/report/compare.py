@@ -23,6 +23,7 @@ from workbench.report.contrasts import NUM_COMPARED_WITH, generation_contrasts, 
 from workbench.report.verdicts import with_verdicts
 from workbench.sample.held_out import scale_name
 from workbench.store.json_files import read_json
+from workbench.study.conditions import JUDGED_BY, differing_conditions
 from workbench.study.folders import Run
 from workbench.study.generators import GeneratorRun
 from workbench.study.pairing import NO_TWIN, NOT_PROVED, compare_pairing
@@ -80,8 +81,9 @@ def compare_runs(a: Run | GeneratorRun, b: Run | GeneratorRun) -> list[dict[str,
     With an arm from a bundle each row says that no pairing is proved.
 
     Raises:
-        InputError: a run was not scored, or the two were scored on different prompts; or one from
-            a bundle was not probed, belongs to another study, or stands beside a generator.
+        InputError: a run was not scored, or the two were scored on different prompts or by
+            different judges; or one from a bundle was not probed, belongs to another study, or
+            stands beside a generator.
     """
     if any(isinstance(run, Run) and run.imported is not None for run in (a, b)):
         if not (isinstance(a, Run) and isinstance(b, Run)):
@@ -89,10 +91,26 @@ def compare_runs(a: Run | GeneratorRun, b: Run | GeneratorRun) -> list[dict[str,
         return _compare_probed(a, b)
     if _references_print(a.study) != _references_print(b.study):
         raise InputError(f"{a.name} and {b.name} cannot be compared: they got different prompts")
-    scores = {run.name: [load_scores(run, headline_scale(run))] for run in (a, b)}
+    judges = differing_conditions(a.study, b.study, JUDGED_BY)
+    if judges:
+        raise InputError(
+            f"{a.name} and {b.name} cannot be compared: what scores their texts differs "
+            f"({', '.join(judges)})"
+        )
+    first, second = _distinct_names(a, b)
+    scores = {
+        name: [load_scores(run, headline_scale(run))] for name, run in ((first, a), (second, b))
+    }
     arms = {name: arm_probes([run.probes for run in runs]) for name, runs in scores.items()}
-    rows = generation_contrasts(scores, a.name, b.name, a.study, "generation")
-    return _marked(with_verdicts(rows + probe_contrasts(arms, a.name, b.name)), a, b)
+    rows = generation_contrasts(scores, first, second, a.study, "generation")
+    return _marked(with_verdicts(rows + probe_contrasts(arms, first, second)), a, b)
+
+
+def _distinct_names(a: Run | GeneratorRun, b: Run | GeneratorRun) -> tuple[str, str]:
+    """The names of two runs, with their folders' where two studies have the same arm and seed."""
+    if a.name != b.name:
+        return a.name, b.name
+    return str(a.directory), str(b.directory)
 
 
 def _marked(rows: list[dict[str, Any]], *runs: Run | GeneratorRun) -> list[dict[str, Any]]:

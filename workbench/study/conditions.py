@@ -15,7 +15,12 @@ from workbench.config.sampling import SamplingConfig
 from workbench.store.json_files import read_json
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from workbench.study.folders import Study
+
+# What decides the score of a given text.
+JUDGED_BY = ("corpus", "seed", "language_model", "language_model_training", "evaluation.encoder")
 
 
 def writing_conditions(study: Study) -> dict[str, Any]:
@@ -41,7 +46,18 @@ def writing_conditions(study: Study) -> dict[str, Any]:
     }
 
 
-def differing_conditions(study: Study, other: Study) -> list[str]:
-    """Dotted keys in which the conditions of two studies differ; empty if they rank together."""
-    mine, its = writing_conditions(study), writing_conditions(other)
+def differing_conditions(
+    study: Study, other: Study, only: Collection[str] | None = None
+) -> list[str]:
+    """Dotted keys in which the conditions of two studies differ; empty if they rank together.
+
+    Args:
+        study: one.
+        other: another.
+        only: parts to look at, such as `JUDGED_BY`; None is all.
+    """
+    mine, its = (
+        {key: value for key, value in writing_conditions(one).items() if not only or key in only}
+        for one in (study, other)
+    )
     return [difference.key for difference in settings.differences(mine, its)]

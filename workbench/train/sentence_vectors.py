@@ -59,10 +59,8 @@ class SentenceVectors:
 
     def _means(self, split_name: str, cuts: np.ndarray) -> Iterator[Tensor]:
         """Mean states (B, W) over the targets of the first texts of a split, batch by batch."""
-        stored, window = (
-            read_states(self._study, self._config, split_name),
-            self._study.corpus.window,
-        )
+        stored = read_states(self._study, self._config, split_name)
+        window = self._study.corpus.window
         for start in range(0, len(cuts), TEXTS_AT_ONCE):
             own = torch.from_numpy(cuts[start : start + TEXTS_AT_ONCE])
             states, valid = stored.gather(np.arange(start, start + len(own)), window)

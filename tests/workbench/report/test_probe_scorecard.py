@@ -170,7 +170,8 @@ def test_what_no_score_depends_on_does_not_part_studies(tmp_path):
         flow_training=replace(base.flow_training, log_every=1),
         sampling=replace(base.sampling, num_traces=1),
     )
-    assert len(run_table([finished(tmp_path, "one"), finished(tmp_path, "two", base=other)]).arms)
+    studies = [finished(tmp_path, "one"), finished(tmp_path, "two", base=other)]
+    assert len(run_table(studies).arms) == 24
 
 
 def test_what_cannot_be_laid_together_is_refused(tmp_path):

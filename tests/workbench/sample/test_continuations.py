@@ -137,6 +137,15 @@ def test_sampling_with_fresh_noise_is_its_formula(generator: Generator, prompts:
     assert all(torch.equal(step.z_t, z_t) for step, z_t in zip(steps, ends, strict=True))
 
 
+BRANCHES = (
+    None,
+    Branch(step=2, kind="nudge"),
+    Branch(step=2, kind="blend"),
+    Branch(step=2, kind="renoise", back_to=1),
+    Branch(step=2, kind="guidance", guidance_scale=3.0),
+)
+
+
 class WithRow:
     """A generator whose states have a row behind the text's, which moves as any other."""
 
@@ -155,19 +164,14 @@ class WithRow:
                 assert z_t.shape[1] == ctx_mask.shape[1] + 1
                 return torch.cat((inside.single(z_t[:, :-1], t, drop=drop), z_t[:, -1:]), dim=1)
 
+            def both(self, z_t: torch.Tensor, t: float) -> tuple[torch.Tensor, ...]:
+                parts = inside.both(z_t[:, :-1], t)
+                return tuple(torch.cat((part, z_t[:, -1:]), dim=1) for part in parts)
+
         return Field(), torch.nn.functional.pad(ctx_mask, (0, 1))
 
 
-@pytest.mark.parametrize(
-    "branch",
-    [
-        None,
-        Branch(step=2, kind="nudge"),
-        Branch(step=2, kind="blend"),
-        Branch(step=2, kind="renoise", back_to=1),
-    ],
-    ids=lambda branch: branch and branch.kind,
-)
+@pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch and branch.kind)
 def test_a_row_behind_the_text_leaves_it_and_its_noise_as_they_are(
     branch: Branch | None, generator: Generator, prompts: Prompts, corpus: Corpus,
     context: StageContext,

@@ -18,6 +18,7 @@ from training_tasks import PLACE, OneBatch, checkpoint_bits, run_fit, small_trai
 from data.batches import BatchConfig, BatchPlan
 from models.configs.flow import GuidanceConfig, SamplerConfig
 from models.dit import TextDiT
+from tests.workbench.sample.test_continuations import BRANCHES
 from workbench.config.arms import standard_arms
 from workbench.config.study import StudyConfig
 from workbench.errors import InputError, StopRequested
@@ -210,17 +211,7 @@ def test_it_moves_the_text_and_is_dropped_before_reading(
     assert not np.array_equal(after.z_t[-1], before.z_t[-1]), "later steps see another vector"
 
 
-@pytest.mark.parametrize(
-    "branch",
-    [
-        None,
-        Branch(step=2, kind="nudge"),
-        Branch(step=2, kind="blend"),
-        Branch(step=2, kind="renoise", back_to=1),
-        Branch(step=2, kind="guidance", guidance_scale=3.0),
-    ],
-    ids=lambda branch: branch and branch.kind,
-)
+@pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch and branch.kind)
 def test_playback_and_branches_follow_the_text(
     branch: Branch | None, study: Study, generator: Generator, prompts: Prompts,
     context: StageContext,

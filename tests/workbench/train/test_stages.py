@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from training_tasks import bits, build_task, checkpoint_bits, run_fit, small_training
 
@@ -17,6 +18,7 @@ from workbench.errors import DamagedArtefactError, InputError
 from workbench.machine.context import StageContext
 from workbench.machine.loggers import LOGGERS, TensorBoardLogger, open_loggers
 from workbench.machine.progress import Silent, ToFile, track
+from workbench.report.arm_metrics import headline_scale
 from workbench.report.compare import compare_runs
 from workbench.sample.previews import SampleWriter
 from workbench.store.checkpoints import load_latest
@@ -192,6 +194,33 @@ def test_runs_are_found_by_path_and_by_name(smoke: Study, monkeypatch: pytest.Mo
     ):
         with pytest.raises(InputError, match=reason):
             find_run(name)
+
+
+def test_the_same_arm_and_seed_of_two_studies_is_compared(
+    smoke: Study, copy_smoke: Callable[..., Study]
+) -> None:
+    """Both are called `none/seed-0`; the copy's scores are one more each."""
+    other = copy_smoke()
+    run = other.run("none", 0)
+    file = run.scores_dir / f"{headline_scale(run)}.parquet"
+    scores = pd.read_parquet(file)
+    scores["nats_per_token"] += 1.0
+    scores.to_parquet(file, index=False)
+    rows = {row["metric"]: row for row in compare_runs(run, smoke.run("none", 0))}
+    assert rows["generation.nats_per_token"]["difference"] == pytest.approx(1.0)
+    assert rows["generation.valid_4gram"]["difference"] == 0.0
+
+
+def test_runs_of_another_judge_are_not_compared(
+    smoke: Study, copy_smoke: Callable[..., Study]
+) -> None:
+    base = smoke.config.base
+    judge = dataclasses.replace(base.language_model, width=64)
+    other = copy_smoke()
+    config = dataclasses.replace(other.config, base=dataclasses.replace(base, language_model=judge))
+    judged = Study(other.directory, config)
+    with pytest.raises(InputError, match=r"what scores their texts differs \(language_model.width"):
+        compare_runs(smoke.run("repa", 0), judged.run("none", 0))
 
 
 def test_runs_asked_other_prompts_are_not_compared(

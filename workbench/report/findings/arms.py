@@ -84,11 +84,15 @@ def rank_correlation(ground: Ground, source: Mapping[str, Any]) -> Measured:
     from workbench.report.predictors import compared_runs, reconstruction_correlation
     from workbench.store.json_files import read_json
     from workbench.store.paths import resolve_run
+    from workbench.study.conditions import differing_conditions
     from workbench.study.folders import open_study
 
     runs: list[tuple[str, float, float]] = []
-    for name in source["studies"]:
-        study = open_study(resolve_run(name))
+    studies = [open_study(resolve_run(name)) for name in source["studies"]]
+    for name, study in zip(source["studies"], studies, strict=True):
+        keys = differing_conditions(studies[0], study)
+        if keys:
+            raise NotDefinedError(f"no rank correlation: the studies differ in {', '.join(keys)}")
         comparison = read_json(study.directory / "comparison.json")
         runs += compared_runs(name, comparison, len(study.config.seeds), source["score"])
     found = reconstruction_correlation(runs)

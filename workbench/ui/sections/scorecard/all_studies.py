@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from workbench.study.conditions import differing_conditions
+from workbench.study.conditions import writing_conditions
 from workbench.ui.kit.scan import found_studies, stamp, study_of
 
 if TYPE_CHECKING:
@@ -44,15 +44,15 @@ def finished_keys(study: Study) -> tuple[tuple[Key, ...], list[str]]:
     Beside them, the names of finished studies that do not.
     """
     keys: list[Key] = []
-    others = []
+    others, conditions = [], writing_conditions(study)
     for found in found_studies():
         folder = found.directory
         if found.problem or not all((folder / name).is_file() for name in FILES):
             continue
-        if differing_conditions(study, study_of(found)):
-            others.append(found.name)
-        else:
+        if writing_conditions(study_of(found)) == conditions:
             keys.append((str(folder), tuple(stamp(folder / name) for name in FILES)))
+        else:
+            others.append(found.name)
     return tuple(keys), others
 
 

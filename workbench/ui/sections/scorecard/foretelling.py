@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from workbench.study.folders import Study
     from workbench.ui.sections.scorecard.all_studies import Card
 
+MOST_NAMED = 5  # of the studies that are left out
+
 
 def scorecard_or_stop(study: Study) -> Card:
     """The scorecard of every finished study that ranks together with this one.
@@ -34,7 +36,8 @@ def scorecard_or_stop(study: Study) -> Card:
     if others:
         st.caption(
             "Left out, because another corpus, judge, flow or sampler gives scores of no common "
-            f"order: {', '.join(map(inline, others))}."
+            f"order: {', '.join(map(inline, others[:MOST_NAMED]))}"
+            + (" and others." if len(others) > MOST_NAMED else ".")
         )
     if not keys:
         st.info("No run is compared yet.", icon=":material/hourglass_top:")

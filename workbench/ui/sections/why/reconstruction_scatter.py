@@ -18,7 +18,7 @@ from workbench.report.ladder import headline_score
 from workbench.report.plain_words import plain_words
 from workbench.report.predictors import RankCorrelation, reconstruction_correlation
 from workbench.score.directions import ACCURACY, FIDELITY, FIDELITY_NOTE
-from workbench.study.conditions import differing_conditions
+from workbench.study.conditions import writing_conditions
 from workbench.ui.kit.cached import comparison_of, course_of
 from workbench.ui.kit.exhibits import show_figure
 from workbench.ui.kit.kept_figure import kept_figure
@@ -109,7 +109,7 @@ def run_points(study: Study, score: str) -> tuple[dict[str, list[RunPoint]], int
     the scores of `study`.
     """
     points: dict[str, list[RunPoint]] = {}
-    others = 0
+    others, conditions = 0, writing_conditions(study)
     for found in found_studies():
         if found.problem:
             continue
@@ -117,10 +117,10 @@ def run_points(study: Study, score: str) -> tuple[dict[str, list[RunPoint]], int
         comparison = comparison_of(own)
         if comparison is None:
             continue
-        if differing_conditions(study, own):
-            others += 1
-        else:
+        if writing_conditions(own) == conditions:
             points[found.name] = _study_points(own, comparison, score)
+        else:
+            others += 1
     return points, others
 
 
