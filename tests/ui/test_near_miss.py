@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from workbench.errors import InputError
-from workbench.probes.spaces import Items
+from workbench.probes.spaces import CUT_SIDE, Items
 from workbench.probes.typical_word import typical_miss, typical_place
 from workbench.store.json_files import read_json, write_json
 from workbench.study.folders import open_study
@@ -51,6 +51,13 @@ def test_words_begin_with_the_one_that_the_rule_chose():
 def test_pieces_and_digits_stand_behind_whole_words():
     mixed = replace(items(), names=["##s", "dog", "2", "runs", ",", "éclair", "a"])
     assert list(words_of(mixed, None)) == ["a", "dog", "runs", "éclair", "##s", ",", "2"]
+
+
+def test_where_a_word_stands_is_no_kind_of_word():
+    known = items()
+    side = {CUT_SIDE: (np.zeros(7, int), ("context", "target"))}
+    assert replace(known, labels=side | known.labels).kind == "pos"
+    assert replace(known, labels=side).kind == ""
 
 
 def test_without_a_kind_of_word_nothing_is_counted(open_page, copied_runs):

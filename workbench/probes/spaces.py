@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LEVELS = ("tokens", "texts")
 TEACHER = "teacher"
+CUT_SIDE = "side of the cut"
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,11 @@ class Items:
     texts: list[str]
     ids: np.ndarray
 
+    @property
+    def kind(self) -> str:
+        """The first label set that says what an item is, not where it stands; "" if none does."""
+        return next((name for name in self.labels if name != CUT_SIDE), "")
+
 
 def held_out_items(
     spaces: Mapping[str, Space], teacher: TeacherSpace | None, corpus: Corpus, level: str
@@ -171,7 +177,7 @@ def held_out_items(
         ]
         labels = {n: (c, corpus.token_label_names[n]) for n, c in first.token_labels.items()}
         side = first.token_is_target.astype(np.int64)
-        labels["side of the cut"] = (side, ("context", "target"))
+        labels[CUT_SIDE] = (side, ("context", "target"))
     return Items(rows, hover, names, labels, texts, ids)
 
 

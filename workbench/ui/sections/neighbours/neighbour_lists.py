@@ -42,7 +42,7 @@ def show_neighbours(selection: Selection, asked: Asked) -> dict[str, Company]:
 def _show_lists(selection: Selection, asked: Asked, found: Mapping[str, Company]) -> None:
     marks = agreement(found)
     palette = {**colours(selection.all_arms), TEACHER: "inherit"}
-    label = next(iter(asked.items.labels), "") if asked.own is not None else ""
+    label = asked.items.kind if asked.own is not None else ""
     for column, (space, near) in zip(st.columns(len(found)), found.items(), strict=True):
         same = same_kind(asked.items, label, asked.own, near)
         count = f"{sum(same)} of {len(same)} ✓" if same else ""
