@@ -119,19 +119,19 @@ def _measured(
     families: np.ndarray,
     config: ScorecardConfig,
 ) -> ScorecardRow:
-    draws = _arm_draws(row.num_arms, config)
+    draws = arm_draws(row.num_arms, config)
     counts, drawn = draws[:, arms], draws > 0
     probe_means, score_means = (_arm_means(v, arms) for v in (x, y))
     k, level = min(config.top_k, row.num_arms - 1), config.bootstrap.level
     rho = spearman(x, y, counts)
     row = replace(
         row,
-        spearman=_estimate(rho, level),
-        kendall=_estimate(kendall(x, y, counts), level),
-        top_k_overlap=_estimate(
+        spearman=estimate(rho, level),
+        kendall=estimate(kendall(x, y, counts), level),
+        top_k_overlap=estimate(
             top_k_overlap(probe_means, score_means, k, drawn), level, chance=k / row.num_arms
         ),
-        regret=_estimate(selection_regret(probe_means, score_means, drawn), level, chance=1.0),
+        regret=estimate(selection_regret(probe_means, score_means, drawn), level, chance=1.0),
         without_family=_without_families(x, y, families),
         p_value=_permutation_p(probe_means, score_means, config),
     )
@@ -142,8 +142,8 @@ def _measured(
     gain = rho - np.nan_to_num(spearman(control, y, counts))
     return replace(
         row,
-        partial=_estimate(partial_spearman(x, y, control, counts), level),
-        gain=_estimate(gain, level),
+        partial=estimate(partial_spearman(x, y, control, counts), level),
+        gain=estimate(gain, level),
     )
 
 
@@ -160,7 +160,7 @@ def _without_families(
     return out
 
 
-def _arm_draws(num_arms: int, config: ScorecardConfig) -> np.ndarray:
+def arm_draws(num_arms: int, config: ScorecardConfig) -> np.ndarray:
     """(1 + R, A) counts: the sample itself, then bootstrap resamples of arms."""
     rng = np.random.default_rng(config.bootstrap.seed)
     parts = resample_counts(num_arms, config.bootstrap.num_resamples, rng)
@@ -171,8 +171,8 @@ def _arm_means(values: np.ndarray, arms: np.ndarray) -> np.ndarray:
     return np.bincount(arms, weights=values) / np.bincount(arms)
 
 
-def _estimate(samples: np.ndarray, level: float, chance: float = 0.0) -> Estimate:
-    """The first entry is the observed value, the rest are resamples.
+def estimate(samples: np.ndarray, level: float, chance: float = 0.0) -> Estimate:
+    """A value with its interval from samples (1 + R,): the observed one, then resamples.
 
     No interval where more resamples are undefined than it leaves out: those left have drawn the
     few arms that differ, and hardly vary.

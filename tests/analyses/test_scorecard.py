@@ -1,11 +1,13 @@
 """The scorecard on planted relations and on nulls; resampled statistics against scipy."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from analyses.scorecard.complements import complements, strongest
 from analyses.scorecard.predictors import ScorecardConfig, scorecard, verdict_of
 from analyses.scorecard.row import Estimate, ScorecardRow
 from analyses.scorecard.run_table import RunTable
@@ -63,6 +65,62 @@ def test_planted_relations_are_found_with_their_sign_and_noise_is_not():
     assert min(rows["good"].without_family.values()) > 0.7
     assert set(rows["good"].without_family) == {f"family-{i}" for i in range(4)}
     assert (rows["good"].num_runs, rows["good"].num_arms) == (48, 16)
+
+
+def two_causes(seed=0):
+    """A score of two independent causes; `first.a` and `first.b` tell one, `second` the other."""
+    rng = np.random.default_rng(seed)
+    one, two = (rng.permutation(np.linspace(-1.7, 1.7, 40)) for _ in range(2))
+    arms = [f"arm-{a}" for a in range(40)]
+    probes = {
+        "first.a": one + 0.02 * rng.standard_normal(40),
+        "first.b": one + 0.1 * rng.standard_normal(40),
+        "second": -(two + 0.05 * rng.standard_normal(40)),
+        "noise": rng.standard_normal(40),
+    }
+    names = (*probes, "score", CONTROL)
+    return RunTable(
+        arms=arms, families=arms, seeds=[0] * 40, probes=probes,
+        scores={"score": 1.5 * one + two}, baselines={CONTROL: rng.standard_normal(40)},
+        higher_is_better=dict.fromkeys(names, True),
+    )  # fmt: skip
+
+
+def test_causes_of_their_own_add_to_each_other_and_noise_adds_nothing():
+    table = two_causes()
+    found = complements(table, scorecard(table, CONFIG), "score", CONFIG)
+    assert found.predictors == ("first.a", "second", "noise")
+    assert (found.num_runs, found.num_arms) == (40, 40)
+    assert found.partial["second"]["first.a"].high < -0.5  # larger is worse, and so it is counted
+    assert found.partial["first.a"]["second"].low > 0.5
+    noise = found.partial["noise"]["first.a"]
+    assert noise.low < 0.0 < noise.high
+    x, y = table.probes["first.a"], table.scores["score"]
+    assert found.alone["first.a"].value == pytest.approx(stats.spearmanr(x, y).statistic)
+
+
+def test_ranks_of_two_causes_together_gain_and_of_one_cause_twice_do_not():
+    table, two = two_causes(), replace(CONFIG, top_k=2)
+    rows = scorecard(table, CONFIG)
+    both = complements(table, rows, "score", two)
+    assert both.together.low > 0.9
+    assert both.gain.low > 0.0
+    one = [row for row in rows if row.predictor in ("first.b", "first.a")]
+    renamed = replace(table, probes={"a": table.probes["first.a"], "b": table.probes["first.b"]},
+                      higher_is_better=table.higher_is_better | {"a": True, "b": True})  # fmt: skip
+    again = [replace(row, predictor=row.predictor[-1]) for row in one]
+    assert abs(complements(renamed, again, "score", two).gain.value) < 0.02
+
+
+def test_too_few_measures_or_arms_add_nothing():
+    table = two_causes()
+    rows = scorecard(table, CONFIG)
+    alone = complements(table, rows, "score", replace(CONFIG, top_k=1))
+    assert alone.predictors == ("first.a",)
+    assert alone.together.value is None
+    few = complements(table, rows, "score", replace(CONFIG, min_arms=41))
+    assert few.gain.value is None
+    assert strongest([row for row in rows if row.is_baseline], 3) == ()
 
 
 def test_spearman_and_kendall_equal_scipy():

@@ -10,6 +10,7 @@ import pytest
 from analyses.scorecard.predictors import scorecard
 from tests.workbench.report.test_probe_scorecard import FAST, finished
 from workbench.config.presets.on_two_cores import smoke
+from workbench.report.complement_rows import GAIN, TOGETHER
 from workbench.report.published_scorecard import PUBLISHED, read_scorecard
 from workbench.report.run_rows import read_runs
 from workbench.score.directions import ACCURACY
@@ -35,7 +36,9 @@ def test_page_shows_what_the_engine_finds(open_page, tmp_path, quick):
     assert table.loc["alignment.cknna", "Spearman"].startswith("-1.00")
     assert not [name for name in table.index if name.startswith("trajectory")]
     assert len(app.get("plotly_chart")) == 1
-    assert len(app.dataframe[1].value) == 12
+    added, runs = (frame.value for frame in app.dataframe[1:])
+    assert list(added["measure"][-2:]) == [TOGETHER, GAIN]
+    assert len(runs) == 12
 
 
 def test_copy_of_a_study_counts_under_its_folder(open_page, tmp_path, quick):
@@ -43,7 +46,7 @@ def test_copy_of_a_study_counts_under_its_folder(open_page, tmp_path, quick):
     shutil.copytree(tmp_path / "one", tmp_path / "again")
     app = open_page("scorecard", tmp_path)
     assert not app.error
-    assert set(app.dataframe[1].value["study"]) == {"one", "again"}
+    assert set(app.dataframe[-1].value["study"]) == {"one", "again"}
 
 
 def test_a_study_of_another_flow_is_left_out_and_named(open_page, tmp_path, quick):
@@ -53,7 +56,7 @@ def test_a_study_of_another_flow_is_left_out_and_named(open_page, tmp_path, quic
     finished(tmp_path, "longer", base=longer)
     app = open_page("scorecard", tmp_path, study="one")
     assert not app.error
-    assert set(app.dataframe[1].value["study"]) == {"one"}
+    assert set(app.dataframe[-1].value["study"]) == {"one"}
     assert any("no common order: longer." in caption.value for caption in app.caption)
 
 
@@ -62,7 +65,8 @@ def test_too_few_arms_are_said_to_be_too_few(open_page, smoke_runs):
     assert not app.error
     assert "2 arms are compared so far" in app.info[0].value
     assert len(app.get("plotly_chart")) == 1  # the documentation's, measured before
-    every_row, runs = (frame.value for frame in app.dataframe)
+    added, every_row, runs = (frame.value for frame in app.dataframe)
+    assert len(added) == 5
     assert len(every_row) > 50
     assert set(runs["arm"]) == {"none", "repa"}
     assert app.selectbox(key="score").value == "generation.valid_4gram"
@@ -83,6 +87,10 @@ def test_the_published_scorecard_is_that_of_the_published_runs():
         assert row.spearman.value == pytest.approx(again[row.predictor].spearman.value)
         assert row.num_arms == again[row.predictor].num_arms
     assert {row.predictor for row in rows if row.is_baseline} >= {ACCURACY}
+    added = card.complements[score]
+    alone = {row.predictor: row.spearman.value for row in rows}
+    assert len(added.predictors) == 3
+    assert [e.value for e in added.alone.values()] == [alone[name] for name in added.predictors]
 
 
 def test_a_file_that_is_no_scorecard_is_refused(tmp_path):

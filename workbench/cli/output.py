@@ -84,15 +84,22 @@ class Output:
 
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Rows with equal keys."""
+        self.tables({name: rows})
+
+    def tables(self, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Several tables by name, each of rows with equal keys."""
 
         def for_people() -> None:
-            cells = [[str(value) for value in row.values()] for row in rows]
-            if rows:
-                print_table(list(rows[0]), cells, numbers=False)
-            else:
-                print(f"no {name}")
+            for place, (name, rows) in enumerate(tables.items()):
+                if place:
+                    print()
+                cells = [[str(value) for value in row.values()] for row in rows]
+                if rows:
+                    print_table(list(rows[0]), cells, numbers=False)
+                else:
+                    print(f"no {name}")
 
-        self.result({name: list(rows)}, for_people)
+        self.result({name: list(rows) for name, rows in tables.items()}, for_people)
 
 
 def print_values(values: Mapping[str, Any]) -> None:

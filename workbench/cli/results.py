@@ -245,6 +245,7 @@ def scorecard(
         common: options of every verb.
     """
     from workbench.config.places import absolute
+    from workbench.report.complement_rows import complement_rows
     from workbench.report.markdown_tables import scorecard_tables
     from workbench.report.run_rows import SUFFIX, joined, read_runs, write_runs
     from workbench.report.scorecard import finished_studies, make_scorecard, run_table, table_rows
@@ -264,12 +265,13 @@ def scorecard(
         if found or not files:
             tables.insert(0, run_table(found))
         table = joined(tables)
-        rows = make_scorecard(table, file)
+        rows, added = make_scorecard(table, file)
         if runs:
             write_runs(table, absolute(runs))
         if markdown:
-            write_file(file.with_suffix(".md"), scorecard_tables(rows).encode())
-        output.table("rows", table_rows(rows, score))
+            write_file(file.with_suffix(".md"), scorecard_tables(rows, added).encode())
+        strongest = next((one for one in added if one.score == score), added[0])
+        output.tables({"rows": table_rows(rows, score), "complements": complement_rows(strongest)})
     return 0
 
 

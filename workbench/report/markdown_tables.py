@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.report.complement_rows import complement_rows
 from workbench.report.number_text import MISSING, baseline_text, interval_text, number_text
 from workbench.report.writers import COST_NOTE, all_contrasts, cost_rows, writers_of
 from workbench.store.atomic import write_file
 from workbench.store.json_files import read_json
 
 if TYPE_CHECKING:
+    from analyses.scorecard.complements import Complements
     from analyses.scorecard.row import ScorecardRow
     from workbench.study.folders import Study
 
@@ -76,15 +78,18 @@ def _difference(row: Mapping[str, Any] | None) -> str:
     return f"{text} {UNDECIDED}" if row["verdict"] == UNDECIDED else f"{text} **{row['verdict']}**"
 
 
-def scorecard_tables(rows: Sequence[ScorecardRow]) -> str:
-    """One table per generation score: every predictor, the strongest rank correlation first."""
+def scorecard_tables(rows: Sequence[ScorecardRow], added: Sequence[Complements]) -> str:
+    """For each generation score every predictor, the strongest rank correlation first.
+
+    Below it stands what the strongest probes add to each other, where enough arms are known.
+    """
     from workbench.report.scorecard import table_rows
 
     parts = []
-    for score in dict.fromkeys(row.score for row in rows):
-        cells = table_rows(rows, score)
-        body = table(list(cells[0]), [list(row.values()) for row in cells])
-        parts.append(f"### {score}\n\n{body}")
+    for one in added:
+        tables = [table_rows(rows, one.score), complement_rows(one)]
+        bodies = [table(list(t[0]), [list(row.values()) for row in t]) for t in tables if t]
+        parts.append(f"### {one.score}\n\n" + "\n".join(bodies))
     return "\n".join(parts)
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.report.complement_rows import read_complements
 from workbench.store.json_files import read_json
 
 if TYPE_CHECKING:
+    from analyses.scorecard.complements import Complements
     from analyses.scorecard.row import ScorecardRow
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "evidence" / "scorecard.json"
@@ -21,12 +23,13 @@ PUBLISHED = Path(__file__).parents[2] / "docs" / "evidence" / "scorecard.json"
 
 @dataclass(frozen=True, slots=True)
 class PublishedScorecard:
-    """Rows by score, and over how many autoencoders, runs and seeds."""
+    """Rows by score, what probes add to each other, over how many autoencoders, runs and seeds."""
 
     rows: Sequence[ScorecardRow]
     num_arms: int
     num_runs: int
     num_seeds: int
+    complements: Mapping[str, Complements]
 
     def of(self, score: str) -> list[ScorecardRow]:
         """The rows of one score."""
@@ -46,6 +49,7 @@ def read_scorecard(file: Path) -> PublishedScorecard:
         num_arms=len(document["arms"]),
         num_runs=int(document["runs"]),
         num_seeds=len(document["seeds"]),
+        complements={body["score"]: read_complements(body) for body in document["complements"]},
     )
 
 

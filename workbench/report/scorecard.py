@@ -27,6 +27,7 @@ from workbench.study.pairing import NOT_PROVED
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analyses.scorecard.complements import Complements
     from analyses.scorecard.predictors import ScorecardConfig
     from analyses.scorecard.row import ScorecardRow
     from analyses.scorecard.run_table import RunTable
@@ -195,7 +196,7 @@ def family_of(run: Run) -> str:
 
 def make_scorecard(
     table: RunTable, out: Path, config: ScorecardConfig | None = None
-) -> list[ScorecardRow]:
+) -> tuple[list[ScorecardRow], list[Complements]]:
     """Compute the scorecard of runs and write it as JSON.
 
     Args:
@@ -204,14 +205,17 @@ def make_scorecard(
         config: list length, resamples, permutations.
 
     Returns:
-        Rows by score; `out` holds them together with the runs they are based on.
+        Rows by score, and for each score what the strongest probes add to each other; `out` holds
+        them together with the runs they are based on.
     """
     from dataclasses import asdict
 
     from analyses.result import json_safe
+    from analyses.scorecard.complements import complements
     from analyses.scorecard.predictors import scorecard
 
     rows = scorecard(table, config)
+    added = [complements(table, rows, score, config) for score in table.scores]
     document: dict[str, Any] = {
         "studies": list(dict.fromkeys(arm.split("/")[0] for arm in table.arms)),
         "runs": len(table.arms),
@@ -219,9 +223,10 @@ def make_scorecard(
         "seeds": sorted(set(table.seeds)),
         "families": sorted(set(table.families)),
         "rows": [asdict(row) for row in rows],
+        "complements": [asdict(one) for one in added],
     }
     write_json(out, json_safe(document, reasons={}))
-    return rows
+    return rows, added
 
 
 def table_rows(rows: Sequence[ScorecardRow], score: str = "") -> list[dict[str, str]]:

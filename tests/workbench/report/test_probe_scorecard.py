@@ -18,6 +18,7 @@ from workbench.config.run import RunConfig
 from workbench.config.settings import to_dict
 from workbench.config.study import StudyConfig
 from workbench.errors import InputError
+from workbench.report.complement_rows import GAIN, TOGETHER, read_complements
 from workbench.report.scorecard import (
     ACCURACY,
     PARAMETERS,
@@ -117,7 +118,7 @@ def test_families_are_what_an_arm_departs_in(tmp_path):
 
 def test_the_probe_that_tells_everything_comes_first(tmp_path):
     out = tmp_path / "card.json"
-    rows = make_scorecard(run_table([finished(tmp_path, "one")]), out, FAST)
+    rows, added = make_scorecard(run_table([finished(tmp_path, "one")]), out, FAST)
     found = {(row.predictor, row.score): row for row in rows}
     mauve, nats = "generation.mauve[minilm]", "generation.nats_per_token"
     assert found["knn_coherence.token.pos", mauve].spearman.value == pytest.approx(1.0)
@@ -130,6 +131,7 @@ def test_the_probe_that_tells_everything_comes_first(tmp_path):
     stored = json.loads(out.read_text())
     assert stored["runs"] == 12
     assert len(stored["rows"]) == len(rows)
+    assert [read_complements(body) for body in stored["complements"]] == added
     with pytest.raises(InputError, match="no score 'rouge9'; the scorecard has generation"):
         table_rows(rows, "rouge9")
 
@@ -190,8 +192,11 @@ def test_the_verb_prints_and_writes(tmp_path, monkeypatch, capsys):
     finished(tmp_path, "one")
     monkeypatch.setattr("analyses.scorecard.predictors.ScorecardConfig", lambda: FAST)
     assert main(["scorecard", "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)["rows"]
-    assert "knn_coherence.token.pos" in {row["predictor"] for row in shown}
+    shown = json.loads(capsys.readouterr().out)
+    assert "knn_coherence.token.pos" in {row["predictor"] for row in shown["rows"]}
+    measures = [row["measure"] for row in shown["complements"]]
+    assert measures[-2:] == [TOGETHER, GAIN]
+    assert "1 knn_coherence.token.pos" in measures
     assert (tmp_path / "one" / "scorecard.json").is_file()
     assert main(["scorecard", "nowhere"]) == 2
 

@@ -16,7 +16,12 @@ from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.named_choice import choose_named
 from workbench.ui.kit.theme import theme
 from workbench.ui.sections.scorecard.all_studies import finished_keys, scorecard_of
-from workbench.ui.sections.scorecard.predictor_words import drawn_rows, predictor_table, worded
+from workbench.ui.sections.scorecard.predictor_words import (
+    drawn_rows,
+    predictor_table,
+    show_complements,
+    worded,
+)
 from workbench.ui.sections.scorecard.published import show_published
 
 if TYPE_CHECKING:
@@ -53,6 +58,8 @@ def show_foretelling(card: Card) -> tuple[str, list[ScorecardRow]]:
 
     With too few arms, say how many are needed, and show the scorecard of the documentation instead.
     """
+    from analyses.scorecard.complements import complements
+
     num_arms = len(set(card.table.arms))
     if num_arms < MIN_ARMS:
         st.info(
@@ -80,6 +87,7 @@ def show_foretelling(card: Card) -> tuple[str, list[ScorecardRow]]:
         "the best, 1 = as a random pick. Partial: what is left once reconstruction is known. "
         "p (Holm): chance of so strong a correlation by luck, corrected for all rows.",
     )  # fmt: skip
+    show_complements(complements(card.table, card.rows, score))
     return score, rows
 
 

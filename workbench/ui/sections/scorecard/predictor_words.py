@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import streamlit as st
+
+from workbench.report.complement_rows import complement_rows
 from workbench.report.plain_words import result_words
 from workbench.report.scorecard import BASELINE, table_rows
-from workbench.ui.kit.exhibits import CODE_NAME
+from workbench.ui.kit.exhibits import CODE_NAME, show_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analyses.scorecard.complements import Complements
     from analyses.scorecard.row import ScorecardRow
 
 
@@ -30,6 +34,23 @@ def predictor_table(rows: Sequence[ScorecardRow], score: str) -> pd.DataFrame:
     is_baseline = frame["predictor"].str.endswith(BASELINE)
     words = codes.map(result_words) + is_baseline.map({True: BASELINE, False: ""})
     return frame.assign(**{"predictor": words, CODE_NAME: codes})
+
+
+def show_complements(found: Complements) -> None:
+    """What the strongest probes add to each other; nothing where that is not known."""
+    import pandas as pd
+
+    rows = complement_rows(found, result_words)
+    if not rows:
+        return
+    with st.expander("What the strongest add to each other"):
+        show_table(
+            pd.DataFrame(rows), "complements",
+            caption="One measure of each of the strongest probes. *Given 1*: the correlation that "
+            "is left once the first measure is known; an interval that holds zero adds nothing to "
+            f"it. {found.num_runs} runs of {found.num_arms} arms, 95 % intervals over arms. They "
+            "were chosen by these same runs, which flatters a little.",
+        )  # fmt: skip
 
 
 def drawn_rows(rows: Sequence[ScorecardRow]) -> pd.DataFrame:

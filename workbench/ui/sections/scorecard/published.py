@@ -14,7 +14,12 @@ from workbench.ui.kit.exhibits import show_figure, show_table
 from workbench.ui.kit.kept_figure import kept_figure
 from workbench.ui.kit.named_choice import choose_named
 from workbench.ui.kit.theme import theme
-from workbench.ui.sections.scorecard.predictor_words import drawn_rows, predictor_table, worded
+from workbench.ui.sections.scorecard.predictor_words import (
+    drawn_rows,
+    predictor_table,
+    show_complements,
+    worded,
+)
 from workbench.ui.sections.shared.published_card import published_card
 from workbench.ui.sections.study.score_tables import KEY_SCORES
 
@@ -56,6 +61,8 @@ def show_published() -> str | None:
             "arms. How to read it and make it anew: docs/evidence/scorecard.md.",
             table=lambda: drawn_rows(own),
         )  # fmt: skip
+        if score in card.complements:
+            show_complements(card.complements[score])
         with st.expander("Every row"):
             show_table(
                 predictor_table(own, score), "published-rows",
