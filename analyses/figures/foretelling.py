@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 NAME_CHARACTERS = 34  # of a line; where the window is narrow, names leave the numbers their room
+ORDER = ("foretells the reverse", "not distinguishable", "foretells")  # from below
 KINDS = (("probe", "circle", "#56B4E9"), ("trivial baseline", "diamond", "#E69F00"))
 
 
 def foretelling_figure(rows: Sequence[ScorecardRow], *, theme: Theme = "light") -> go.Figure:
-    """Spearman correlations with their intervals, one row per predictor, the strongest on top.
+    """Spearman correlations with their intervals, one row per predictor.
+
+    On top what foretells, at the bottom what foretells the reverse, between them what is not told
+    from zero.
 
     Args:
         rows: of one score; those without a correlation are left out.
@@ -27,7 +31,7 @@ def foretelling_figure(rows: Sequence[ScorecardRow], *, theme: Theme = "light") 
 
     known = sorted(
         (row for row in rows if row.spearman.value is not None),
-        key=lambda row: row.spearman.value or 0.0,
+        key=lambda row: (ORDER.index(row.verdict), row.spearman.value or 0.0),
     )
     figure = go.Figure()
     for kind, symbol, colour in KINDS:

@@ -9,7 +9,7 @@ from itertools import permutations
 import numpy as np
 
 from analyses.scorecard.predictors import ScorecardConfig, arm_draws, estimate
-from analyses.scorecard.row import Estimate, ScorecardRow
+from analyses.scorecard.row import Estimate, ScorecardRow, by_strength
 from analyses.scorecard.run_table import RunTable
 from analyses.statistics.rank_correlation import partial_spearman, spearman
 
@@ -76,11 +76,10 @@ def complements(
 
 
 def strongest(rows: Sequence[ScorecardRow], count: int) -> tuple[str, ...]:
-    """The strongest measure of each of the `count` strongest probes, by absolute Spearman."""
+    """The strongest measure of each of the `count` strongest probes; see `by_strength`."""
     known = [row for row in rows if not row.is_baseline and row.spearman.value is not None]
-    known.sort(key=lambda row: -abs(row.spearman.value or 0.0))
     best: dict[str, str] = {}
-    for row in known:
+    for row in sorted(known, key=by_strength):
         best.setdefault(row.predictor.partition(".")[0], row.predictor)
     return tuple(best.values())[:count]
 

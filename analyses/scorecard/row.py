@@ -75,3 +75,11 @@ class ScorecardRow:
             else:
                 body[key] = value
         return json_safe(body)
+
+
+def by_strength(row: ScorecardRow) -> tuple[bool, float]:
+    """A key that sorts rows the strongest first: those told from zero, then by absolute Spearman.
+
+    A row that only a few arms have may correlate perfectly and tell nothing.
+    """
+    return row.verdict == "not distinguishable", -abs(row.spearman.value or 0.0)

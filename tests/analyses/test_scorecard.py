@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analyses.figures.foretelling import foretelling_figure
 from analyses.scorecard.complements import complements, strongest
 from analyses.scorecard.predictors import ScorecardConfig, scorecard, verdict_of
-from analyses.scorecard.row import Estimate, ScorecardRow
+from analyses.scorecard.row import Estimate, ScorecardRow, by_strength
 from analyses.scorecard.run_table import RunTable
 from analyses.scorecard.selection import selection_regret, top_k_overlap
 from analyses.statistics.intervals import BootstrapConfig, resample_counts
@@ -121,6 +122,27 @@ def test_too_few_measures_or_arms_add_nothing():
     few = complements(table, rows, "score", replace(CONFIG, min_arms=41))
     assert few.gain.value is None
     assert strongest([row for row in rows if row.is_baseline], 3) == ()
+
+
+def row_of(predictor, value, verdict):
+    return ScorecardRow(
+        predictor=predictor, score="s", is_baseline=False, num_runs=5, num_arms=5,
+        spearman=Estimate(value=value), verdict=verdict,
+    )  # fmt: skip
+
+
+def test_a_perfect_rank_of_few_arms_stands_behind_what_is_told_from_zero():
+    rows = [
+        row_of("few.layer", 1.0, "not distinguishable"),
+        row_of("near.class", 0.8, "foretells"),
+        row_of("few.word", 0.7, "foretells"),
+        row_of("floor", -0.9, "foretells the reverse"),
+    ]
+    names = [row.predictor for row in sorted(rows, key=by_strength)]
+    assert names == ["floor", "near.class", "few.word", "few.layer"]
+    assert strongest(rows, 3) == ("floor", "near.class", "few.word")
+    drawn = foretelling_figure(rows).layout.yaxis.categoryarray
+    assert [list(drawn).index(name) for name in names] == [0, 3, 2, 1]
 
 
 def test_spearman_and_kendall_equal_scipy():

@@ -231,13 +231,14 @@ def make_scorecard(
 
 def table_rows(rows: Sequence[ScorecardRow], score: str = "") -> list[dict[str, str]]:
     """The rows of one score (the first by default) as text, the strongest first."""
+    from analyses.scorecard.row import by_strength
+
     chosen = score or (rows[0].score if rows else "")
     if chosen not in {row.score for row in rows}:
         known = ", ".join(dict.fromkeys(row.score for row in rows))
         raise InputError(f"no score {chosen!r}; the scorecard has {known}")
     kept = [row for row in rows if row.score == chosen]
-    kept.sort(key=lambda row: -abs(row.spearman.value or 0.0))
-    return [_cells(row) for row in kept]
+    return [_cells(row) for row in sorted(kept, key=by_strength)]
 
 
 def _cells(row: ScorecardRow) -> dict[str, str]:

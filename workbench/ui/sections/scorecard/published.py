@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from analyses.figures.foretelling import foretelling_figure
+from analyses.scorecard.row import ScorecardRow, by_strength
 from workbench.report.plain_words import plain_words, result_words
 from workbench.ui.kit.error_card import guarded
 from workbench.ui.kit.exhibits import show_figure, show_table
@@ -22,9 +22,6 @@ from workbench.ui.sections.scorecard.predictor_words import (
 )
 from workbench.ui.sections.shared.published_card import published_card
 from workbench.ui.sections.study.score_tables import KEY_SCORES
-
-if TYPE_CHECKING:
-    from analyses.scorecard.row import ScorecardRow
 
 MOST_DRAWN = 12
 
@@ -47,10 +44,7 @@ def show_published() -> str | None:
         )
         own = card.of(score)
         known = [row for row in own if row.spearman.value is not None]
-        probes = sorted(
-            (row for row in known if not row.is_baseline),
-            key=lambda row: -abs(row.spearman.value or 0),
-        )
+        probes = sorted((row for row in known if not row.is_baseline), key=by_strength)
         seeds = "one seed" if card.num_seeds == 1 else f"{card.num_seeds} seeds"
         drawn = [*probes[:MOST_DRAWN], *(row for row in known if row.is_baseline)]
         show_figure(
