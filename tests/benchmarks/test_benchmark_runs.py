@@ -60,6 +60,7 @@ def test_gpu_stages_are_listed_without_a_device(tmp_path):
     assert torch.cuda.is_available() or {row.reason for row in found} == {"no device"}
 
 
+@pytest.mark.long
 def test_a_benchmark_that_fails_or_lacks_cores_leaves_the_others_to_run(tmp_path, monkeypatch):
     monkeypatch.setattr(running, "available_cores", lambda: 1)
     names = ("cached_latents", "on_gpus")
@@ -116,6 +117,7 @@ def test_the_client_waits_for_the_script_counts_bytes_and_raises_its_error(tmp_p
             client.rerun("find=word")
 
 
+@pytest.mark.long
 def test_growth_of_texts_is_measured_in_fresh_processes_with_their_memory(tmp_path):
     (found,) = growth_of_texts(Setting(directory=tmp_path, quick=True))
     assert found.sizes == (200, 400)

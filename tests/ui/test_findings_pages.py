@@ -181,6 +181,7 @@ def test_playback_writes_the_prompt_into_the_address_and_reopens_it(open_page, s
     assert again.session_state["a"] == "repa"
 
 
+@pytest.mark.long
 def test_rank_correlation_over_studies_is_kept_and_missed_when_one_is_gone(open_page, copied_runs):
     for name in ("second", "third"):
         shutil.copytree(copied_runs / "smoke", copied_runs / name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from data.spread import spread_rows
 from models.generators.families import FAMILIES
 from workbench.errors import InputError
 from workbench.machine.seeds import step_generator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from workbench.study.generators import GeneratorRun
 
 BATCH = 64
+MOST = 5000  # texts of a split that the judge reads
 RATE = 2e-3
 
 
@@ -156,7 +158,7 @@ class _Judge:
         return np.asarray(self._model.predict(self._words(texts)))
 
     def _labelled(self, split: Split, label: str) -> tuple[np.ndarray, np.ndarray]:
-        rows = np.flatnonzero(split.labels[label] >= 0)[:2000]
+        rows = spread_rows(np.flatnonzero(split.labels[label] >= 0), MOST)
         token_ids, mask = split.padded(rows)
         texts = [ids[kept] for ids, kept in zip(token_ids, mask, strict=True)]
         return self._words(texts), np.asarray(split.labels[label][rows], np.int64)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data.spread import spread_rows
 from workbench.errors import InputError
 from workbench.sample.generators import write_texts
 from workbench.sample.infill import refuse_one_sided
@@ -106,7 +107,7 @@ def held_out_gaps(
         InputError: `length` is below 1, or fewer than two texts are long enough.
     """
     split, least = corpus.split("test"), length + 2 * (ORDER - 1)
-    rows = np.flatnonzero(np.asarray(split.lengths) >= least)[:count]
+    rows = spread_rows(np.flatnonzero(np.asarray(split.lengths) >= least), count)
     if length < 1 or len(rows) < 2:
         raise InputError(
             f"--length {length}: needs a gap of one token or more, and two or more held-out texts "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data.spread import spread_rows
 from workbench.errors import InputError
 from workbench.machine.seeds import step_generator
 from workbench.sample.generators import write_texts
@@ -110,7 +111,7 @@ class _Word:
         self._corpus, self._keyword = corpus, keyword.strip()
         self._pattern = re.compile(rf"(?<!\w){re.escape(self._keyword)}(?!\w)", re.IGNORECASE)
         train = corpus.split("train")
-        rows = np.arange(min(len(train), MOST))
+        rows = spread_rows(np.arange(len(train)), MOST)
         spelled: list[tuple[tuple[int, ...], int]] = []
         sides = zip(
             train.texts(rows), train.token_offsets(rows), train.padded(rows)[0], strict=True
@@ -145,13 +146,13 @@ class _Word:
         return np.concatenate([token_ids[:start], self._spelling, behind]).astype(np.int64)
 
     def held_out(self, count: int) -> list[str]:
-        """The first texts of the test split that have the word.
+        """Texts of the test split that have the word, from all over it.
 
         Raises:
             InputError: fewer than two have it.
         """
         split: Split = self._corpus.split("test")
-        rows = np.arange(min(len(split), MOST))
+        rows = spread_rows(np.arange(len(split)), MOST)
         readable = [self._corpus.tokenizer.decode(ids) for ids in split.padded(rows)[0]]
         found = [text for text in readable if self._pattern.search(text)]
         if len(found) < 2:
@@ -159,7 +160,7 @@ class _Word:
                 f"--keyword {self._keyword!r}: two or more held-out texts must have it, as what "
                 f"people write is what counts, got {len(found)}"
             )
-        return found[:count]
+        return [found[row] for row in spread_rows(np.arange(len(found)), count)]
 
     def scores(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """`has_word` and `fits` of N texts, each (N,) of 0 and 1."""

@@ -12,7 +12,7 @@ from models.generators.writing import WritingStep
 from workbench.cli import main as cli
 from workbench.sample.generators import write_texts
 from workbench.sample.infill import gapped_prompts
-from workbench.score import infilling
+from workbench.score import control, infilling
 from workbench.score.infilling import held_out_gaps, over_edges
 from workbench.study.folders import Study
 
@@ -118,3 +118,24 @@ def test_control_is_measured_beside_free_writing(study, capsys):
     ):
         assert cli.main(wrong) == 2
         assert message in capsys.readouterr().err
+
+
+class SortedCorpus:
+    """Both sides hold four classes one after another, each with a word of its own."""
+
+    vocab_size = 5
+
+    def split(self, name):
+        self.labels = {"kind": np.repeat(np.arange(4), 3000)}
+        return self
+
+    def padded(self, rows):
+        token_ids = self.labels["kind"][rows][:, None] + 1
+        return token_ids, np.ones_like(token_ids, bool)
+
+
+def test_the_judge_knows_every_class_of_a_sorted_corpus():
+    judge = control._Judge(SortedCorpus(), "kind")
+    assert judge.accuracy == 1
+    assert judge.majority == 0.25
+    assert judge.classes([np.array([kind + 1]) for kind in range(4)]).tolist() == [0, 1, 2, 3]
